@@ -1,0 +1,384 @@
+/*
+ * arm-smmuv3-lu: from a StreamID to the stages of its translation, decoded
+ * from guest RAM at every call (IHI 0070 3.3, 5.1, 5.2, 5.4).  Legality is
+ * that of 5.2.2 and 5.4.2 for what the ID registers say: no substreams, no
+ * stalls, no hardware update, little-endian VMSAv8-64 tables of up to 48 bits.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "smmuv3-lu-internal.h"
+#include "trace.h"
+
+const char smmuv3_lu_ste[] = "STE";
+const char smmuv3_lu_cd[] = "CD";
+static const char smmuv3_lu_l1std[] = "L1STD";
+
+/* TxSZ without IDR3.STT */
+#define TSZ_MIN 16
+#define TSZ_MAX 39
+
+/* One bit that has one legal value when a stage in @config translates. */
+typedef struct SMMUv3LULegal {
+    uint8_t config;
+    uint8_t word;
+    uint8_t shift;
+    bool value;
+    const char *why;
+} SMMUv3LULegal;
+
+static const SMMUv3LULegal ste_legal[] = {
+    { STE_CONFIG_S1, 1, R_STE1_S1STALLD_SHIFT, 0, "S1STALLD, no stall model" },
+    { STE_CONFIG_S2, 2, R_STE2_S2AA64_SHIFT, 1, "S2AA64 is 0" },
+    { STE_CONFIG_S2, 2, R_STE2_S2ENDI_SHIFT, 0, "S2ENDI is 1" },
+    { STE_CONFIG_S2, 2, R_STE2_S2HD_SHIFT, 0, "S2HD without HTTU" },
+    { STE_CONFIG_S2, 2, R_STE2_S2HA_SHIFT, 0, "S2HA without HTTU" },
+    { STE_CONFIG_S2, 2, R_STE2_S2S_SHIFT, 0, "S2S, no stall model" },
+};
+
+static const SMMUv3LULegal cd_legal[] = {
+    { STE_CONFIG_S1, 0, R_CD0_V_SHIFT, 1, "V is 0" },
+    { STE_CONFIG_S1, 0, R_CD0_AA64_SHIFT, 1, "AA64 is 0" },
+    { STE_CONFIG_S1, 0, R_CD0_A_SHIFT, 1, "A is 0, faults always abort" },
+    { STE_CONFIG_S1, 0, R_CD0_S_SHIFT, 0, "S, no stall model" },
+    { STE_CONFIG_S1, 0, R_CD0_HD_SHIFT, 0, "HD without HTTU" },
+    { STE_CONFIG_S1, 0, R_CD0_HA_SHIFT, 0, "HA without HTTU" },
+};
+
+unsigned smmuv3_lu_address_bits(unsigned encoding)
+{
+    static const uint8_t bits[] = { 32, 36, 40, 42, 44, 48, 52, 52 };
+
+    return bits[MIN(encoding, ARRAY_SIZE(bits) - 1)];
+}
+
+const LuCfgObj *smmuv3_lu_find_obj(const LuCtx *ctx, const char *kind)
+{
+    for (int i = 0; i < ctx->n_obj; i++) {
+        if (ctx->obj[i].kind == kind) {
+            return &ctx->obj[i];
+        }
+    }
+    return NULL;
+}
+
+static void config_fault(LuCtx *ctx, SMMUEventType type, hwaddr addr)
+{
+    ctx->kind = LU_CTX_FAULT;
+    ctx->fault = type;
+    ctx->fault_addr = addr;
+}
+
+/* Copy a structure into @ctx; a config fault of @type when it is not RAM. */
+static const uint64_t *fetch(SMMUv3LUState *s, LuCtx *ctx, const char *kind,
+                             hwaddr pa, unsigned words, SMMUEventType type)
+{
+    LuCfgObj *obj = &ctx->obj[ctx->n_obj];
+
+    if (pa >> s->oas || !lu_mem_read_words(s->iommu.mem, pa, obj->w, words)) {
+        config_fault(ctx, type, pa);
+        return NULL;
+    }
+    obj->kind = kind;
+    obj->pa = pa;
+    obj->len = words * sizeof(obj->w[0]);
+    ctx->n_obj++;
+    return obj->w;
+}
+
+static const char *illegal_bit(const SMMUv3LULegal *rule, size_t n,
+                               unsigned config, const uint64_t *w)
+{
+    for (; n; n--, rule++) {
+        if ((config & rule->config) &&
+            extract64(w[rule->word], rule->shift, 1) != rule->value) {
+            return rule->why;
+        }
+    }
+    return NULL;
+}
+
+static hwaddr align_down_lg2(hwaddr addr, unsigned lg2)
+{
+    return lg2 < 64 ? addr & ~MAKE_64BIT_MASK(0, lg2) : 0;
+}
+
+/* 6.3.24, 6.3.25, 5.1: the STE of @sid, or NULL with a fault in @ctx. */
+static const uint64_t *find_ste(SMMUv3LUState *s, uint32_t sid, LuCtx *ctx)
+{
+    SMMUv3State *p = &s->parent_obj;
+    unsigned log2size = FIELD_EX32(p->strtab_base_cfg, STRTAB_BASE_CFG,
+                                   LOG2SIZE);
+    unsigned split = FIELD_EX32(p->strtab_base_cfg, STRTAB_BASE_CFG, SPLIT);
+    bool two_level = FIELD_EX32(p->strtab_base_cfg, STRTAB_BASE_CFG, FMT) == 1;
+    unsigned sid_bits = FIELD_EX32(p->idr[1], IDR1, SIDSIZE);
+    hwaddr base = FIELD_EX64(p->strtab_base, STRTAB_BASE, ADDR) <<
+                  R_STRTAB_BASE_ADDR_SHIFT;
+    const uint64_t *l1std;
+    unsigned span;
+
+    if (sid >> MIN(log2size, sid_bits)) {
+        config_fault(ctx, SMMU_EVT_C_BAD_STREAMID, 0);
+        return NULL;
+    }
+
+    if (!two_level) {
+        base = align_down_lg2(base, log2size + 6);
+        return fetch(s, ctx, smmuv3_lu_ste, base + sid * 64, 8,
+                     SMMU_EVT_F_STE_FETCH);
+    }
+
+    if (split != 8 && split != 10) {
+        split = 6;              /* reserved values behave so */
+    }
+    base = align_down_lg2(base, log2size > split + 3 ? log2size - split + 3 :
+                                                       6);
+    l1std = fetch(s, ctx, smmuv3_lu_l1std, base + (sid >> split) * 8, 1,
+                  SMMU_EVT_F_STE_FETCH);
+    if (!l1std) {
+        return NULL;
+    }
+    sid = extract32(sid, 0, split);
+    span = FIELD_EX64(*l1std, L1STD, SPAN);
+    if (!span || span > L1STD_SPAN_MAX || span > split + 1 ||
+        sid >> (span - 1)) {
+        config_fault(ctx, SMMU_EVT_C_BAD_STREAMID, 0);
+        return NULL;
+    }
+    base = FIELD_EX64(*l1std, L1STD, L2PTR) << R_L1STD_L2PTR_SHIFT;
+    base = align_down_lg2(base, 6 + span - 1);
+    return fetch(s, ctx, smmuv3_lu_ste, base + sid * 64, 8,
+                 SMMU_EVT_F_STE_FETCH);
+}
+
+/* Fill in ctx->s2; NULL, or what makes the STE illegal. */
+static const char *decode_s2(SMMUv3LUState *s, const uint64_t *ste, LuCtx *ctx)
+{
+    LuStage *s2 = &ctx->s2;
+    unsigned granule = tg2granule(FIELD_EX64(ste[2], STE2, S2TG), 0);
+    unsigned t0sz = FIELD_EX64(ste[2], STE2, S2T0SZ);
+    unsigned out = smmuv3_lu_address_bits(FIELD_EX64(ste[2], STE2, S2PS));
+
+    out = MIN(out, s->oas);
+    s2->root = FIELD_EX64(ste[3], STE3, S2TTB) << R_STE3_S2TTB_SHIFT;
+    if (s2->root >> out) {
+        return "S2TTB beyond S2PS";
+    }
+    /* The intermediate address size is the output address size (3.4). */
+    if (t0sz < MAX(TSZ_MIN, 64 - s->oas) || t0sz > TSZ_MAX) {
+        return "S2T0SZ out of range";
+    }
+    if (!granule || !lu_vmsa_s2_geometry(s2, granule, t0sz,
+                                         FIELD_EX64(ste[2], STE2, S2SL0),
+                                         out)) {
+        return "S2TG, S2T0SZ and S2SL0 do not fit";
+    }
+    s2->domain = FIELD_EX64(ste[2], STE2, S2VMID);
+    s2->flags =
+        (FIELD_EX64(ste[2], STE2, S2AFFD) ? LU_STAGE_AFFD : 0) |
+        (FIELD_EX64(ste[2], STE2, S2PTW) ? LU_STAGE_PTW : 0) |
+        (FIELD_EX32(s->parent_obj.idr[3], IDR3, XNX) ? LU_STAGE_XNX : 0);
+    ctx->has_s2 = true;
+    return NULL;
+}
+
+/* Fill in ctx->s1[i], for TTBi; NULL, or what makes the CD illegal. */
+static const char *decode_s1(SMMUv3LUState *s, const uint64_t *ste,
+                             const uint64_t *cd, unsigned i, LuCtx *ctx)
+{
+    LuStage *s1 = &ctx->s1[i];
+    uint64_t tt = cd[0] >> (16 * i);
+    unsigned granule = tg2granule(FIELD_EX64(tt, CD0, TG), i);
+    unsigned tsz = FIELD_EX64(tt, CD0, TSZ);
+    unsigned out = smmuv3_lu_address_bits(FIELD_EX64(cd[0], CD0, IPS));
+
+    out = MIN(out, s->oas);
+    if (FIELD_EX64(tt, CD0, EPD)) {
+        /* Its fields are ignored; every address of this half faults. */
+        s1->flags = LU_STAGE_OFF;
+        granule = 12;
+        tsz = TSZ_MIN;
+    } else {
+        s1->root = FIELD_EX64(cd[1 + i], CD1, TTB) << R_CD1_TTB_SHIFT;
+        s1->flags = FIELD_EX64(cd[1 + i], CD1, HAD) ? LU_STAGE_HPD : 0;
+    }
+    if (s1->root >> out) {
+        return "TTB beyond IPS";
+    }
+    if (!granule || tsz < TSZ_MIN ||
+        !lu_vmsa_s1_geometry(s1, granule, tsz, TSZ_MAX, i, out)) {
+        return "TG and TSZ do not fit";
+    }
+    if (FIELD_EX64(cd[0], CD0, TBI) & (1 << i)) {
+        s1->flags |= LU_STAGE_TBI;
+    }
+    if (FIELD_EX64(cd[0], CD0, AFFD)) {
+        s1->flags |= LU_STAGE_AFFD;
+    }
+    s1->attrs[0] = cd[3];       /* MAIR */
+    s1->space = FIELD_EX64(cd[0], CD0, ASID);
+    if (FIELD_EX32(s->parent_obj.idr[0], IDR0, S2P)) {
+        s1->domain = FIELD_EX64(ste[2], STE2, S2VMID);
+    }
+    return NULL;
+}
+
+static const char *decode_cd(SMMUv3LUState *s, const uint64_t *ste,
+                             const uint64_t *cd, LuCtx *ctx)
+{
+    const char *why = illegal_bit(cd_legal, ARRAY_SIZE(cd_legal),
+                                  STE_CONFIG_S1, cd);
+    bool walks = !FIELD_EX64(cd[0], CD0, EPD) ||
+                 !FIELD_EX64(cd[0] >> 16, CD0, EPD);
+
+    if (!why && walks && FIELD_EX64(cd[0], CD0, ENDI)) {
+        why = "ENDI is 1";
+    }
+    for (unsigned i = 0; i < 2 && !why; i++) {
+        why = decode_s1(s, ste, cd, i, ctx);
+    }
+    ctx->n_s1 = 2;
+    return why;
+}
+
+/* 5.2.2; decodes stage 2 on the way. */
+static const char *decode_ste(SMMUv3LUState *s, const uint64_t *ste,
+                              unsigned config, LuCtx *ctx)
+{
+    SMMUv3State *p = &s->parent_obj;
+    unsigned offered = STE_CONFIG_PASS;
+    const char *why;
+
+    offered |= FIELD_EX32(p->idr[0], IDR0, S1P) ? STE_CONFIG_S1 : 0;
+    offered |= FIELD_EX32(p->idr[0], IDR0, S2P) ? STE_CONFIG_S2 : 0;
+    if (config & ~offered) {
+        return "Config names a stage that is not offered";
+    }
+    why = illegal_bit(ste_legal, ARRAY_SIZE(ste_legal), config, ste);
+    if (!why && (config & STE_CONFIG_S1) &&
+        FIELD_EX64(ste[0], STE0, S1CONTEXTPTR) <<
+        R_STE0_S1CONTEXTPTR_SHIFT >> s->oas) {
+        why = "S1ContextPtr beyond the output address size";
+    }
+    if (!why && (config & STE_CONFIG_S2)) {
+        why = decode_s2(s, ste, ctx);
+    }
+    return why;
+}
+
+/* The CD of @ste, through stage 2 if there is one; NULL with a fault. */
+static const uint64_t *find_cd(SMMUv3LUState *s, const uint64_t *ste,
+                               LuCtx *ctx, LuWalk *s2_walk)
+{
+    static const LuNeed need = { .perm = LU_PERM_R };
+    hwaddr pa = FIELD_EX64(ste[0], STE0, S1CONTEXTPTR) <<
+                R_STE0_S1CONTEXTPTR_SHIFT;
+
+    if (ctx->has_s2) {
+        if (lu_walk(s->iommu.mem, NULL, &ctx->s2, pa, &need, s2_walk) !=
+            LU_FAULT_NONE) {
+            s2_walk->class = LU_CLASS_CD;
+            ctx->s2_fault = true;
+            config_fault(ctx, SMMU_EVT_NONE, 0);
+            return NULL;
+        }
+        pa = s2_walk->pa;
+    }
+    return fetch(s, ctx, smmuv3_lu_cd, pa, 8, SMMU_EVT_F_CD_FETCH);
+}
+
+void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
+                       LuWalk *s2_walk)
+{
+    SMMUv3LUState *s = fe;
+    SMMUv3State *p = &s->parent_obj;
+    const uint64_t *ste, *cd;
+    const char *why;
+    unsigned config;
+
+    memset(ctx, 0, sizeof(*ctx));
+    if (!smmu_enabled(p)) {
+        ctx->kind = LU_CTX_OFF;
+        ctx->off_abort = FIELD_EX32(p->gbpa, GBPA, ABORT);
+        return;
+    }
+
+    ste = find_ste(s, rid, ctx);
+    if (!ste) {
+        return;
+    }
+    if (!FIELD_EX64(ste[0], STE0, V)) {
+        config_fault(ctx, SMMU_EVT_C_BAD_STE, 0);
+        return;
+    }
+    config = FIELD_EX64(ste[0], STE0, CONFIG);
+    if (!(config & STE_CONFIG_PASS)) {
+        ctx->kind = LU_CTX_ABORT;
+        return;
+    }
+    why = decode_ste(s, ste, config, ctx);
+    if (why) {
+        trace_lu_smmuv3_illegal(rid, smmuv3_lu_ste, why);
+        config_fault(ctx, SMMU_EVT_C_BAD_STE, 0);
+        return;
+    }
+    /* IDR1.SSIDSIZE is 0, so no SubstreamID is in range (7.3.9). */
+    if (pasid != LU_NO_PASID) {
+        config_fault(ctx, SMMU_EVT_C_BAD_SUBSTREAMID, 0);
+        return;
+    }
+    if (config == STE_CONFIG_PASS) {
+        ctx->kind = LU_CTX_BYPASS;
+        return;
+    }
+    ctx->kind = LU_CTX_TRANSLATE;
+    ctx->no_record = ctx->has_s2 && !FIELD_EX64(ste[2], STE2, S2R);
+    if (!(config & STE_CONFIG_S1)) {
+        return;
+    }
+    cd = find_cd(s, ste, ctx, s2_walk);
+    if (!cd) {
+        return;
+    }
+    why = decode_cd(s, ste, cd, ctx);
+    if (why) {
+        trace_lu_smmuv3_illegal(rid, smmuv3_lu_cd, why);
+        config_fault(ctx, SMMU_EVT_C_BAD_CD, 0);
+        return;
+    }
+    ctx->no_record = !FIELD_EX64(cd[0], CD0, R) &&
+                     (!ctx->has_s2 || ctx->no_record);
+}
+
+void smmuv3_lu_describe(void *fe, const LuCfgObj *obj, GString *out)
+{
+    static const char *const configs[] = {
+        "abort", "abort", "abort", "abort",
+        "bypass", "stage 1", "stage 2", "nested",
+    };
+    const uint64_t *w = obj->w;
+
+    if (obj->kind == smmuv3_lu_ste) {
+        g_string_append_printf(out, "V=%u Config=%s S1ContextPtr=0x%" PRIx64
+                               " S2VMID=%u S2TTB=0x%" PRIx64,
+                               (unsigned)FIELD_EX64(w[0], STE0, V),
+                               configs[FIELD_EX64(w[0], STE0, CONFIG)],
+                               FIELD_EX64(w[0], STE0, S1CONTEXTPTR) <<
+                               R_STE0_S1CONTEXTPTR_SHIFT,
+                               (unsigned)FIELD_EX64(w[2], STE2, S2VMID),
+                               FIELD_EX64(w[3], STE3, S2TTB) <<
+                               R_STE3_S2TTB_SHIFT);
+    } else if (obj->kind == smmuv3_lu_cd) {
+        g_string_append_printf(out, "V=%u ASID=%u TTB0=0x%" PRIx64
+                               " TTB1=0x%" PRIx64,
+                               (unsigned)FIELD_EX64(w[0], CD0, V),
+                               (unsigned)FIELD_EX64(w[0], CD0, ASID),
+                               FIELD_EX64(w[1], CD1, TTB) << R_CD1_TTB_SHIFT,
+                               FIELD_EX64(w[2], CD1, TTB) << R_CD1_TTB_SHIFT);
+    } else {
+        g_string_append_printf(out, "Span=%u L2Ptr=0x%" PRIx64,
+                               (unsigned)FIELD_EX64(w[0], L1STD, SPAN),
+                               FIELD_EX64(w[0], L1STD, L2PTR) <<
+                               R_L1STD_L2PTR_SHIFT);
+    }
+}

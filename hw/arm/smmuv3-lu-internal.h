@@ -1,0 +1,160 @@
+/*
+ * arm-smmuv3-lu: what its files share.  The device is a subclass of QEMU's
+ * arm-smmuv3: the parent keeps the register file, interrupt lines, reset and
+ * machine glue, and consumes commands; configuration, translation and event
+ * records are ours.
+ *
+ * Section numbers are those of Arm IHI 0070 (SMMUv3).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_ARM_SMMUV3_LU_INTERNAL_H
+#define HW_ARM_SMMUV3_LU_INTERNAL_H
+
+#include "hw/registerfields.h"
+#include "hw/arm/smmuv3.h"
+#include "hw/arm/smmuv3-internal.h"
+#include "hw/liveupdate/iommu.h"
+
+/* 6.3.11 and 6.3.12: fields the parent stores without naming them. */
+FIELD(CR1, TABLE_IC, 6, 2)
+FIELD(CR1, TABLE_OC, 8, 2)
+FIELD(CR1, TABLE_SH, 10, 2)
+FIELD(CR2, RECINVSID, 1, 1)
+
+/* 6.3.24 and 6.3.29: addresses in base registers. */
+FIELD(STRTAB_BASE, ADDR, 6, 50)
+FIELD(EVENTQ_BASE, ADDR, 5, 51)
+FIELD(EVENTQ_PROD, OVFLG, 31, 1)
+FIELD(EVENTQ_CONS, OVACKFLG, 31, 1)
+
+/* 5.1 Level 1 Stream Table Descriptor */
+FIELD(L1STD, SPAN, 0, 5)
+FIELD(L1STD, L2PTR, 6, 50)
+#define L1STD_SPAN_MAX 11
+
+/* 5.2 Stream Table Entry, by 64-bit word */
+FIELD(STE0, V, 0, 1)
+FIELD(STE0, CONFIG, 1, 3)
+FIELD(STE0, S1CONTEXTPTR, 6, 50)
+FIELD(STE1, S1STALLD, 27, 1)
+FIELD(STE2, S2VMID, 0, 16)
+FIELD(STE2, S2T0SZ, 32, 6)
+FIELD(STE2, S2SL0, 38, 2)
+FIELD(STE2, S2TG, 46, 2)
+FIELD(STE2, S2PS, 48, 3)
+FIELD(STE2, S2AA64, 51, 1)
+FIELD(STE2, S2ENDI, 52, 1)
+FIELD(STE2, S2AFFD, 53, 1)
+FIELD(STE2, S2PTW, 54, 1)
+FIELD(STE2, S2HD, 55, 1)
+FIELD(STE2, S2HA, 56, 1)
+FIELD(STE2, S2S, 57, 1)
+FIELD(STE2, S2R, 58, 1)
+FIELD(STE3, S2TTB, 4, 48)
+
+#define STE_CONFIG_S1       (1u << 0)
+#define STE_CONFIG_S2       (1u << 1)
+#define STE_CONFIG_PASS     (1u << 2)
+
+/*
+ * 5.4 Context Descriptor, by 64-bit word.  Fields of TTB1 in word 0 are 16
+ * bits above those of TTB0, and its word is 2 instead of 1.
+ */
+FIELD(CD0, TSZ, 0, 6)
+FIELD(CD0, TG, 6, 2)
+FIELD(CD0, EPD, 14, 1)
+FIELD(CD0, ENDI, 15, 1)
+FIELD(CD0, V, 31, 1)
+FIELD(CD0, IPS, 32, 3)
+FIELD(CD0, AFFD, 35, 1)
+FIELD(CD0, TBI, 38, 2)
+FIELD(CD0, AA64, 41, 1)
+FIELD(CD0, HD, 42, 1)
+FIELD(CD0, HA, 43, 1)
+FIELD(CD0, S, 44, 1)
+FIELD(CD0, R, 45, 1)
+FIELD(CD0, A, 46, 1)
+FIELD(CD0, ASID, 48, 16)
+FIELD(CD1, HAD, 1, 1)
+FIELD(CD1, TTB, 4, 48)
+
+/* 7.3 Event record, by 64-bit word */
+FIELD(EVT0, TYPE, 0, 8)
+FIELD(EVT0, SSV, 11, 1)
+FIELD(EVT0, SSID, 12, 20)
+FIELD(EVT0, SID, 32, 32)
+FIELD(EVT1, PNU, 33, 1)
+FIELD(EVT1, IND, 34, 1)
+FIELD(EVT1, RNW, 35, 1)
+FIELD(EVT1, S2, 39, 1)
+FIELD(EVT1, CLASS, 40, 2)
+FIELD(EVT1, TTRNW, 44, 1)
+FIELD(EVT3, IPA, 12, 44)
+FIELD(EVT3, FETCHADDR, 3, 53)
+
+#define TYPE_ARM_SMMUV3_LU "arm-smmuv3-lu"
+#define TYPE_SMMUV3_LU_REGION "arm-smmuv3-lu-region"
+OBJECT_DECLARE_TYPE(SMMUv3LUState, SMMUv3LUClass, ARM_SMMUV3_LU)
+
+struct SMMUv3LUState {
+    SMMUv3State parent_obj;
+
+    LuIommu iommu;
+    MemoryRegion regs;          /* in front of the parent's registers */
+    GPtrArray *notified;        /* IOMMUMemoryRegion with UNMAP notifiers */
+    QEMUBH *irq_bh;
+    unsigned irqs;              /* atomic: SMMUIrq bits owed by irq_bh */
+    Error *migration_blocker;
+
+    /* Properties */
+    uint8_t oas;                /* output address bits */
+    char *tlb;
+};
+
+struct SMMUv3LUClass {
+    SMMUv3Class parent_class;
+
+    DeviceRealize parent_realize;
+    ResettablePhases parent_phases;
+};
+
+/* Bits of address that IDR5.OAS, CD.IPS and STE.S2PS encode; capped at 52. */
+unsigned smmuv3_lu_address_bits(unsigned encoding);
+
+/* smmuv3-lu-cfg.c: LuFrontEnd.resolve and .describe. */
+void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
+                       LuWalk *s2_walk);
+void smmuv3_lu_describe(void *fe, const LuCfgObj *obj, GString *out);
+/* The structure @kind that @ctx was decoded from; NULL if none was read. */
+const LuCfgObj *smmuv3_lu_find_obj(const LuCtx *ctx, const char *kind);
+
+extern const char smmuv3_lu_ste[], smmuv3_lu_cd[];
+
+/* smmuv3-lu-fault.c: LuFrontEnd.fault. */
+bool smmuv3_lu_fault(void *fe, const LuFault *fault);
+/*
+ * Record that @access left through bypass with an address beyond the output
+ * size (3.4): the core does not know bypass has a size.  Takes the lock.
+ */
+void smmuv3_lu_fault_bypass(SMMUv3LUState *s, const LuAccess *access);
+/* Bottom half: raise what is owed in SMMUv3LUState.irqs. */
+void smmuv3_lu_raise_irqs(void *opaque);
+
+/* smmuv3-lu-regs.c */
+void smmuv3_lu_regs_init(SMMUv3LUState *s);
+/* Give a register write to the parent. */
+MemTxResult smmuv3_lu_regs_forward(SMMUv3LUState *s, hwaddr offset,
+                                   uint64_t data, unsigned size,
+                                   MemTxAttrs attrs);
+
+/* smmuv3-lu-queue.c */
+
+/* Whether writing @data to @offset makes the parent consume a command. */
+bool smmuv3_lu_queue_consumes(SMMUv3LUState *s, hwaddr offset, uint64_t data);
+/* Carry out such a write: sample, forward, unmap.  BQL held. */
+MemTxResult smmuv3_lu_queue_write(SMMUv3LUState *s, hwaddr offset,
+                                  uint64_t data, unsigned size,
+                                  MemTxAttrs attrs);
+
+#endif

@@ -1,0 +1,141 @@
+/*
+ * arm-smmuv3-lu: a region in front of the parent's registers.  Each write is
+ * judged here and then given to the parent, which keeps the values.
+ *
+ * Registers that locate the stream table may change only while SMMUEN is 0
+ * (IHI 0070 6.3.11, 6.3.12, 6.3.24, 6.3.25).  Writes that break this are
+ * ignored: what SMMUv3.2 requires, and v3.1, as which we identify, permits.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/lockable.h"
+#include "qemu/log.h"
+#include "smmuv3-lu-internal.h"
+#include "trace.h"
+
+#define SMMU_PAGE1          0x10000
+#define SMMU_REGS_SIZE      0x20000
+
+#define CR1_TABLE_MASK \
+    (R_CR1_TABLE_IC_MASK | R_CR1_TABLE_OC_MASK | R_CR1_TABLE_SH_MASK)
+
+/* A register whose bits in @mask are guarded by SMMUEN. */
+typedef struct SMMUv3LUGuard {
+    const char *name;
+    hwaddr offset;
+    unsigned bytes;             /* 4 or 8 */
+    size_t value;               /* in SMMUv3State */
+    uint64_t mask;
+} SMMUv3LUGuard;
+
+static const SMMUv3LUGuard guards[] = {
+    { "SMMU_CR1", A_CR1, 4, offsetof(SMMUv3State, cr[1]), CR1_TABLE_MASK },
+    { "SMMU_CR2", A_CR2, 4, offsetof(SMMUv3State, cr[2]), UINT32_MAX },
+    { "SMMU_STRTAB_BASE", A_STRTAB_BASE, 8,
+      offsetof(SMMUv3State, strtab_base), UINT64_MAX },
+    { "SMMU_STRTAB_BASE_CFG", A_STRTAB_BASE_CFG, 4,
+      offsetof(SMMUv3State, strtab_base_cfg), UINT32_MAX },
+};
+
+static const SMMUv3LUGuard *find_guard(hwaddr offset, unsigned size)
+{
+    for (int i = 0; i < ARRAY_SIZE(guards); i++) {
+        const SMMUv3LUGuard *g = &guards[i];
+
+        if (offset >= g->offset && offset + size <= g->offset + g->bytes) {
+            return g;
+        }
+    }
+    return NULL;
+}
+
+/* Judge a write to a guarded register; returns what may be written. */
+static uint64_t judge(SMMUv3LUState *s, const SMMUv3LUGuard *g, hwaddr offset,
+                      uint64_t data, unsigned size)
+{
+    const void *value = (const char *)&s->parent_obj + g->value;
+    uint64_t old = g->bytes == 8 ? *(const uint64_t *)value :
+                                   *(const uint32_t *)value;
+    unsigned shift = (offset - g->offset) * 8;
+    uint64_t new = deposit64(old, shift, size * 8, data);
+
+    if (!smmu_enabled(&s->parent_obj) || !((old ^ new) & g->mask)) {
+        lu_register_ok(&s->iommu, LU_RULE_REG_1);
+        return data;
+    }
+    qemu_log_mask(LOG_GUEST_ERROR, "%s: %s written while SMMUEN is 1\n",
+                  s->iommu.id, g->name);
+    lu_register_finding(&s->iommu, LU_RULE_REG_1, g->name, old, new,
+                        "written while SMMUEN is 1; the write was ignored");
+    new = (new & ~g->mask) | (old & g->mask);
+    return extract64(new, shift, size * 8);
+}
+
+MemTxResult smmuv3_lu_regs_forward(SMMUv3LUState *s, hwaddr offset,
+                                   uint64_t data, unsigned size,
+                                   MemTxAttrs attrs)
+{
+    MemoryRegion *mr = &ARM_SMMU(s)->iomem;
+
+    return memory_region_dispatch_write(mr, offset, data,
+                                        size_memop(size) | MO_LE, attrs);
+}
+
+static MemTxResult regs_read(void *opaque, hwaddr offset, uint64_t *data,
+                             unsigned size, MemTxAttrs attrs)
+{
+    MemoryRegion *mr = &ARM_SMMU(opaque)->iomem;
+
+    return memory_region_dispatch_read(mr, offset, data,
+                                       size_memop(size) | MO_LE, attrs);
+}
+
+static MemTxResult regs_write(void *opaque, hwaddr offset, uint64_t data,
+                              unsigned size, MemTxAttrs attrs)
+{
+    SMMUv3LUState *s = ARM_SMMUV3_LU(opaque);
+    hwaddr reg = offset & ~SMMU_PAGE1;      /* page 1 aliases page 0 */
+    const SMMUv3LUGuard *g = find_guard(reg, size);
+    uint32_t cr0 = s->parent_obj.cr[0];
+    MemTxResult r;
+
+    trace_lu_smmuv3_write(offset, data, size);
+    if (g) {
+        data = judge(s, g, reg, data, size);
+    }
+    if (size == 4 && smmuv3_lu_queue_consumes(s, reg, data)) {
+        r = smmuv3_lu_queue_write(s, offset, data, size, attrs);
+    } else {
+        QEMU_LOCK_GUARD(&s->iommu.lock);
+        r = smmuv3_lu_regs_forward(s, offset, data, size, attrs);
+    }
+    if ((cr0 ^ s->parent_obj.cr[0]) & R_CR0_SMMU_ENABLE_MASK) {
+        lu_enable(&s->iommu, smmu_enabled(&s->parent_obj), "SMMU_CR0", cr0,
+                  s->parent_obj.cr[0]);
+    }
+    return r;
+}
+
+static const MemoryRegionOps regs_ops = {
+    .read_with_attrs = regs_read,
+    .write_with_attrs = regs_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid = {
+        .min_access_size = 4,
+        .max_access_size = 8,
+    },
+    .impl = {
+        .min_access_size = 4,
+        .max_access_size = 8,
+    },
+};
+
+void smmuv3_lu_regs_init(SMMUv3LUState *s)
+{
+    memory_region_init_io(&s->regs, OBJECT(s), &regs_ops, s,
+                          TYPE_ARM_SMMUV3_LU, SMMU_REGS_SIZE);
+    /* The parent's region, to which we dispatch, has the guard. */
+    s->regs.disable_reentrancy_guard = true;
+    memory_region_add_subregion_overlap(&ARM_SMMU(s)->iomem, 0, &s->regs, 1);
+}

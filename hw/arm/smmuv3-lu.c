@@ -1,0 +1,280 @@
+/*
+ * arm-smmuv3-lu: QEMU's arm-smmuv3 with translation, event records and
+ * register rules of our own, for checking how software hands an SMMU over in
+ * a live update.  This file is the QOM glue; see docs/system/devices/
+ * arm-smmuv3-lu.rst for what the device promises.
+ *
+ * The parent's translate is never called: its region type is replaced before
+ * any device has an address space.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/lockable.h"
+#include "qemu/main-loop.h"
+#include "qapi/error.h"
+#include "hw/pci/pci_bus.h"
+#include "hw/qdev-properties.h"
+#include "hw/liveupdate/monitor.h"
+#include "migration/blocker.h"
+#include "smmuv3-lu-internal.h"
+#include "trace.h"
+
+static LuXlat translate(SMMUv3LUState *s, const LuAccess *access)
+{
+    LuXlat x = lu_translate(&s->iommu, access);
+
+    /* No stage can output more than oas bits, so this was bypass (3.4). */
+    if (x.status == LU_XLATE_OK && x.pa >> s->oas) {
+        x.status = LU_XLATE_ABORT;
+        if (!access->probe) {
+            smmuv3_lu_fault_bypass(s, access);
+        }
+    }
+    trace_lu_smmuv3_translate(access->rid, access->iova, access->perm,
+                              x.status, x.pa);
+    return x;
+}
+
+static IOMMUTLBEntry region_translate(IOMMUMemoryRegion *mr, hwaddr addr,
+                                      IOMMUAccessFlags flag, int iommu_idx)
+{
+    SMMUDevice *sdev = container_of(mr, SMMUDevice, iommu);
+    /* PCI without a PASID prefix is unprivileged data (13.7). */
+    LuAccess access = {
+        .rid = smmu_get_sid(sdev),
+        .pasid = LU_NO_PASID,
+        .iova = addr,
+        .perm = (flag & IOMMU_RO ? LU_PERM_R : 0) |
+                (flag & IOMMU_WO ? LU_PERM_W : 0),
+        .probe = flag == IOMMU_NONE,
+    };
+    LuXlat x = translate(ARM_SMMUV3_LU(sdev->smmu), &access);
+
+    if (x.status != LU_XLATE_OK) {
+        return (IOMMUTLBEntry) {
+            .target_as = &address_space_memory,
+            .iova = addr,
+            .addr_mask = 0xfff,
+            .perm = IOMMU_NONE,
+        };
+    }
+    return (IOMMUTLBEntry) {
+        .target_as = &address_space_memory,
+        .iova = addr & ~x.mask,
+        .translated_addr = x.pa & ~x.mask,
+        .addr_mask = x.mask,
+        .perm = IOMMU_ACCESS_FLAG(x.perm & LU_PERM_R, x.perm & LU_PERM_W),
+    };
+}
+
+static int region_notify_flag_changed(IOMMUMemoryRegion *mr,
+                                      IOMMUNotifierFlag old,
+                                      IOMMUNotifierFlag new, Error **errp)
+{
+    SMMUDevice *sdev = container_of(mr, SMMUDevice, iommu);
+    SMMUv3LUState *s = ARM_SMMUV3_LU(sdev->smmu);
+
+    /*
+     * A mapping copied elsewhere would be used without our seeing it, so
+     * pass-through (VFIO) has no place here.
+     */
+    if (new & ~IOMMU_NOTIFIER_UNMAP) {
+        error_setg(errp, "%s cannot serve device %02x:%02x.%x: it translates "
+                   "each access itself and hands out no mappings",
+                   TYPE_ARM_SMMUV3_LU, pci_bus_num(sdev->bus),
+                   PCI_SLOT(sdev->devfn), PCI_FUNC(sdev->devfn));
+        return -EINVAL;
+    }
+    g_ptr_array_remove_fast(s->notified, mr);
+    if (new != IOMMU_NOTIFIER_NONE) {
+        g_ptr_array_add(s->notified, mr);
+    }
+    return 0;
+}
+
+/* Bus numbers are the guest's to change: they are never cached. */
+static bool smmuv3_lu_owns(void *fe, uint16_t rid)
+{
+    SMMUState *bs = ARM_SMMU(fe);
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, bs->smmu_pcibus_by_busptr);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        SMMUPciBus *sbus = value;
+
+        if (pci_bus_num(sbus->bus) == PCI_BUS_NUM(rid) &&
+            sbus->pbdev[SMMU_PCI_DEVFN(rid)]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const LuFrontEnd smmuv3_lu_front_end = {
+    .resolve = smmuv3_lu_resolve,
+    .fault = smmuv3_lu_fault,
+    .owns = smmuv3_lu_owns,
+    .describe = smmuv3_lu_describe,
+    .config_rule = LU_RULE_CON_5,
+    .enable_rule = LU_RULE_CON_3,
+};
+
+/* The encoding of @bits in IDR5.OAS, or -1. */
+static int oas_encoding(unsigned bits)
+{
+    for (int i = 0; i < 6; i++) {
+        if (smmuv3_lu_address_bits(i) == bits) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void smmuv3_lu_reset_exit(Object *obj, ResetType type)
+{
+    SMMUv3LUState *s = ARM_SMMUV3_LU(obj);
+    SMMUv3LUClass *c = ARM_SMMUV3_LU_GET_CLASS(s);
+    SMMUv3State *p = &s->parent_obj;
+
+    if (c->parent_phases.exit) {
+        c->parent_phases.exit(obj, type);
+    }
+    QEMU_LOCK_GUARD(&s->iommu.lock);
+    p->idr[5] = FIELD_DP32(p->idr[5], IDR5, OAS, oas_encoding(s->oas));
+    qatomic_set(&s->irqs, 0);
+    s->iommu.enabled = false;
+}
+
+static bool check_properties(SMMUv3LUState *s, Error **errp)
+{
+    static const char *const stages[] = { "1", "2", "nested", NULL };
+
+    if (!g_strv_contains(stages, s->parent_obj.stage)) {
+        error_setg(errp, "stage=%s is not known: use 1, 2 or nested",
+                   s->parent_obj.stage);
+        return false;
+    }
+    if (oas_encoding(s->oas) < 0) {
+        error_setg(errp, "oas=%u is not an output address size: use 32, 36, "
+                   "40, 42, 44 or 48", s->oas);
+        return false;
+    }
+    if (strcmp(s->tlb, "none")) {
+        error_setg(errp, "tlb=%s is not offered: this device caches nothing, "
+                   "which is tlb=none", s->tlb);
+        return false;
+    }
+    return true;
+}
+
+static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
+{
+    ERRP_GUARD();
+    SMMUv3LUState *s = ARM_SMMUV3_LU(dev);
+    SMMUv3LUClass *c = ARM_SMMUV3_LU_GET_CLASS(s);
+    LuSession *session = lu_monitor_session();
+
+    if (!check_properties(s, errp)) {
+        return;
+    }
+    if (session) {
+        error_setg(&s->migration_blocker, "%s: what lu-monitor has seen "
+                   "cannot be migrated or saved", TYPE_ARM_SMMUV3_LU);
+        if (migrate_add_blocker(&s->migration_blocker, errp) < 0) {
+            return;
+        }
+    }
+    c->parent_realize(dev, errp);
+    if (*errp) {
+        migrate_del_blocker(&s->migration_blocker);
+        return;
+    }
+
+    s->notified = g_ptr_array_new();
+    s->irq_bh = aio_bh_new_guarded(qemu_get_aio_context(),
+                                   smmuv3_lu_raise_irqs, s,
+                                   &dev->mem_reentrancy_guard);
+    smmuv3_lu_regs_init(s);
+    ARM_SMMU(s)->mrtypename = TYPE_SMMUV3_LU_REGION;
+    lu_iommu_init(&s->iommu, &smmuv3_lu_front_end, s,
+                  dev->id ?: TYPE_ARM_SMMUV3_LU, lu_mem_system());
+    if (session) {
+        lu_session_add(session, &s->iommu);
+    }
+}
+
+static const Property smmuv3_lu_properties[] = {
+    DEFINE_PROP_UINT8("oas", SMMUv3LUState, oas, 44),
+    DEFINE_PROP_STRING("tlb", SMMUv3LUState, tlb),
+};
+
+static void smmuv3_lu_init(Object *obj)
+{
+    SMMUv3LUState *s = ARM_SMMUV3_LU(obj);
+
+    /* Like the SMMU of -machine iommu=smmuv3, not like plain arm-smmuv3. */
+    s->parent_obj.stage = g_strdup("nested");
+    s->tlb = g_strdup("none");
+}
+
+static void smmuv3_lu_describe_properties(ObjectClass *oc)
+{
+    ObjectClass *smmuv3 = object_class_get_parent(oc);
+    ObjectClass *smmu = object_class_get_parent(smmuv3);
+
+    object_class_property_set_description(oc, "oas",
+        "output address size in bits: 32, 36, 40, 42, 44 or 48");
+    object_class_property_set_description(oc, "tlb",
+        "what is cached between accesses: none");
+    object_class_property_set_description(smmuv3, "stage",
+        "stages of translation offered: 1, 2 or nested (both)");
+    object_class_property_set_description(smmu, "primary-bus",
+        "PCIe root bus whose devices are translated, such as pcie.0");
+    object_class_property_set_description(smmu, "smmu_per_bus",
+        "translate below the primary bus only (set by the machine)");
+    object_class_property_set_description(smmu, "bus_num",
+        "unused");
+}
+
+static void smmuv3_lu_class_init(ObjectClass *oc, const void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(oc);
+    SMMUv3LUClass *c = ARM_SMMUV3_LU_CLASS(oc);
+
+    dc->desc = "Arm SMMUv3 that checks live updates";
+    device_class_set_parent_realize(dc, smmuv3_lu_realize,
+                                    &c->parent_realize);
+    resettable_class_set_parent_phases(RESETTABLE_CLASS(oc), NULL, NULL,
+                                       smmuv3_lu_reset_exit,
+                                       &c->parent_phases);
+    device_class_set_props(dc, smmuv3_lu_properties);
+    smmuv3_lu_describe_properties(oc);
+}
+
+static void smmuv3_lu_region_class_init(ObjectClass *oc, const void *data)
+{
+    IOMMUMemoryRegionClass *imrc = IOMMU_MEMORY_REGION_CLASS(oc);
+
+    imrc->translate = region_translate;
+    imrc->notify_flag_changed = region_notify_flag_changed;
+}
+
+static const TypeInfo smmuv3_lu_types[] = {
+    {
+        .name = TYPE_ARM_SMMUV3_LU,
+        .parent = TYPE_ARM_SMMUV3,
+        .instance_size = sizeof(SMMUv3LUState),
+        .instance_init = smmuv3_lu_init,
+        .class_size = sizeof(SMMUv3LUClass),
+        .class_init = smmuv3_lu_class_init,
+    },
+    {
+        .name = TYPE_SMMUV3_LU_REGION,
+        .parent = TYPE_IOMMU_MEMORY_REGION,
+        .class_init = smmuv3_lu_region_class_init,
+    },
+};
+
+DEFINE_TYPES(smmuv3_lu_types)

@@ -1,0 +1,6 @@
+/*
+ * Trace points of this directory, generated from its trace-events.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "trace/trace-lu_hw_arm.h"

@@ -1,0 +1,471 @@
+/*
+ * intel-iommu-lu: an intel-iommu that checks a live update.
+ *
+ * The device, its address spaces, translation.  Every PCI device behind it
+ * gets a region of our own, always enabled: what the parent lets pass when
+ * translation is off is seen as well.  The parent's own translation is never
+ * reached; its one address space left is the I/O APIC's.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/lockable.h"
+#include "qemu/module.h"
+#include "qapi/error.h"
+#include "hw/i386/pc.h"
+#include "hw/pci/pci.h"
+#include "hw/pci/pci_bus.h"
+#include "hw/qdev-properties.h"
+#include "hw/liveupdate/dma-target.h"
+#include "hw/liveupdate/monitor.h"
+#include "migration/blocker.h"
+#include "migration/vmstate.h"
+#include "intel_iommu_lu_internal.h"
+#include "trace.h"
+
+#define AW_5LEVEL 57
+
+/* What a requester sees.  Never freed: devices keep pointers to it. */
+typedef struct LuVtdSpace {
+    IOMMUMemoryRegion region;
+    MemoryRegion interrupts;    /* alias of the parent's mr_ir */
+    AddressSpace as;
+    LuVtdState *lu;
+    PCIBus *bus;
+    uint8_t devfn;
+} LuVtdSpace;
+
+static guint space_hash(gconstpointer v)
+{
+    const LuVtdSpace *space = v;
+
+    return g_direct_hash(space->bus) ^ space->devfn;
+}
+
+static gboolean space_equal(gconstpointer v1, gconstpointer v2)
+{
+    const LuVtdSpace *a = v1, *b = v2;
+
+    return a->bus == b->bus && a->devfn == b->devfn;
+}
+
+/* Now: guests renumber buses. */
+static uint16_t space_rid(const LuVtdSpace *space)
+{
+    return PCI_BUILD_BDF(pci_bus_num(space->bus), space->devfn);
+}
+
+/* Translation */
+
+static bool is_interrupt(hwaddr addr)
+{
+    return addr >= VTD_INTERRUPT_ADDR_FIRST && addr <= VTD_INTERRUPT_ADDR_LAST;
+}
+
+/*
+ * What the core cannot know: requests whose PASID entry refuses their kind,
+ * and translations that end in the interrupt range.  Both are refused here.
+ */
+static bool lu_vtd_refuses(LuVtdState *lu, const LuAccess *access,
+                           bool interrupt)
+{
+    LuCtx ctx;
+    LuWalk walk;
+
+    QEMU_LOCK_GUARD(&lu->iommu.lock);
+    lu_vtd_resolve(lu, access->rid, access->pasid, &ctx, &walk);
+    if (interrupt) {
+        ctx.fault = lu->latch.ttm == LU_VTD_TTM_LEGACY ? LU_VTD_INTERRUPT
+                                                       : LU_VTD_SM_INTERRUPT;
+    } else if (lu_vtd_admits(access, &ctx)) {
+        return false;
+    }
+    if (!access->probe && !ctx.no_record && ctx.kind != LU_CTX_OFF) {
+        lu_vtd_record(lu, access, ctx.fault);
+    }
+    return true;
+}
+
+static LuXlat lu_vtd_translate(LuVtdState *lu, const LuAccess *access)
+{
+    static const LuXlat refused = { .status = LU_XLATE_FAULT };
+    LuXlat x;
+
+    if (access->pasid == LU_NO_PASID && is_interrupt(access->iova)) {
+        /* An interrupt request, which goes to the region, not through us. */
+        return (LuXlat) { .status = LU_XLATE_ABORT };
+    }
+    if ((access->priv || access->perm & LU_PERM_X) &&
+        lu_vtd_refuses(lu, access, false)) {
+        return refused;
+    }
+    x = lu_translate(&lu->iommu, access);
+    if (x.status == LU_XLATE_OK) {
+        if (is_interrupt(x.pa)) {
+            lu_vtd_refuses(lu, access, true);
+            return refused;
+        }
+        /* No answer reaches from DMA into the interrupt range. */
+        x.mask = MIN(x.mask, VTD_INTERRUPT_ADDR_SIZE - 1);
+    }
+    return x;
+}
+
+static IOMMUTLBEntry lu_vtd_region_translate(IOMMUMemoryRegion *region,
+                                             hwaddr addr,
+                                             IOMMUAccessFlags flags,
+                                             int iommu_idx)
+{
+    LuVtdSpace *space = container_of(region, LuVtdSpace, region);
+    LuAccess access = {
+        .rid = space_rid(space),
+        .pasid = LU_NO_PASID,
+        .iova = addr,
+        .perm = (flags & IOMMU_RO ? LU_PERM_R : 0) |
+                (flags & IOMMU_WO ? LU_PERM_W : 0),
+        .probe = !(flags & IOMMU_RW),
+    };
+    LuXlat x = lu_vtd_translate(space->lu, &access);
+    IOMMUTLBEntry entry = {
+        .target_as = &address_space_memory,
+        .addr_mask = ~VTD_PAGE_MASK_4K,
+        .perm = IOMMU_NONE,
+        .pasid = PCI_NO_PASID,
+    };
+
+    if (x.status == LU_XLATE_OK) {
+        entry.addr_mask = x.mask;
+        entry.translated_addr = x.pa & ~x.mask;
+        entry.perm = IOMMU_ACCESS_FLAG(x.perm & LU_PERM_R, x.perm & LU_PERM_W);
+        if (access.perm == LU_PERM_R) {
+            /* A write has to come back: it sets dirty bits. */
+            entry.perm &= ~IOMMU_WO;
+        }
+    }
+    entry.iova = addr & ~entry.addr_mask;
+    return entry;
+}
+
+/* Notifiers: those who cache translations and are told to drop them */
+
+static void unmap_space(LuVtdSpace *space)
+{
+    IOMMUNotifier *n;
+
+    IOMMU_NOTIFIER_FOREACH(n, &space->region) {
+        IOMMUTLBEvent event = {
+            .type = n->notifier_flags & IOMMU_NOTIFIER_UNMAP ?
+                    IOMMU_NOTIFIER_UNMAP : IOMMU_NOTIFIER_DEVIOTLB_UNMAP,
+            .entry = {
+                .target_as = &address_space_memory,
+                .iova = n->start,
+                .addr_mask = n->end - n->start,
+                .perm = IOMMU_NONE,
+                .pasid = PCI_NO_PASID,
+            },
+        };
+
+        memory_region_notify_iommu_one(n, &event);
+    }
+}
+
+void lu_vtd_unmap_all(LuVtdState *lu)
+{
+    GHashTableIter it;
+    void *space;
+
+    if (!lu->n_notified) {
+        return;
+    }
+    trace_lu_vtd_unmap(lu->n_notified);
+    g_hash_table_iter_init(&it, lu->spaces);
+    while (g_hash_table_iter_next(&it, &space, NULL)) {
+        unmap_space(space);
+    }
+}
+
+static int lu_vtd_notify_flag_changed(IOMMUMemoryRegion *region,
+                                      IOMMUNotifierFlag old,
+                                      IOMMUNotifierFlag new, Error **errp)
+{
+    LuVtdSpace *space = container_of(region, LuVtdSpace, region);
+
+    if (new & IOMMU_NOTIFIER_MAP) {
+        error_setg(errp, "intel-iommu-lu does not announce mappings: "
+                   "use intel-iommu for device assignment");
+        return -ENOTSUP;
+    }
+    space->lu->n_notified += (new != IOMMU_NOTIFIER_NONE) -
+                             (old != IOMMU_NOTIFIER_NONE);
+    return 0;
+}
+
+/* Replay announces mappings: see above. */
+static void lu_vtd_replay(IOMMUMemoryRegion *region, IOMMUNotifier *n)
+{
+}
+
+static void lu_vtd_region_class_init(ObjectClass *klass, const void *data)
+{
+    IOMMUMemoryRegionClass *imrc = IOMMU_MEMORY_REGION_CLASS(klass);
+
+    imrc->translate = lu_vtd_region_translate;
+    imrc->notify_flag_changed = lu_vtd_notify_flag_changed;
+    imrc->replay = lu_vtd_replay;
+}
+
+/* Address spaces */
+
+static AddressSpace *lu_vtd_get_address_space(PCIBus *bus, void *opaque,
+                                              int devfn)
+{
+    LuVtdState *lu = opaque;
+    LuVtdSpace key = { .bus = bus, .devfn = devfn };
+    LuVtdSpace *space = g_hash_table_lookup(lu->spaces, &key);
+    g_autofree char *name = NULL;
+
+    if (space) {
+        return &space->as;
+    }
+    space = g_new0(LuVtdSpace, 1);
+    space->lu = lu;
+    space->bus = bus;
+    space->devfn = devfn;
+    name = g_strdup_printf("intel-iommu-lu-%02x.%x", PCI_SLOT(devfn),
+                           PCI_FUNC(devfn));
+    memory_region_init_iommu(&space->region, sizeof(space->region),
+                             TYPE_INTEL_IOMMU_LU_MEMORY_REGION, OBJECT(lu),
+                             name, UINT64_MAX);
+    memory_region_init_alias(&space->interrupts, OBJECT(lu),
+                             "intel-iommu-lu-ir", &lu->parent_obj.mr_ir, 0,
+                             VTD_INTERRUPT_ADDR_SIZE);
+    memory_region_add_subregion_overlap(MEMORY_REGION(&space->region),
+                                        VTD_INTERRUPT_ADDR_FIRST,
+                                        &space->interrupts, 1);
+    address_space_init(&space->as, MEMORY_REGION(&space->region), name);
+    WITH_QEMU_LOCK_GUARD(&lu->iommu.lock) {
+        g_hash_table_add(lu->spaces, space);
+    }
+    return &space->as;
+}
+
+static bool lu_vtd_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
+                                    HostIOMMUDevice *hiod, Error **errp)
+{
+    error_setg(errp, "intel-iommu-lu translates emulated devices only: "
+               "use intel-iommu for device assignment");
+    return false;
+}
+
+static const PCIIOMMUOps lu_vtd_pci_ops = {
+    .get_address_space = lu_vtd_get_address_space,
+    .set_iommu_device = lu_vtd_set_iommu_device,
+};
+
+static bool lu_vtd_owns(void *fe, uint16_t rid)
+{
+    LuVtdState *lu = fe;
+    GHashTableIter it;
+    void *space;
+
+    g_hash_table_iter_init(&it, lu->spaces);
+    while (g_hash_table_iter_next(&it, &space, NULL)) {
+        if (space_rid(space) == rid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const LuFrontEnd lu_vtd_front_end = {
+    .resolve = lu_vtd_resolve,
+    .fault = lu_vtd_fault,
+    .owns = lu_vtd_owns,
+    .describe = lu_vtd_describe,
+    .config_rule = LU_RULE_CON_6,
+    .enable_rule = LU_RULE_CON_4,
+};
+
+/* Device */
+
+/* Five levels are ours alone: the parent knows none of it. */
+static void advertise(LuVtdState *lu)
+{
+    IntelIOMMUState *s = &lu->parent_obj;
+
+    if (!lu->five_level) {
+        return;
+    }
+    s->cap = deposit64(s->cap, 16, 6, AW_5LEVEL - 1);
+    s->cap |= s->flts ? LU_VTD_CAP_FL5LP : LU_VTD_CAP_SAGAW_57;
+    stq_le_p(&s->csr[DMAR_CAP_REG], s->cap);
+}
+
+static bool join_session(LuVtdState *lu, Error **errp)
+{
+    LuSession *session = lu_monitor_session();
+
+    if (!session) {
+        return true;
+    }
+    error_setg(&lu->migration_blocker, "the history a lu-monitor has seen of "
+               "intel-iommu-lu cannot be migrated");
+    if (migrate_add_blocker(&lu->migration_blocker, errp) < 0) {
+        return false;
+    }
+    lu_session_add(session, &lu->iommu);
+    return true;
+}
+
+static void lu_vtd_realize(DeviceState *dev, Error **errp)
+{
+    ERRP_GUARD();
+    LuVtdState *lu = INTEL_IOMMU_LU(dev);
+    IntelIOMMUState *s = &lu->parent_obj;
+
+    if (strcmp(lu->tlb, "none")) {
+        error_setg(errp, "tlb=%s: only tlb=none is known, which resolves and "
+                   "walks every access", lu->tlb);
+        return;
+    }
+    if (s->aw_bits == AW_5LEVEL) {
+        lu->five_level = true;
+        s->aw_bits = VTD_HOST_AW_48BIT;
+    }
+    INTEL_IOMMU_LU_GET_CLASS(lu)->parent_realize(dev, errp);
+    if (*errp) {
+        return;
+    }
+    advertise(lu);
+
+    lu_iommu_init(&lu->iommu, &lu_vtd_front_end, lu,
+                  dev->id ?: TYPE_INTEL_IOMMU_LU, lu_mem_system());
+    if (!join_session(lu, errp)) {
+        return;
+    }
+    lu->spaces = g_hash_table_new(space_hash, space_equal);
+    lu_vtd_fault_init(lu);
+    lu_vtd_regs_init(lu);
+    pci_setup_iommu(PC_MACHINE(qdev_get_machine())->pcibus, &lu_vtd_pci_ops,
+                    lu);
+}
+
+static void lu_vtd_reset_exit(Object *obj, ResetType type)
+{
+    LuVtdState *lu = INTEL_IOMMU_LU(obj);
+    LuVtdClass *lvc = INTEL_IOMMU_LU_GET_CLASS(lu);
+
+    lvc->parent_phases.exit(obj, type);
+    advertise(lu);
+    lu->gcmd_silent = 0;
+    lu_vtd_latch(lu, true);
+    lu_vtd_unmap_all(lu);
+}
+
+/* The parent's stream with the parent's state; what we latched follows. */
+static const VMStateDescription *parent_vmsd;
+static VMStateDescription lu_vtd_vmsd;
+
+static int lu_vtd_post_load(void *opaque, int version_id)
+{
+    LuVtdState *lu = opaque;
+    int ret = parent_vmsd->post_load(opaque, version_id);
+
+    lu_vtd_latch(lu, true);
+    return ret;
+}
+
+static LuXlat lu_vtd_dma_translate(LuDmaTarget *target,
+                                   const LuAccess *access)
+{
+    return lu_vtd_translate(INTEL_IOMMU_LU(target), access);
+}
+
+static bool lu_vtd_dma_owns(LuDmaTarget *target, uint16_t rid)
+{
+    LuVtdState *lu = INTEL_IOMMU_LU(target);
+
+    QEMU_LOCK_GUARD(&lu->iommu.lock);
+    return lu_vtd_owns(lu, rid);
+}
+
+static const Property lu_vtd_properties[] = {
+    DEFINE_PROP_STRING("tlb", LuVtdState, tlb),
+};
+
+static const struct {
+    const char *name, *text;
+} lu_vtd_help[] = {
+    { "tlb", "what may be remembered of translations: none" },
+    { "aw-bits", "IOVA width, which says how many levels tables have: "
+      "39 (3), 48 (3, 4) or 57 (also 5; memory stays at 48 bits)" },
+    { "intremap", "on/off/auto: remap interrupts" },
+    { "eim", "on/off/auto: remapped interrupts reach x2APIC destinations" },
+    { "x-buggy-eim", "on/off: offer eim even without x2APIC in KVM" },
+    { "caching-mode", "on/off: ask the guest to invalidate what it maps, too" },
+    { "x-scalable-mode", "on/off: scalable root, context and PASID tables" },
+    { "x-flts", "on/off: scalable mode with first-stage instead of "
+      "second-stage tables" },
+    { "x-pasid-mode", "on/off: advertise requests with PASID, up to 8 bits" },
+    { "snoop-control", "on/off: advertise the SNP bit of second-stage tables" },
+    { "device-iotlb", "on/off: advertise ATS, context entries may allow it" },
+    { "pt", "on/off: context and PASID entries may pass requests through" },
+    { "dma-translation", "on/off: off leaves interrupt remapping only" },
+    { "dma-drain", "on/off: advertise that invalidations drain DMA" },
+    { "stale-tm", "on/off: bit 62 of second-stage leaves is ignored" },
+    { "fs1gp", "on/off: first-stage pages of 1 GiB" },
+    { "version", "not used: VER is always 1.0" },
+};
+
+static void lu_vtd_class_init(ObjectClass *klass, const void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+    X86IOMMUClass *xc = X86_IOMMU_DEVICE_CLASS(klass);
+    LuVtdClass *lvc = INTEL_IOMMU_LU_CLASS(klass);
+    LuDmaTargetClass *ldc = LU_DMA_TARGET_CLASS(klass);
+
+    parent_vmsd = dc->vmsd;
+    lu_vtd_vmsd = *parent_vmsd;
+    lu_vtd_vmsd.post_load = lu_vtd_post_load;
+    dc->vmsd = &lu_vtd_vmsd;
+    dc->desc = "Intel IOMMU (VT-d) that checks a live update";
+    lvc->parent_realize = xc->realize;
+    xc->realize = lu_vtd_realize;
+    resettable_class_set_parent_phases(RESETTABLE_CLASS(klass), NULL, NULL,
+                                       lu_vtd_reset_exit,
+                                       &lvc->parent_phases);
+    ldc->translate = lu_vtd_dma_translate;
+    ldc->owns = lu_vtd_dma_owns;
+    device_class_set_props(dc, lu_vtd_properties);
+    for (size_t i = 0; i < ARRAY_SIZE(lu_vtd_help); i++) {
+        object_class_property_set_description(klass, lu_vtd_help[i].name,
+                                              lu_vtd_help[i].text);
+    }
+}
+
+static void lu_vtd_instance_init(Object *obj)
+{
+    INTEL_IOMMU_LU(obj)->tlb = g_strdup("none");
+}
+
+static const TypeInfo lu_vtd_types[] = {
+    {
+        .name = TYPE_INTEL_IOMMU_LU,
+        .parent = TYPE_INTEL_IOMMU_DEVICE,
+        .instance_size = sizeof(LuVtdState),
+        .instance_init = lu_vtd_instance_init,
+        .class_size = sizeof(LuVtdClass),
+        .class_init = lu_vtd_class_init,
+        .interfaces = (const InterfaceInfo[]) {
+            { TYPE_LU_DMA_TARGET },
+            { }
+        },
+    },
+    {
+        .name = TYPE_INTEL_IOMMU_LU_MEMORY_REGION,
+        .parent = TYPE_IOMMU_MEMORY_REGION,
+        .class_init = lu_vtd_region_class_init,
+    },
+};
+
+DEFINE_TYPES(lu_vtd_types)

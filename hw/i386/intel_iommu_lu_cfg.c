@@ -1,0 +1,435 @@
+/*
+ * intel-iommu-lu: what the tables in RAM say about a request.
+ *
+ * Legacy mode: root entry, context entry.  Scalable mode: the half of a root
+ * entry, context entry, PASID directory entry, PASID entry.  Layouts: Linux,
+ * drivers/iommu/intel/iommu.h (struct root_entry, context_entry) and pasid.h.
+ * Reserved bits are those that both Linux leaves zero and the parent checks.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "intel_iommu_lu_internal.h"
+
+#define PRESENT             BIT_ULL(0)
+#define FPD                 BIT_ULL(1)      /* all but root entries */
+#define PAGE_POINTER        (~0xfffull)
+
+/* Scalable mode: functions from here on use the upper half of a root entry. */
+#define UPPER_DEVFN         0x80
+
+typedef enum ContextType {
+    TT_UNTRANSLATED,
+    TT_ATS,
+    TT_PASS_THROUGH,
+} ContextType;
+
+typedef enum PasidType {
+    PGTT_FIRST = 1,
+    PGTT_SECOND,
+    PGTT_NESTED,
+    PGTT_PASS_THROUGH,
+} PasidType;
+
+/* PASID entry, word 2 */
+#define PASID_SRE           BIT_ULL(0)
+#define PASID_ERE           BIT_ULL(1)
+#define PASID_WPE           BIT_ULL(4)
+#define PASID_NXE           BIT_ULL(5)
+
+static const char root_entry[] = "root entry";
+static const char context_entry[] = "context entry";
+static const char sm_context_entry[] = "scalable context entry";
+static const char dir_entry[] = "PASID directory entry";
+static const char pasid_entry[] = "PASID entry";
+
+/* Reserved because no address is that wide. */
+static uint64_t beyond_haw(LuVtdState *lu)
+{
+    return ~MAKE_64BIT_MASK(0, lu->parent_obj.aw_bits);
+}
+
+/* Faults that FPD does not suppress: there is no entry to trust it from. */
+static bool is_qualified(LuVtdReason reason)
+{
+    switch (reason) {
+    case LU_VTD_ROOT_P:
+    case LU_VTD_ROOT_ACCESS:
+    case LU_VTD_ROOT_RSVD:
+    case LU_VTD_CONTEXT_ACCESS:
+    case LU_VTD_CONTEXT_RSVD:
+    case LU_VTD_SM_ROOT_POINTER:
+    case LU_VTD_SM_LEGACY_PASID:
+    case LU_VTD_SM_ROOT_P:
+    case LU_VTD_SM_ROOT_ACCESS:
+    case LU_VTD_SM_ROOT_RSVD:
+    case LU_VTD_SM_CONTEXT_ACCESS:
+    case LU_VTD_SM_CONTEXT_RSVD:
+    case LU_VTD_SM_DIR_ACCESS:
+    case LU_VTD_SM_DIR_RSVD:
+    case LU_VTD_SM_PASID_ACCESS:
+    case LU_VTD_SM_PASID_RSVD:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static void set_fault(LuCtx *ctx, LuVtdReason reason)
+{
+    ctx->kind = LU_CTX_FAULT;
+    ctx->fault = reason;
+    ctx->no_record = ctx->no_record && is_qualified(reason);
+}
+
+/*
+ * Copy the @words words at @pa into the next object of @ctx.  Not RAM:
+ * the fault is set and NULL returned.
+ */
+static const uint64_t *fetch(LuVtdState *lu, LuCtx *ctx, const char *kind,
+                             hwaddr pa, unsigned words, LuVtdReason reason)
+{
+    LuCfgObj *obj = &ctx->obj[ctx->n_obj];
+
+    if (!lu_mem_read_words(lu->iommu.mem, pa, obj->w, words)) {
+        ctx->fault_addr = pa;
+        set_fault(ctx, reason);
+        return NULL;
+    }
+    obj->kind = kind;
+    obj->pa = pa;
+    obj->len = words * 8;
+    ctx->n_obj++;
+    return obj->w;
+}
+
+/* Whether CAP.SAGAW has the second-stage width that @aw encodes. */
+static bool has_width(LuVtdState *lu, unsigned aw)
+{
+    return aw < 5 && extract64(lu->parent_obj.cap, VTD_CAP_SAGAW_SHIFT + aw, 1);
+}
+
+static bool second_stage(LuVtdState *lu, LuCtx *ctx, hwaddr root, unsigned aw,
+                         uint16_t did)
+{
+    const IntelIOMMUState *s = &lu->parent_obj;
+
+    ctx->s2.root = root;
+    ctx->s2.domain = did;
+    if (!lu_vtd_ss_geometry(&ctx->s2, aw, s->aw_bits)) {
+        return false;
+    }
+    ctx->s2.flags |=
+        (s->scalable_mode || s->snoop_control ? LU_STAGE_SNP : 0) |
+        (s->cap & LU_VTD_CAP_SS_2M ? LU_STAGE_2M : 0) |
+        (s->cap & LU_VTD_CAP_SS_1G ? LU_STAGE_1G : 0);
+    ctx->has_s2 = true;
+    ctx->kind = LU_CTX_TRANSLATE;
+    return true;
+}
+
+static bool first_stage(LuVtdState *lu, LuCtx *ctx, const uint64_t *entry,
+                        uint32_t pasid)
+{
+    const IntelIOMMUState *s = &lu->parent_obj;
+    unsigned flpm = extract64(entry[2], 2, 2);
+    LuStage *stage = &ctx->s1[0];
+
+    if (flpm && !(s->cap & LU_VTD_CAP_FL5LP)) {
+        return false;
+    }
+    stage->root = entry[2] & PAGE_POINTER;
+    stage->domain = extract64(entry[1], 0, 16);
+    stage->space = pasid;
+    if (!lu_x86_fs_geometry(stage, flpm, s->aw_bits)) {
+        return false;
+    }
+    stage->flags |= LU_STAGE_SIGN_EXT | LU_STAGE_2M |
+                    (s->cap & VTD_CAP_FS1GP ? LU_STAGE_1G : 0) |
+                    (entry[2] & PASID_WPE ? LU_STAGE_WPE : 0) |
+                    (entry[2] & PASID_NXE ? LU_STAGE_NXE : 0);
+    ctx->n_s1 = 1;
+    ctx->kind = LU_CTX_TRANSLATE;
+    return true;
+}
+
+static void resolve_legacy(LuVtdState *lu, uint16_t rid, LuCtx *ctx)
+{
+    const IntelIOMMUState *s = &lu->parent_obj;
+    const uint64_t *root, *context;
+    unsigned aw;
+
+    root = fetch(lu, ctx, root_entry, lu->latch.root + (rid >> 8) * 16, 2,
+                 LU_VTD_ROOT_ACCESS);
+    if (!root) {
+        return;
+    }
+    if (!(root[0] & PRESENT)) {
+        set_fault(ctx, LU_VTD_ROOT_P);
+        return;
+    }
+    if (root[1] || root[0] & (0xffe | beyond_haw(lu))) {
+        set_fault(ctx, LU_VTD_ROOT_RSVD);
+        return;
+    }
+
+    context = fetch(lu, ctx, context_entry,
+                    (root[0] & PAGE_POINTER) + (rid & 0xff) * 16, 2,
+                    LU_VTD_CONTEXT_ACCESS);
+    if (!context) {
+        return;
+    }
+    ctx->no_record = context[0] & FPD;
+    if (!(context[0] & PRESENT)) {
+        set_fault(ctx, LU_VTD_CONTEXT_P);
+        return;
+    }
+    if (context[0] & VTD_CONTEXT_ENTRY_RSVD_LO(s->aw_bits) ||
+        context[1] & VTD_CONTEXT_ENTRY_RSVD_HI) {
+        set_fault(ctx, LU_VTD_CONTEXT_RSVD);
+        return;
+    }
+
+    aw = extract64(context[1], 0, 3);
+    switch (has_width(lu, aw) ? extract64(context[0], 2, 2) : -1) {
+    case TT_ATS:
+        if (!(s->ecap & VTD_ECAP_DT)) {
+            break;
+        }
+        /* fall through */
+    case TT_UNTRANSLATED:
+        if (second_stage(lu, ctx, context[0] & PAGE_POINTER, aw,
+                         extract64(context[1], 8, 16))) {
+            return;
+        }
+        break;
+    case TT_PASS_THROUGH:
+        if (s->ecap & VTD_ECAP_PT) {
+            ctx->kind = LU_CTX_BYPASS;
+            return;
+        }
+        break;
+    }
+    set_fault(ctx, LU_VTD_CONTEXT_INVALID);
+}
+
+static void resolve_pasid(LuVtdState *lu, hwaddr dir_table, uint32_t pasid,
+                          LuCtx *ctx)
+{
+    const IntelIOMMUState *s = &lu->parent_obj;
+    const uint64_t *dir, *entry;
+    unsigned aw;
+
+    dir = fetch(lu, ctx, dir_entry, dir_table + (pasid >> 6) * 8, 1,
+                LU_VTD_SM_DIR_ACCESS);
+    if (!dir) {
+        return;
+    }
+    ctx->no_record |= !!(dir[0] & FPD);
+    if (!(dir[0] & PRESENT)) {
+        set_fault(ctx, LU_VTD_SM_DIR_P);
+        return;
+    }
+    if (dir[0] & (0xffc | beyond_haw(lu))) {
+        set_fault(ctx, LU_VTD_SM_DIR_RSVD);
+        return;
+    }
+
+    entry = fetch(lu, ctx, pasid_entry,
+                  (dir[0] & PAGE_POINTER) + (pasid & 63) * 64, 8,
+                  LU_VTD_SM_PASID_ACCESS);
+    if (!entry) {
+        return;
+    }
+    ctx->no_record |= !!(entry[0] & FPD);
+    if (!(entry[0] & PRESENT)) {
+        set_fault(ctx, LU_VTD_SM_PASID_P);
+        return;
+    }
+    if ((entry[0] | entry[2]) & beyond_haw(lu) ||
+        entry[3] | entry[4] | entry[5] | entry[6] | entry[7]) {
+        set_fault(ctx, LU_VTD_SM_PASID_RSVD);
+        return;
+    }
+
+    switch (extract64(entry[0], 6, 3)) {
+    case PGTT_FIRST:
+        if (s->ecap & VTD_ECAP_FLTS && first_stage(lu, ctx, entry, pasid)) {
+            return;
+        }
+        break;
+    case PGTT_SECOND:
+        aw = extract64(entry[0], 2, 3);
+        if (s->ecap & VTD_ECAP_SLTS && has_width(lu, aw) &&
+            second_stage(lu, ctx, entry[0] & PAGE_POINTER, aw,
+                         extract64(entry[1], 0, 16))) {
+            return;
+        }
+        break;
+    case PGTT_PASS_THROUGH:
+        if (s->ecap & VTD_ECAP_PT) {
+            ctx->kind = LU_CTX_BYPASS;
+            return;
+        }
+        break;
+    case PGTT_NESTED:           /* ECAP.NEST is never set */
+    default:
+        break;
+    }
+    set_fault(ctx, LU_VTD_SM_PASID_INVALID);
+}
+
+static void resolve_scalable(LuVtdState *lu, uint16_t rid, uint32_t pasid,
+                             LuCtx *ctx)
+{
+    const IntelIOMMUState *s = &lu->parent_obj;
+    unsigned devfn = rid & 0xff;
+    const uint64_t *root, *context;
+    bool pasid_present = pasid != LU_NO_PASID;
+    uint64_t pasids;
+
+    root = fetch(lu, ctx, root_entry, lu->latch.root + (rid >> 8) * 16 +
+                 (devfn >= UPPER_DEVFN ? 8 : 0), 1, LU_VTD_SM_ROOT_ACCESS);
+    if (!root) {
+        return;
+    }
+    if (!(root[0] & PRESENT)) {
+        set_fault(ctx, LU_VTD_SM_ROOT_P);
+        return;
+    }
+    if (root[0] & (0xffe | beyond_haw(lu))) {
+        set_fault(ctx, LU_VTD_SM_ROOT_RSVD);
+        return;
+    }
+
+    context = fetch(lu, ctx, sm_context_entry, (root[0] & PAGE_POINTER) +
+                    (devfn % UPPER_DEVFN) * 32, 4, LU_VTD_SM_CONTEXT_ACCESS);
+    if (!context) {
+        return;
+    }
+    ctx->no_record = context[0] & FPD;
+    if (!(context[0] & PRESENT)) {
+        set_fault(ctx, LU_VTD_SM_CONTEXT_P);
+        return;
+    }
+    if (context[0] & VTD_SM_CONTEXT_ENTRY_RSVD_VAL0(s->aw_bits) ||
+        context[1] & VTD_SM_CONTEXT_ENTRY_RSVD_VAL1 ||
+        context[2] | context[3]) {
+        set_fault(ctx, LU_VTD_SM_CONTEXT_RSVD);
+        return;
+    }
+    if (pasid_present && !extract64(context[0], 3, 1)) {
+        set_fault(ctx, LU_VTD_SM_PASIDE);
+        return;
+    }
+
+    /* PDTS: a directory of 2^(PDTS + 7) tables of 64 entries. */
+    pasids = 1ull << (extract64(context[0], 9, 3) + 7 + 6);
+    if (!pasid_present) {
+        pasid = extract64(context[1], 0, 20);
+    }
+    if (pasid >= pasids) {
+        set_fault(ctx, pasid_present ? LU_VTD_SM_PASID_LARGE
+                                     : LU_VTD_SM_RID_PASID);
+        return;
+    }
+    resolve_pasid(lu, context[0] & PAGE_POINTER, pasid, ctx);
+}
+
+void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
+                    LuWalk *s2_walk)
+{
+    LuVtdState *lu = fe;
+
+    *ctx = (LuCtx) { .kind = LU_CTX_OFF };
+    if (!lu->latch.te) {
+        return;
+    }
+    if (lu->latch.ttm == LU_VTD_TTM_LEGACY) {
+        if (pasid == LU_NO_PASID) {
+            resolve_legacy(lu, rid, ctx);
+        } else {
+            set_fault(ctx, LU_VTD_SM_LEGACY_PASID);
+        }
+    } else if (lu->latch.ttm == LU_VTD_TTM_SCALABLE &&
+               lu->parent_obj.ecap & VTD_ECAP_SMTS) {
+        resolve_scalable(lu, rid, pasid, ctx);
+    } else {
+        set_fault(ctx, LU_VTD_SM_ROOT_POINTER);
+    }
+}
+
+bool lu_vtd_admits(const LuAccess *access, LuCtx *ctx)
+{
+    uint64_t granted;
+
+    if (ctx->kind != LU_CTX_TRANSLATE || !ctx->n_s1) {
+        return true;
+    }
+    granted = ctx->obj[ctx->n_obj - 1].w[2];
+    if (access->priv && !(granted & PASID_SRE)) {
+        set_fault(ctx, LU_VTD_SM_SRE);
+    } else if (access->perm & LU_PERM_X && !(granted & PASID_ERE)) {
+        set_fault(ctx, LU_VTD_SM_ERE);
+    }
+    return ctx->kind != LU_CTX_FAULT;
+}
+
+/* Fields of the structures, for reports. */
+typedef struct Field {
+    const char *object;
+    const char *name;
+    uint8_t word, low, bits;
+    bool address;               /* print in place, low bits zero */
+} Field;
+
+static const Field fields[] = {
+    { root_entry, "P", 0, 0, 1 },
+    { root_entry, "CTP", 0, 12, 52, true },
+    { context_entry, "P", 0, 0, 1 },
+    { context_entry, "FPD", 0, 1, 1 },
+    { context_entry, "TT", 0, 2, 2 },
+    { context_entry, "SSPTPTR", 0, 12, 52, true },
+    { context_entry, "AW", 1, 0, 3 },
+    { context_entry, "DID", 1, 8, 16 },
+    { sm_context_entry, "P", 0, 0, 1 },
+    { sm_context_entry, "FPD", 0, 1, 1 },
+    { sm_context_entry, "DTE", 0, 2, 1 },
+    { sm_context_entry, "PASIDE", 0, 3, 1 },
+    { sm_context_entry, "PRE", 0, 4, 1 },
+    { sm_context_entry, "PDTS", 0, 9, 3 },
+    { sm_context_entry, "PASIDDIRPTR", 0, 12, 52, true },
+    { sm_context_entry, "RID_PASID", 1, 0, 20 },
+    { dir_entry, "P", 0, 0, 1 },
+    { dir_entry, "FPD", 0, 1, 1 },
+    { dir_entry, "SMPTBLPTR", 0, 12, 52, true },
+    { pasid_entry, "P", 0, 0, 1 },
+    { pasid_entry, "FPD", 0, 1, 1 },
+    { pasid_entry, "AW", 0, 2, 3 },
+    { pasid_entry, "PGTT", 0, 6, 3 },
+    { pasid_entry, "SSPTPTR", 0, 12, 52, true },
+    { pasid_entry, "DID", 1, 0, 16 },
+    { pasid_entry, "SRE", 2, 0, 1 },
+    { pasid_entry, "ERE", 2, 1, 1 },
+    { pasid_entry, "FLPM", 2, 2, 2 },
+    { pasid_entry, "WPE", 2, 4, 1 },
+    { pasid_entry, "NXE", 2, 5, 1 },
+    { pasid_entry, "FSPTPTR", 2, 12, 52, true },
+};
+
+void lu_vtd_describe(void *fe, const LuCfgObj *obj, GString *out)
+{
+    g_string_append_printf(out, "%s at 0x%" HWADDR_PRIx, obj->kind, obj->pa);
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        const Field *f = &fields[i];
+        uint64_t val;
+
+        if (strcmp(f->object, obj->kind)) {
+            continue;
+        }
+        val = extract64(obj->w[f->word], f->low, f->bits);
+        g_string_append_printf(out, " %s=0x%" PRIx64, f->name,
+                               f->address ? val << f->low : val);
+    }
+}

@@ -1,0 +1,224 @@
+/*
+ * intel-iommu-lu: fault reasons, the fault recording register, the event.
+ *
+ * There is one FRCD.  A record goes in when its F bit is clear, otherwise PFO
+ * says that a fault was lost; the parent's write-1-to-clear masks take both
+ * away again.  FECTL.IP is set with the record, the message is sent from a
+ * bottom half.  A fault met without the BQL waits for that bottom half too,
+ * since the register file belongs to the BQL.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "qemu/lockable.h"
+#include "qemu/main-loop.h"
+#include "hw/i386/apic_internal.h"
+#include "intel_iommu_lu_internal.h"
+#include "trace.h"
+
+#define FRCD_LO     DMAR_FRCD_REG_0_0
+#define FRCD_HI     DMAR_FRCD_REG_0_2
+
+/* FRCD, upper half; PV is 20 bits, the parent records 16. */
+#define FRCD_PRIV   BIT_ULL(29)
+#define FRCD_EXE    BIT_ULL(30)
+#define FRCD_PP     BIT_ULL(31)
+#define FRCD_PV_LSB 40
+#define FRCD_PV_LEN 20
+
+/* Reasons by format and kind of fault; SS has no present bit of its own. */
+typedef struct Reasons {
+    uint8_t input;
+    uint8_t not_present_r, not_present_w;
+    uint8_t reserved;
+    uint8_t top_table, next_table;
+    uint8_t mark;
+} Reasons;
+
+/* top_table: the parent calls a bad top pointer a bad context entry. */
+static const Reasons legacy_ss = {
+    .input = LU_VTD_BEYOND_MGAW,
+    .not_present_r = LU_VTD_NO_READ,
+    .not_present_w = LU_VTD_NO_WRITE,
+    .reserved = LU_VTD_ENTRY_RSVD,
+    .top_table = LU_VTD_CONTEXT_INVALID,
+    .next_table = LU_VTD_TABLE_ACCESS,
+    .mark = LU_VTD_TABLE_ACCESS,
+};
+
+static const Reasons scalable_ss = {
+    .input = LU_VTD_SM_SS_BEYOND,
+    .not_present_r = LU_VTD_SM_SS_PERM,
+    .not_present_w = LU_VTD_SM_SS_PERM,
+    .reserved = LU_VTD_SM_SS_RSVD,
+    .top_table = LU_VTD_SM_SS_POINTER,
+    .next_table = LU_VTD_SM_SS_ACCESS,
+    .mark = LU_VTD_SM_SS_ACCESS,
+};
+
+/* mark: 0x91 is the parent's; Linux names only 0x90, for no-snoop. */
+static const Reasons scalable_fs = {
+    .input = LU_VTD_SM_NOT_CANONICAL,
+    .not_present_r = LU_VTD_SM_FS_P,
+    .not_present_w = LU_VTD_SM_FS_P,
+    .reserved = LU_VTD_SM_FS_RSVD,
+    .top_table = LU_VTD_SM_FS_POINTER,
+    .next_table = LU_VTD_SM_FS_ACCESS,
+    .mark = LU_VTD_SM_FS_AD,
+};
+
+/* A first-stage descriptor says which of the rights was missing. */
+static LuVtdReason fs_permission(const LuAccess *access, const LuWalk *walk)
+{
+    if (!access->priv && !(walk->perm & LU_PERM_U)) {
+        return LU_VTD_SM_FS_USER;
+    }
+    if (access->perm & LU_PERM_X && !(walk->perm & LU_PERM_X)) {
+        return LU_VTD_SM_FS_EXEC;
+    }
+    return access->perm & LU_PERM_W && !(walk->perm & LU_PERM_W)
+           ? LU_VTD_SM_NO_WRITE : LU_VTD_SM_NO_READ;
+}
+
+static LuVtdReason reason_of(LuVtdState *lu, const LuFault *fault)
+{
+    const LuCtx *ctx = fault->ctx;
+    const LuStage *stage = ctx->has_s2 ? &ctx->s2 : &ctx->s1[0];
+    const Reasons *r = !ctx->has_s2 ? &scalable_fs :
+                       lu->latch.ttm ? &scalable_ss : &legacy_ss;
+
+    switch (fault->kind) {
+    case LU_FAULT_CONFIG:
+        return ctx->fault;
+    case LU_FAULT_INPUT:
+        return r->input;
+    case LU_FAULT_RESERVED:
+    case LU_FAULT_ADDR_SIZE:    /* address bits beyond HAW are reserved */
+        return r->reserved;
+    case LU_FAULT_TABLE:
+        return fault->walk->level == stage->top_level ? r->top_table
+                                                      : r->next_table;
+    case LU_FAULT_MARK:
+        return r->mark;
+    case LU_FAULT_PERMISSION:
+        if (!ctx->has_s2) {
+            return fs_permission(fault->access, fault->walk);
+        }
+        /* fall through */
+    default:
+        return fault->access->perm & LU_PERM_W ? r->not_present_w
+                                               : r->not_present_r;
+    }
+}
+
+static void set32(LuVtdState *lu, hwaddr reg, uint32_t clear, uint32_t set)
+{
+    stl_le_p(&lu->parent_obj.csr[reg],
+             (lu_vtd_get32(lu, reg) & ~clear) | set);
+}
+
+/* BQL held.  Returns false when there is no room. */
+static bool post(LuVtdState *lu, const LuVtdRecord *record)
+{
+    uint8_t *csr = lu->parent_obj.csr;
+    uint32_t fsts = lu_vtd_get32(lu, DMAR_FSTS_REG);
+
+    if (fsts & VTD_FSTS_PFO) {
+        return false;
+    }
+    if (lu_vtd_get64(lu, FRCD_HI) & VTD_FRCD_F) {
+        set32(lu, DMAR_FSTS_REG, 0, VTD_FSTS_PFO);
+        return false;
+    }
+    stq_le_p(&csr[FRCD_LO], record->lo);
+    stq_le_p(&csr[FRCD_HI], record->hi | VTD_FRCD_F);
+    set32(lu, DMAR_FSTS_REG, VTD_FSTS_FRI_MASK, VTD_FSTS_PPF);
+    /* An event announces the first of the pending conditions only. */
+    if (!(fsts & (VTD_FSTS_PPF | VTD_FSTS_IQE))) {
+        set32(lu, DMAR_FECTL_REG, 0, VTD_FECTL_IP);
+        qemu_bh_schedule(lu->fault_bh);
+    }
+    return true;
+}
+
+/* BQL and LuIommu.lock held. */
+static void post_pending(LuVtdState *lu)
+{
+    /* Posting twice is what makes PFO tell of those that were lost. */
+    for (; lu->n_pending; lu->n_pending--) {
+        post(lu, &lu->pending);
+    }
+}
+
+static void fault_bh(void *opaque)
+{
+    LuVtdState *lu = opaque;
+    uint32_t fectl;
+
+    WITH_QEMU_LOCK_GUARD(&lu->iommu.lock) {
+        post_pending(lu);
+    }
+    fectl = lu_vtd_get32(lu, DMAR_FECTL_REG);
+    if (fectl & VTD_FECTL_IP && !(fectl & VTD_FECTL_IM)) {
+        MSIMessage msg = {
+            .address = lu_vtd_get32(lu, DMAR_FEADDR_REG),
+            .data = lu_vtd_get32(lu, DMAR_FEDATA_REG),
+        };
+
+        trace_lu_vtd_fault_event(msg.address, msg.data);
+        set32(lu, DMAR_FECTL_REG, VTD_FECTL_IP, 0);
+        apic_get_class(NULL)->send_msi(&msg);
+    }
+}
+
+bool lu_vtd_record(LuVtdState *lu, const LuAccess *access, LuVtdReason reason)
+{
+    bool pasid = access->pasid != LU_NO_PASID;
+    bool kept;
+    LuVtdRecord record = {
+        .lo = VTD_FRCD_FI(access->iova),
+        .hi = VTD_FRCD_SID(access->rid) | VTD_FRCD_FR((uint64_t)reason) |
+              (access->priv ? FRCD_PRIV : 0) |
+              (access->perm & LU_PERM_X ? FRCD_EXE : 0) |
+              (pasid ? FRCD_PP : 0) |
+              (access->perm & LU_PERM_W ? 0 : VTD_FRCD_T),
+    };
+
+    if (pasid) {
+        record.hi = deposit64(record.hi, FRCD_PV_LSB, FRCD_PV_LEN,
+                              access->pasid);
+    }
+    if (bql_locked()) {
+        post_pending(lu);
+        kept = post(lu, &record);
+    } else {
+        kept = !lu->n_pending;
+        if (kept) {
+            lu->pending = record;
+            lu->n_pending = 1;
+            qemu_bh_schedule(lu->fault_bh);
+        } else {
+            lu->n_pending = 2;
+        }
+    }
+    trace_lu_vtd_record(access->rid, access->pasid, access->iova, reason,
+                        kept);
+    return kept;
+}
+
+bool lu_vtd_fault(void *fe, const LuFault *fault)
+{
+    LuVtdState *lu = fe;
+
+    if (fault->ctx->no_record) {
+        return false;
+    }
+    return lu_vtd_record(lu, fault->access, reason_of(lu, fault));
+}
+
+void lu_vtd_fault_init(LuVtdState *lu)
+{
+    lu->fault_bh = qemu_bh_new_guarded(fault_bh, lu,
+                                       &DEVICE(lu)->mem_reentrancy_guard);
+}

@@ -1,0 +1,190 @@
+/*
+ * intel-iommu-lu: what its files share.
+ *
+ * The device is QEMU's intel-iommu with another engine.  The parent keeps the
+ * register file, interrupt remapping, reset and ACPI; the files here keep all
+ * that concerns DMA:
+ *
+ *     intel_iommu_lu.c         QOM, address spaces, translation
+ *     intel_iommu_lu_regs.c    registers as the guest writes them
+ *     intel_iommu_lu_cfg.c     root, context and PASID tables
+ *     intel_iommu_lu_queue.c   invalidations
+ *     intel_iommu_lu_fault.c   fault recording
+ *
+ * Sources: Linux, drivers/iommu/intel/{iommu.h,pasid.h,dmar.c} for layouts
+ * and fault reasons; where they are silent, the parent model.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_I386_INTEL_IOMMU_LU_INTERNAL_H
+#define HW_I386_INTEL_IOMMU_LU_INTERNAL_H
+
+#include "hw/i386/intel_iommu_internal.h"
+#include "hw/liveupdate/iommu.h"
+
+#define TYPE_INTEL_IOMMU_LU "intel-iommu-lu"
+#define TYPE_INTEL_IOMMU_LU_MEMORY_REGION "intel-iommu-lu-memory-region"
+
+typedef struct LuVtdClass LuVtdClass;
+typedef struct LuVtdState LuVtdState;
+DECLARE_OBJ_CHECKERS(LuVtdState, LuVtdClass, INTEL_IOMMU_LU,
+                     TYPE_INTEL_IOMMU_LU)
+
+/* Capability bits the parent never sets and has no name for. */
+#define LU_VTD_CAP_SAGAW_57     (0x8ull << VTD_CAP_SAGAW_SHIFT)
+#define LU_VTD_CAP_FL5LP        (1ull << 60)
+#define LU_VTD_CAP_SS_2M        (1ull << 34)
+#define LU_VTD_CAP_SS_1G        (1ull << 35)
+
+/* RTADDR.TTM */
+#define LU_VTD_TTM_LEGACY       0
+#define LU_VTD_TTM_SCALABLE     1
+
+/*
+ * Fault reasons.  Below 0x30: legacy mode, dmar.c:dma_remap_fault_reasons;
+ * from 0x30 on: scalable mode, dmar.c:dma_remap_sm_fault_reasons.
+ */
+typedef enum LuVtdReason {
+    LU_VTD_ROOT_P = 0x01,
+    LU_VTD_CONTEXT_P = 0x02,
+    LU_VTD_CONTEXT_INVALID = 0x03,
+    LU_VTD_BEYOND_MGAW = 0x04,
+    LU_VTD_NO_WRITE = 0x05,
+    LU_VTD_NO_READ = 0x06,
+    LU_VTD_TABLE_ACCESS = 0x07,
+    LU_VTD_ROOT_ACCESS = 0x08,
+    LU_VTD_CONTEXT_ACCESS = 0x09,
+    LU_VTD_ROOT_RSVD = 0x0a,
+    LU_VTD_CONTEXT_RSVD = 0x0b,
+    LU_VTD_ENTRY_RSVD = 0x0c,
+    LU_VTD_INTERRUPT = 0x0e,
+    LU_VTD_SM_ROOT_POINTER = 0x30,
+    LU_VTD_SM_LEGACY_PASID = 0x31,
+    LU_VTD_SM_ROOT_ACCESS = 0x38,
+    LU_VTD_SM_ROOT_P = 0x39,
+    LU_VTD_SM_ROOT_RSVD = 0x3a,
+    LU_VTD_SM_CONTEXT_ACCESS = 0x40,
+    LU_VTD_SM_CONTEXT_P = 0x41,
+    LU_VTD_SM_CONTEXT_RSVD = 0x42,
+    LU_VTD_SM_PASIDE = 0x45,
+    LU_VTD_SM_PASID_LARGE = 0x46,
+    LU_VTD_SM_RID_PASID = 0x48,
+    LU_VTD_SM_DIR_ACCESS = 0x50,
+    LU_VTD_SM_DIR_P = 0x51,
+    LU_VTD_SM_DIR_RSVD = 0x52,
+    LU_VTD_SM_PASID_ACCESS = 0x58,
+    LU_VTD_SM_PASID_P = 0x59,
+    LU_VTD_SM_PASID_RSVD = 0x5a,
+    LU_VTD_SM_PASID_INVALID = 0x5b,
+    LU_VTD_SM_ERE = 0x5c,
+    LU_VTD_SM_SRE = 0x5d,
+    LU_VTD_SM_FS_ACCESS = 0x70,
+    LU_VTD_SM_FS_P = 0x71,
+    LU_VTD_SM_FS_RSVD = 0x72,
+    LU_VTD_SM_FS_POINTER = 0x73,
+    LU_VTD_SM_SS_ACCESS = 0x78,
+    LU_VTD_SM_SS_PERM = 0x79,
+    LU_VTD_SM_SS_RSVD = 0x7a,
+    LU_VTD_SM_SS_POINTER = 0x7b,
+    LU_VTD_SM_NOT_CANONICAL = 0x80,
+    LU_VTD_SM_FS_USER = 0x81,
+    LU_VTD_SM_FS_EXEC = 0x82,
+    LU_VTD_SM_SS_BEYOND = 0x84,
+    LU_VTD_SM_NO_WRITE = 0x85,
+    LU_VTD_SM_NO_READ = 0x86,
+    LU_VTD_SM_INTERRUPT = 0x87,
+    LU_VTD_SM_FS_AD = 0x91,
+} LuVtdReason;
+
+/* What GCMD latched, as translation sees it.  Under LuIommu.lock. */
+typedef struct LuVtdLatch {
+    bool te;
+    uint8_t ttm;
+    hwaddr root;
+} LuVtdLatch;
+
+/* A fault record on its way to FRCD. */
+typedef struct LuVtdRecord {
+    uint64_t lo, hi;
+} LuVtdRecord;
+
+struct LuVtdState {
+    IntelIOMMUState parent_obj;
+
+    char *tlb;                  /* property */
+    bool five_level;            /* aw-bits=57 was asked for */
+    LuIommu iommu;
+    LuVtdLatch latch;
+    MemoryRegion regs;          /* in front of the parent's csrmem */
+    uint32_t gcmd_silent;       /* level bits GSTS does not mirror */
+    GHashTable *spaces;         /* set of LuVtdSpace; BQL and LuIommu.lock */
+    unsigned n_notified;        /* spaces with notifiers; BQL */
+    QEMUBH *fault_bh;
+    LuVtdRecord pending;        /* made without the BQL; LuIommu.lock */
+    unsigned n_pending;         /* 0: none, 1: it, 2: and some were lost */
+    Error *migration_blocker;
+};
+
+struct LuVtdClass {
+    X86IOMMUClass parent_class;
+    DeviceRealize parent_realize;
+    ResettablePhases parent_phases;
+};
+
+/* intel_iommu_lu.c */
+
+/* Tell every registered notifier that all it knows may have changed.  BQL. */
+void lu_vtd_unmap_all(LuVtdState *lu);
+
+/* intel_iommu_lu_regs.c */
+
+/* Put our registers in front of the parent's.  Once, after its realize. */
+void lu_vtd_regs_init(LuVtdState *lu);
+/*
+ * Take over from the parent what translation depends on; @root: the root
+ * pointer and its mode too, as SRTP does.  BQL.
+ */
+void lu_vtd_latch(LuVtdState *lu, bool root);
+
+static inline uint32_t lu_vtd_get32(LuVtdState *lu, hwaddr reg)
+{
+    return ldl_le_p(&lu->parent_obj.csr[reg]);
+}
+
+static inline uint64_t lu_vtd_get64(LuVtdState *lu, hwaddr reg)
+{
+    return ldq_le_p(&lu->parent_obj.csr[reg]);
+}
+
+/* intel_iommu_lu_cfg.c */
+
+/* LuFrontEnd.resolve and .describe. */
+void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
+                    LuWalk *s2_walk);
+void lu_vtd_describe(void *fe, const LuCfgObj *obj, GString *out);
+/*
+ * Whether the PASID entry of @ctx admits the kind of request @access is.
+ * If not, @ctx becomes the fault.
+ */
+bool lu_vtd_admits(const LuAccess *access, LuCtx *ctx);
+
+/* intel_iommu_lu_queue.c */
+
+/* The guest is about to write @tail to IQT.  BQL. */
+void lu_vtd_queue_doorbell(LuVtdState *lu, uint64_t tail);
+/* The guest is about to invalidate through CCMD or IOTLB.  BQL. */
+void lu_vtd_register_invalidation(LuVtdState *lu);
+
+/* intel_iommu_lu_fault.c */
+
+void lu_vtd_fault_init(LuVtdState *lu);
+/* LuFrontEnd.fault. */
+bool lu_vtd_fault(void *fe, const LuFault *fault);
+/*
+ * Write a record for @access.  Returns false when it was lost.  LuIommu.lock
+ * is held; with or without the BQL.
+ */
+bool lu_vtd_record(LuVtdState *lu, const LuAccess *access,
+                   LuVtdReason reason);
+
+#endif

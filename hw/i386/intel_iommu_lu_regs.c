@@ -1,0 +1,162 @@
+/*
+ * intel-iommu-lu: registers as the guest writes them.
+ *
+ * A region of ours lies in front of the parent's.  Every access goes on to
+ * the parent, which keeps the register file; on the way GCMD is judged, and
+ * whatever makes hardware look at memory again is a moment to sample.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "qemu/host-utils.h"
+#include "qemu/lockable.h"
+#include "qemu/log.h"
+#include "intel_iommu_lu_internal.h"
+#include "trace.h"
+
+/* GCMD: bits that hold a state, and bits that are commands. */
+#define GCMD_LEVELS     (VTD_GCMD_TE | VTD_GCMD_EAFL | VTD_GCMD_QIE | \
+                         VTD_GCMD_IRE | VTD_GCMD_CFI)
+#define GCMD_ONE_SHOTS  (VTD_GCMD_SRTP | VTD_GCMD_SFL | VTD_GCMD_WBF | \
+                         VTD_GCMD_SIRTP)
+/* States the parent takes no notice of: GSTS never shows them. */
+#define GCMD_SILENT     (VTD_GCMD_EAFL | VTD_GCMD_CFI)
+
+/* 32-bit registers on which the parent insists that they are accessed so. */
+static const uint16_t narrow_regs[] = {
+    DMAR_FECTL_REG, DMAR_IECTL_REG, DMAR_IEADDR_REG, DMAR_PECTL_REG,
+};
+
+static bool is_narrow(hwaddr reg)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(narrow_regs); i++) {
+        if (narrow_regs[i] == reg) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void lu_vtd_latch(LuVtdState *lu, bool root)
+{
+    const IntelIOMMUState *s = &lu->parent_obj;
+
+    QEMU_LOCK_GUARD(&lu->iommu.lock);
+    lu->latch.te = s->dmar_enabled;
+    if (root) {
+        lu->latch.root = s->root;
+        lu->latch.ttm = extract64(lu_vtd_get64(lu, DMAR_RTADDR_REG), 10, 2);
+    }
+    trace_lu_vtd_latch(lu->latch.te, lu->latch.ttm, lu->latch.root);
+}
+
+static MemTxResult forward(LuVtdState *lu, hwaddr reg, uint64_t val,
+                           unsigned size, MemTxAttrs attrs)
+{
+    return memory_region_dispatch_write(&lu->parent_obj.csrmem, reg, val,
+                                        size_memop(size) | MO_LE, attrs);
+}
+
+/* REG-7: how many things @gcmd changes. */
+static void judge_gcmd(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
+{
+    uint32_t levels = (gsts & ~GCMD_SILENT) | lu->gcmd_silent;
+    unsigned changes = ctpop32((gcmd ^ levels) & GCMD_LEVELS) +
+                       ctpop32(gcmd & GCMD_ONE_SHOTS);
+
+    lu->gcmd_silent = gcmd & GCMD_SILENT;
+    if (changes > 1) {
+        lu_register_finding(&lu->iommu, LU_RULE_REG_7, "GCMD", gsts, gcmd,
+                            "more than one of TE, SRTP, SFL, EAFL, WBF, QIE, "
+                            "IRE, SIRTP and CFI");
+    } else {
+        lu_register_ok(&lu->iommu, LU_RULE_REG_7);
+    }
+}
+
+static MemTxResult write_gcmd(LuVtdState *lu, uint32_t gcmd, unsigned size,
+                              MemTxAttrs attrs)
+{
+    uint32_t before = lu_vtd_get32(lu, DMAR_GSTS_REG);
+    uint32_t after;
+    MemTxResult r;
+
+    trace_lu_vtd_gcmd(before, gcmd);
+    judge_gcmd(lu, before, gcmd);
+    lu_sample(&lu->iommu);
+    r = forward(lu, DMAR_GCMD_REG, gcmd, size, attrs);
+
+    after = lu_vtd_get32(lu, DMAR_GSTS_REG);
+    lu_vtd_latch(lu, gcmd & VTD_GCMD_SRTP);
+    if ((before ^ after) & VTD_GSTS_TES) {
+        lu_enable(&lu->iommu, after & VTD_GSTS_TES, "GSTS", before, after);
+    }
+    if ((before ^ after) & VTD_GSTS_TES || gcmd & VTD_GCMD_SRTP) {
+        lu_vtd_unmap_all(lu);
+    }
+    return r;
+}
+
+/*
+ * Whether a write reaches the command bit, 63, of the 64-bit register @reg,
+ * and sets it.
+ */
+static bool commands(hwaddr reg, hwaddr addr, uint64_t val, unsigned size)
+{
+    return size == 8 ? addr == reg && val >> 63
+                     : addr == reg + 4 && val >> 31;
+}
+
+static MemTxResult lu_vtd_regs_write(void *opaque, hwaddr addr, uint64_t val,
+                                     unsigned size, MemTxAttrs attrs)
+{
+    LuVtdState *lu = opaque;
+
+    if (size == 8 && is_narrow(addr)) {
+        qemu_log_mask(LOG_GUEST_ERROR, "%s: 64-bit write to the 32-bit "
+                      "register 0x%" HWADDR_PRIx "\n", lu->iommu.id, addr);
+        return forward(lu, addr, (uint32_t)val, 4, attrs) |
+               forward(lu, addr + 4, val >> 32, 4, attrs);
+    }
+    if (addr == DMAR_GCMD_REG) {
+        return write_gcmd(lu, val, size, attrs);
+    }
+    if (addr == DMAR_IQT_REG) {
+        lu_vtd_queue_doorbell(lu, val);
+    } else if (commands(DMAR_CCMD_REG, addr, val, size) ||
+               commands(DMAR_IOTLB_REG, addr, val, size)) {
+        lu_vtd_register_invalidation(lu);
+    }
+    return forward(lu, addr, val, size, attrs);
+}
+
+static MemTxResult lu_vtd_regs_read(void *opaque, hwaddr addr, uint64_t *val,
+                                    unsigned size, MemTxAttrs attrs)
+{
+    LuVtdState *lu = opaque;
+
+    return memory_region_dispatch_read(&lu->parent_obj.csrmem, addr, val,
+                                       size_memop(size) | MO_LE, attrs);
+}
+
+static const MemoryRegionOps lu_vtd_regs_ops = {
+    .read_with_attrs = lu_vtd_regs_read,
+    .write_with_attrs = lu_vtd_regs_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid = { .min_access_size = 4, .max_access_size = 8 },
+    .impl = { .min_access_size = 4, .max_access_size = 8 },
+};
+
+void lu_vtd_regs_init(LuVtdState *lu)
+{
+    IntelIOMMUState *s = &lu->parent_obj;
+
+    memory_region_init_io(&lu->regs, OBJECT(lu), &lu_vtd_regs_ops, lu,
+                          TYPE_INTEL_IOMMU_LU, DMAR_REG_SIZE);
+    /* Ours is the outer door: it has the guard, the inner one needs none. */
+    s->csrmem.disable_reentrancy_guard = true;
+    memory_region_add_subregion_overlap(get_system_memory(),
+                                        Q35_HOST_BRIDGE_IOMMU_ADDR,
+                                        &lu->regs, 1);
+}

@@ -1,0 +1,681 @@
+/*
+ * What is promised about a claimed stream, and who broke it.
+ *
+ * One mistake must give one rule.  So an access that differs from the freeze
+ * is explained from the root down: the configuration, then the tables on the
+ * path, then the answer; and whatever is already known to be broken takes
+ * the blame for what follows from it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "hw/liveupdate/claim.h"
+
+static const char *const state_names[LU_CLAIM__MAX] = {
+    [LU_CLAIM_NONE] = "none",
+    [LU_CLAIM_PRESERVED] = "preserved",
+    [LU_CLAIM_FROZEN] = "frozen",
+    [LU_CLAIM_BLACKOUT] = "blackout",
+    [LU_CLAIM_RESTORING] = "restoring",
+    [LU_CLAIM_RESTORED] = "restored",
+    [LU_CLAIM_REPLACED] = "replaced",
+    [LU_CLAIM_FINISHED] = "finished",
+};
+
+const char *lu_claim_state_name(LuClaimState state)
+{
+    return state_names[state];
+}
+
+LuEvidence lu_claim_evidence(const LuClaim *c)
+{
+    LuEvidence ev = {
+        .has = LU_EV_STREAM | LU_EV_TOKEN | LU_EV_PHASE,
+        .unit = c->unit,
+        .rid = c->rid,
+        .token = c->token,
+        .phase = lu_claim_state_name(c->state),
+    };
+
+    if (c->pasid != LU_NO_PASID) {
+        ev.has |= LU_EV_PASID;
+        ev.pasid = c->pasid;
+    }
+    return ev;
+}
+
+static bool same_stage(const LuStage *a, const LuStage *b)
+{
+    return a->fmt == b->fmt && a->root == b->root &&
+           a->in_base == b->in_base && a->in_lg2 == b->in_lg2 &&
+           a->granule_lg2 == b->granule_lg2 &&
+           a->top_level == b->top_level &&
+           a->domain == b->domain && a->space == b->space &&
+           a->attrs[0] == b->attrs[0] && a->attrs[1] == b->attrs[1] &&
+           a->flags == b->flags;
+}
+
+bool lu_ctx_same_tables(const LuCtx *a, const LuCtx *b)
+{
+    if (a->kind != b->kind || a->n_s1 != b->n_s1 || a->has_s2 != b->has_s2) {
+        return false;
+    }
+    for (unsigned i = 0; i < a->n_s1; i++) {
+        if (!same_stage(&a->s1[i], &b->s1[i])) {
+            return false;
+        }
+    }
+    return !a->has_s2 || same_stage(&a->s2, &b->s2);
+}
+
+/* ------------------------------------------------------------------ */
+/* Freeze                                                             */
+
+static void resolve(LuClaim *c, LuCtx *ctx)
+{
+    LuWalk s2_walk;
+
+    c->iommu->ops->resolve(c->iommu->fe, c->rid, c->pasid, ctx, &s2_walk);
+}
+
+/* Call @fn for each tree of @ctx: TTB0, TTB1, stage 2. */
+static void foreach_tree(const LuCtx *ctx,
+                         void (*fn)(void *opaque, const LuStage *s1,
+                                    const LuStage *s2),
+                         void *opaque)
+{
+    if (ctx->kind != LU_CTX_TRANSLATE) {
+        return;
+    }
+    for (unsigned i = 0; i < ctx->n_s1; i++) {
+        if (!(ctx->s1[i].flags & LU_STAGE_OFF)) {
+            fn(opaque, &ctx->s1[i], ctx->has_s2 ? &ctx->s2 : NULL);
+        }
+    }
+    if (ctx->has_s2) {
+        fn(opaque, NULL, &ctx->s2);
+    }
+}
+
+typedef struct Freezing {
+    LuBooks *books;
+    LuClaim *c;
+} Freezing;
+
+/* TBL-4: a descriptor that hardware would refuse, or that leads nowhere. */
+static void bad_descriptor(void *opaque, const LuStage *stage, hwaddr desc_pa,
+                           uint64_t raw, uint64_t iova, unsigned level,
+                           const char *why)
+{
+    Freezing *f = opaque;
+    LuEvidence ev = lu_claim_evidence(f->c);
+
+    ev.has |= LU_EV_IOVA | LU_EV_PAGE | LU_EV_LEVEL | LU_EV_DESC;
+    ev.iova = iova;
+    ev.page = desc_pa & ~(hwaddr)0xfff;
+    ev.level = stage->fmt->spec_level(level);
+    ev.desc_pa = desc_pa;
+    ev.old_desc = ev.new_desc = raw;
+    ev.detail = why;
+    lu_finding(&f->books->sink, LU_RULE_TBL_4, &ev);
+}
+
+static void freeze_tree(void *opaque, const LuStage *s1, const LuStage *s2)
+{
+    Freezing *f = opaque;
+
+    lu_ledger_enter(&f->books->ledger, f->c->iommu->mem, s1, s2,
+                    f->c->domain->pages, bad_descriptor, f);
+}
+
+void lu_claim_freeze(LuBooks *books, LuClaim *c)
+{
+    Freezing f = { books, c };
+    LuDomain *d = c->domain;
+
+    resolve(c, &c->ctx);
+    for (unsigned i = 0; i < c->ctx.n_obj; i++) {
+        lu_ledger_enter_config(&books->ledger, c->ctx.obj[i].pa,
+                               c->ctx.obj[i].w, c->ctx.obj[i].len / 8,
+                               c->config);
+    }
+    if (d->pages->len) {
+        return;                 /* a sibling of the same token was first */
+    }
+    d->ctx = c->ctx;
+    lu_evaluated(&books->sink, LU_RULE_TBL_4);
+    foreach_tree(&c->ctx, freeze_tree, &f);
+    for (guint i = 0; i < d->pages->len; i++) {
+        LuPage *page = g_ptr_array_index(d->pages, i);
+
+        page->busy++;
+        page->token = d->token;
+    }
+    d->n_pages = d->pages->len;
+}
+
+/* OWN-1 for one entry of the ledger. */
+static void judge_owned(LuBooks *books, LuClaim *c, LuPage *page)
+{
+    LuEvidence ev;
+    hwaddr hole;
+
+    switch (lu_memmap_covers(&books->memmap, lu_page_pa(page),
+                             lu_page_bytes(page), &hole)) {
+    case LU_KEPT_UNKNOWN:
+        return;
+    case LU_KEPT_YES:
+        lu_evaluated(&books->sink, LU_RULE_OWN_1);
+        return;
+    case LU_KEPT_NO:
+        break;
+    }
+    lu_evaluated(&books->sink, LU_RULE_OWN_1);
+    ev = lu_claim_evidence(c);
+    ev.has |= LU_EV_PAGE;
+    ev.page = hole & ~(hwaddr)0xfff;
+    if (page->config) {
+        ev.detail = "a configuration structure is not in preserved memory";
+    } else {
+        ev.has |= LU_EV_IOVA | LU_EV_LEVEL;
+        ev.iova = page->in_base;
+        ev.level = page->stage.fmt->spec_level(page->level);
+        ev.detail = "a table page is not in preserved memory";
+    }
+    page->cause = lu_finding(&books->sink, LU_RULE_OWN_1, &ev);
+}
+
+/* OWN-3: the target of a writable leaf is preserved memory. */
+static void judge_target(void *opaque, const LuTreeDesc *d)
+{
+    Freezing *f = opaque;
+    LuBooks *books = f->books;
+    LuEvidence ev;
+    hwaddr hole;
+
+    if (d->desc.kind != LU_DESC_LEAF || !(d->perm & LU_PERM_W) ||
+        !lu_mem_is_ram(f->c->iommu->mem, d->desc.addr, d->size)) {
+        return;
+    }
+    switch (lu_memmap_covers(&books->memmap, d->desc.addr, d->size, &hole)) {
+    case LU_KEPT_UNKNOWN:
+        return;
+    case LU_KEPT_YES:
+        lu_evaluated(&books->sink, LU_RULE_OWN_3);
+        return;
+    case LU_KEPT_NO:
+        break;
+    }
+    lu_evaluated(&books->sink, LU_RULE_OWN_3);
+    ev = lu_claim_evidence(f->c);
+    ev.has |= LU_EV_IOVA | LU_EV_PAGE | LU_EV_DESC;
+    ev.page = hole & ~(hwaddr)0xfff;
+    ev.iova = d->iova + (ev.page - d->desc.addr);
+    ev.desc_pa = d->pa;
+    ev.old_desc = ev.new_desc = d->raw;
+    ev.detail = "the stream can write memory the next kernel will use";
+    lu_finding(&books->sink, LU_RULE_OWN_3, &ev);
+}
+
+/*
+ * With two stages, what the stream can write is what stage 2 allows: stage 1
+ * belongs to the guest, which may point it anywhere.
+ */
+static void judge_targets(void *opaque, const LuStage *s1, const LuStage *s2)
+{
+    static const LuTreeOps ops = { .desc = judge_target };
+    Freezing *f = opaque;
+    bool truncated = false;
+
+    if (!s1 || !s2) {
+        lu_tree_visit(f->c->iommu->mem, s1, s2, &ops, f,
+                      LU_LEDGER_BYTES_MAX / 4096, &truncated);
+        f->books->ledger.truncated |= truncated;
+    }
+}
+
+void lu_claim_judge_frozen(LuBooks *books, LuClaim *c)
+{
+    Freezing f = { books, c };
+
+    for (guint i = 0; i < c->domain->pages->len; i++) {
+        judge_owned(books, c, g_ptr_array_index(c->domain->pages, i));
+    }
+    for (guint i = 0; i < c->config->len; i++) {
+        judge_owned(books, c, g_ptr_array_index(c->config, i));
+    }
+    foreach_tree(&c->ctx, judge_targets, &f);
+}
+
+void lu_claim_thaw(LuBooks *books, LuClaim *c)
+{
+    lu_ledger_leave(&books->ledger, c->config);
+    if (c->domain && c->domain->refs == 1) {
+        lu_ledger_leave(&books->ledger, c->domain->pages);
+    }
+    c->cause = NULL;
+}
+
+/* ------------------------------------------------------------------ */
+/* Blame                                                              */
+
+/* The page at @pa that is already known to be broken, if any. */
+static LuFinding *known_cause(LuBooks *books, hwaddr pa)
+{
+    LuPage *page;
+
+    for (page = lu_ledger_first(&books->ledger, pa, pa + 7); page;
+         page = lu_ledger_next(page, pa, pa + 7)) {
+        if (page->cause) {
+            return page->cause;
+        }
+    }
+    return NULL;
+}
+
+/* A table word is not what it was at the freeze. */
+static void table_changed(LuBooks *books, LuClaim *c, LuRule rule,
+                          LuPage *page, hwaddr pa, uint64_t now,
+                          const uint64_t *iova)
+{
+    unsigned index = (pa - lu_page_pa(page)) / 8;
+    LuEvidence ev;
+
+    if (page->cause) {
+        page->cause->consequences++;
+        return;
+    }
+    ev = lu_claim_evidence(c);
+    ev.has |= LU_EV_IOVA | LU_EV_PAGE | LU_EV_LEVEL | LU_EV_DESC;
+    ev.iova = iova ? *iova : lu_page_iova(page, index);
+    ev.page = lu_page_pa(page) & ~(hwaddr)0xfff;
+    ev.level = page->stage.fmt->spec_level(page->level);
+    ev.desc_pa = pa;
+    ev.old_desc = page->shadow[index];
+    ev.new_desc = now;
+    page->cause = lu_finding(&books->sink, rule, &ev);
+}
+
+void lu_claim_check_tables(LuBooks *books, LuClaim *c, LuRule rule)
+{
+    GPtrArray *pages = c->domain->pages;
+
+    lu_evaluated(&books->sink, rule);
+    for (guint i = 0; i < pages->len; i++) {
+        LuPage *page = g_ptr_array_index(pages, i);
+        uint64_t now;
+        int index = lu_page_compare(page, c->iommu->mem, &now);
+
+        if (index >= 0) {
+            table_changed(books, c, rule, page,
+                          lu_page_pa(page) + (hwaddr)index * 8, now, NULL);
+        }
+    }
+}
+
+/* The first word that differs between two fetches of the same structures. */
+static bool first_difference(const LuCtx *then, const LuCtx *now,
+                             LuEvidence *ev)
+{
+    for (unsigned i = 0; i < MIN(then->n_obj, now->n_obj); i++) {
+        const LuCfgObj *a = &then->obj[i], *b = &now->obj[i];
+
+        for (unsigned w = 0; w < MIN(a->len, b->len) / 8; w++) {
+            if (a->pa != b->pa || a->w[w] != b->w[w]) {
+                ev->has |= LU_EV_PAGE | LU_EV_DESC;
+                ev->page = b->pa & ~(hwaddr)0xfff;
+                ev->desc_pa = b->pa + w * 8;
+                ev->old_desc = a->w[w];
+                ev->new_desc = b->w[w];
+                ev->detail = b->kind;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The stream's configuration is gone: whose fault? */
+static void config_broken(LuBooks *books, LuClaim *c, const LuCtx *now,
+                          const uint64_t *iova)
+{
+    LuEvidence ev = lu_claim_evidence(c);
+
+    if (now->kind == LU_CTX_OFF) {
+        if (c->iommu->off_cause) {
+            c->iommu->off_cause->consequences++;
+        }
+        return;
+    }
+    if (!c->cause && first_difference(&c->ctx, now, &ev)) {
+        c->cause = known_cause(books, ev.desc_pa);
+    }
+    if (c->cause) {
+        c->cause->consequences++;
+        return;
+    }
+    if (iova) {
+        ev.has |= LU_EV_IOVA;
+        ev.iova = *iova;
+    }
+    c->cause = lu_finding(&books->sink, c->iommu->ops->config_rule, &ev);
+}
+
+void lu_claim_check_config(LuBooks *books, LuClaim *c)
+{
+    LuCtx now;
+
+    resolve(c, &now);
+    lu_evaluated(&books->sink, c->iommu->ops->config_rule);
+    if (now.kind != c->ctx.kind) {
+        config_broken(books, c, &now, NULL);
+    }
+}
+
+/* ------------------------------------------------------------------ */
+/* Accesses                                                           */
+
+/*
+ * A table on the way of this access is not what it was.  Both ways are
+ * looked at: the one taken now and the one it would have taken then.
+ */
+static bool path_changed(LuBooks *books, LuClaim *c, LuRule rule,
+                         const LuWalk *walk, uint64_t iova)
+{
+    for (unsigned i = 0; i < walk->n_steps; i++) {
+        hwaddr pa = walk->step[i].pa;
+        LuPage *page = lu_ledger_first(&books->ledger, pa, pa + 7);
+        uint64_t now;
+
+        if (!page || page->config) {
+            continue;
+        }
+        if (!lu_mem_read64(c->iommu->mem, pa, &now)) {
+            now = UINT64_MAX;
+        }
+        if (lu_page_word_differs(page, pa, now)) {
+            table_changed(books, c, rule, page, pa, now, &iova);
+            return true;
+        }
+    }
+    return false;
+}
+
+static LuFaultKind walk_then(LuBooks *books, LuClaim *c, const LuAccess *a,
+                             LuWalk *then)
+{
+    LuNeed need = { .perm = a->perm, .priv = a->priv };
+    const LuStage *s1 = lu_ctx_stage1(&c->ctx, a->iova);
+
+    then->n_steps = 0;
+    if (c->ctx.n_s1 && !s1) {
+        return LU_FAULT_INPUT;
+    }
+    return lu_walk(&books->ledger.view, s1,
+                   c->ctx.has_s2 ? &c->ctx.s2 : NULL, a->iova, &need, then);
+}
+
+static void judge_answer(LuBooks *books, LuClaim *c, const LuAccess *a,
+                         const LuWalk *walk, const LuWalk *then,
+                         bool ok_now, bool ok_then)
+{
+    static const struct {
+        LuRule rule;
+        const char *detail;
+    } verdicts[2][2] = {        /* [ok_then][ok_now] */
+        { { LU_RULE_CON_8W, "refused now and at the freeze" },
+          { LU_RULE_CON_2, "refused at the freeze, allowed now" } },
+        { { LU_RULE_CON_8, "allowed at the freeze, refused now" },
+          { LU_RULE_CON_1, "another page than at the freeze" } },
+    };
+    LuEvidence ev = lu_claim_evidence(c);
+
+    ev.has |= LU_EV_IOVA;
+    ev.iova = a->iova;
+    ev.detail = verdicts[ok_then][ok_now].detail;
+    if (ok_now) {
+        ev.has |= LU_EV_PAGE;
+        ev.page = walk->pa & ~(hwaddr)0xfff;
+    }
+    if (ok_now && ok_then) {
+        ev.has |= LU_EV_DESC;
+        ev.desc_pa = walk->step[walk->n_steps - 1].pa;
+        ev.old_desc = then->step[then->n_steps - 1].desc;
+        ev.new_desc = walk->step[walk->n_steps - 1].desc;
+    }
+    lu_finding(&books->sink, verdicts[ok_then][ok_now].rule, &ev);
+}
+
+static void judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
+                         const LuCtx *ctx, const LuWalk *walk, bool ok_now)
+{
+    LuRule table_rule = c->state == LU_CLAIM_RESTORED ? LU_RULE_DOM_5
+                                                      : LU_RULE_TBL_1;
+    bool ok_then;
+    LuWalk then;
+
+    lu_evaluated(&books->sink, c->iommu->ops->config_rule);
+    if (ctx->kind != c->ctx.kind) {
+        if (!ctx->s2_fault ||
+            !path_changed(books, c, table_rule, walk, a->iova)) {
+            config_broken(books, c, ctx, &a->iova);
+        }
+        return;
+    }
+    if (ctx->kind != LU_CTX_TRANSLATE) {
+        return;
+    }
+    ok_then = walk_then(books, c, a, &then) == LU_FAULT_NONE;
+    lu_evaluated(&books->sink, LU_RULE_CON_1);
+    lu_evaluated(&books->sink, LU_RULE_CON_2);
+    lu_evaluated(&books->sink, LU_RULE_CON_8);
+    lu_evaluated(&books->sink, LU_RULE_CON_8W);
+    lu_evaluated(&books->sink, table_rule);
+    if (ok_now && ok_then && walk->pa == then.pa) {
+        return;
+    }
+    if (path_changed(books, c, table_rule, walk, a->iova) ||
+        path_changed(books, c, table_rule, &then, a->iova)) {
+        return;
+    }
+    if (c->cause) {
+        c->cause->consequences++;
+        return;
+    }
+    judge_answer(books, c, a, walk, &then, ok_now, ok_then);
+}
+
+static void count_access(LuBooks *books, LuClaim *c, bool ok)
+{
+    int64_t now = books->sink.now ? books->sink.now() : 0;
+
+    if (!ok) {
+        c->faults++;
+        return;
+    }
+    if (c->state <= LU_CLAIM_FROZEN) {
+        c->before++;
+    } else if (c->state == LU_CLAIM_BLACKOUT) {
+        c->blackout++;
+    } else {
+        c->after++;
+    }
+    if (c->last_ns) {
+        c->gap_ns = MAX(c->gap_ns, now - c->last_ns);
+    }
+    c->last_ns = now;
+}
+
+void lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
+                     const LuCtx *ctx, const LuWalk *walk, LuStatus status)
+{
+    bool ok = status == LU_XLATE_OK;
+
+    count_access(books, c, ok);
+    if (lu_claim_checked(c)) {
+        judge_access(books, c, access, ctx, walk, ok);
+    }
+}
+
+/* ------------------------------------------------------------------ */
+/* Restore and free                                                   */
+
+void lu_claim_check_shape(LuBooks *books, LuClaim *c, hwaddr top,
+                          uint8_t format, uint8_t level, uint8_t in_lg2)
+{
+    const LuCtx *ctx = &c->domain->ctx;
+    const LuStage *stage = ctx->n_s1 ? &ctx->s1[0] : &ctx->s2;
+    g_autofree char *detail = NULL;
+    LuEvidence ev;
+
+    /* A nested domain may be restored by the name of its parent, too. */
+    if (ctx->n_s1 && ctx->has_s2 && ctx->s2.fmt->id == format) {
+        stage = &ctx->s2;
+    }
+    lu_evaluated(&books->sink, LU_RULE_TBL_8);
+    if (ctx->kind == LU_CTX_TRANSLATE && stage->root == top &&
+        stage->fmt->id == format && stage->top_level == level &&
+        stage->in_lg2 == in_lg2) {
+        return;
+    }
+    if (ctx->kind == LU_CTX_TRANSLATE) {
+        detail = g_strdup_printf("preserved: %s, top table 0x%" HWADDR_PRIx
+                                 ", level %d, %u input bits; restored: "
+                                 "format %u, top table 0x%" HWADDR_PRIx
+                                 ", level %u, %u input bits",
+                                 stage->fmt->name, stage->root,
+                                 stage->top_level, stage->in_lg2, format,
+                                 top, level, in_lg2);
+    }
+    ev = lu_claim_evidence(c);
+    ev.has |= LU_EV_PAGE;
+    ev.page = top;
+    ev.detail = detail ?: "no tables were preserved for this token";
+    lu_finding(&books->sink, LU_RULE_TBL_8, &ev);
+}
+
+void lu_domain_replaced(LuDomain *domain)
+{
+    for (guint i = 0; i < domain->pages->len; i++) {
+        LuPage *page = g_ptr_array_index(domain->pages, i);
+
+        page->busy--;
+    }
+}
+
+static hwaddr overlap(const LuPage *page, hwaddr pa, hwaddr last)
+{
+    return MIN(page->node.last, last) - MAX(page->node.start, pa) + 1;
+}
+
+static void page_finding(LuBooks *books, LuRule rule, const LuPage *page,
+                         const char *detail)
+{
+    LuEvidence ev = {
+        .has = LU_EV_TOKEN | LU_EV_PAGE | LU_EV_IOVA | LU_EV_LEVEL,
+        .token = page->token,
+        .page = lu_page_pa(page) & ~(hwaddr)0xfff,
+        .iova = page->in_base,
+        .level = page->stage.fmt->spec_level(page->level),
+        .detail = detail,
+    };
+
+    lu_finding(&books->sink, rule, &ev);
+}
+
+void lu_pages_take(LuBooks *books, hwaddr pa, hwaddr len)
+{
+    hwaddr last = pa + (len - 1);
+    LuPage *page;
+
+    for (page = lu_ledger_first(&books->ledger, pa, last); page;
+         page = lu_ledger_next(page, pa, last)) {
+        hwaddr bytes = overlap(page, pa, last);
+
+        if (page->config) {
+            continue;
+        }
+        lu_evaluated(&books->sink, LU_RULE_FRE_1);
+        if (page->taken + bytes > lu_page_bytes(page)) {
+            page_finding(books, LU_RULE_FRE_1, page, "taken over twice");
+        } else {
+            page->taken += bytes;
+        }
+    }
+}
+
+/* Free one entry; what is wrong with it decides the rule. */
+static void free_page(LuBooks *books, LuPage *page, hwaddr bytes)
+{
+    hwaddr whole = lu_page_bytes(page);
+
+    lu_evaluated(&books->sink, LU_RULE_FRE_1);
+    lu_evaluated(&books->sink, LU_RULE_FRE_2);
+    if (page->freed + bytes > whole) {
+        page_finding(books, LU_RULE_FRE_2, page, "freed twice");
+        return;
+    }
+    page->freed += bytes;
+    if (page->busy) {
+        page_finding(books, LU_RULE_FRE_2, page,
+                     "freed while hardware still walks it");
+    } else if (page->taken < whole) {
+        page_finding(books, LU_RULE_FRE_1, page, "freed but never taken over");
+    }
+}
+
+void lu_pages_free(LuBooks *books, hwaddr pa, hwaddr len)
+{
+    hwaddr last = pa + (len - 1);
+    bool table = false;
+    LuPage *page;
+
+    for (page = lu_ledger_first(&books->ledger, pa, last); page;
+         page = lu_ledger_next(page, pa, last)) {
+        if (!page->config) {
+            table = true;
+            free_page(books, page, overlap(page, pa, last));
+        }
+    }
+    lu_evaluated(&books->sink, LU_RULE_FRE_3);
+    if (!table) {
+        LuEvidence ev = {
+            .has = LU_EV_PAGE, .page = pa & ~(hwaddr)0xfff,
+            .detail = "freed, but no table page of any claim",
+        };
+
+        lu_finding(&books->sink, LU_RULE_FRE_3, &ev);
+    }
+}
+
+void lu_claim_check_freed(LuBooks *books, LuClaim *c)
+{
+    LuDomain *d = c->domain;
+    const LuPage *leaked = NULL;
+    LuEvidence ev;
+
+    lu_evaluated(&books->sink, LU_RULE_FRE_3);
+    d->n_freed = 0;
+    for (guint i = 0; i < d->pages->len; i++) {
+        const LuPage *page = g_ptr_array_index(d->pages, i);
+
+        if (page->freed == lu_page_bytes(page) || page->refs > 1) {
+            d->n_freed++;
+        } else if (!leaked) {
+            leaked = page;
+        }
+    }
+    if (leaked) {
+        g_autofree char *detail =
+            g_strdup_printf("%u of %u table pages were never freed",
+                            d->n_pages - d->n_freed, d->n_pages);
+
+        ev = lu_claim_evidence(c);
+        ev.has |= LU_EV_PAGE | LU_EV_IOVA | LU_EV_LEVEL;
+        ev.page = lu_page_pa(leaked) & ~(hwaddr)0xfff;
+        ev.iova = leaked->in_base;
+        ev.level = leaked->stage.fmt->spec_level(leaked->level);
+        ev.detail = detail;
+        lu_finding(&books->sink, LU_RULE_FRE_3, &ev);
+    }
+}

@@ -1,0 +1,293 @@
+/*
+ * The ledger of table pages.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/bswap.h"
+#include "hw/liveupdate/ledger.h"
+
+/* A tree of a claimed stream has at most this many tables (F7). */
+#define TABLES_MAX (LU_LEDGER_BYTES_MAX / 4096)
+
+static LuPage *page_of(IntervalTreeNode *node)
+{
+    return node ? container_of(node, LuPage, node) : NULL;
+}
+
+LuPage *lu_ledger_first(LuLedger *ledger, hwaddr pa, hwaddr last)
+{
+    return page_of(interval_tree_iter_first(&ledger->pages, pa, last));
+}
+
+LuPage *lu_ledger_next(LuPage *page, hwaddr pa, hwaddr last)
+{
+    return page_of(interval_tree_iter_next(&page->node, pa, last));
+}
+
+static LuPage *find_word(const LuLedger *ledger, hwaddr pa)
+{
+    return lu_ledger_first((LuLedger *)ledger, pa, pa + 7);
+}
+
+static bool view_read64(const LuMem *mem, hwaddr pa, uint64_t *val)
+{
+    const LuLedger *ledger = container_of(mem, LuLedger, view);
+    LuPage *page = find_word(ledger, pa);
+
+    if (!page) {
+        return false;
+    }
+    *val = page->shadow[(pa - lu_page_pa(page)) / 8];
+    return true;
+}
+
+static bool view_read(const LuMem *mem, hwaddr pa, void *buf, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i + 8 <= len; i += 8) {
+        uint64_t val;
+
+        if (!view_read64(mem, pa + i, &val)) {
+            return false;
+        }
+        val = cpu_to_le64(val);
+        memcpy((char *)buf + i, &val, 8);
+    }
+    return i == len;
+}
+
+static bool view_is_ram(const LuMem *mem, hwaddr pa, hwaddr len)
+{
+    const LuLedger *ledger = container_of(mem, LuLedger, view);
+
+    return find_word(ledger, pa);
+}
+
+void lu_ledger_init(LuLedger *ledger)
+{
+    memset(ledger, 0, sizeof(*ledger));
+    ledger->view = (LuMem) {
+        .read = view_read,
+        .read64 = view_read64,
+        .is_ram = view_is_ram,
+    };
+}
+
+static void drop(LuLedger *ledger, LuPage *page)
+{
+    interval_tree_remove(&page->node, &ledger->pages);
+    ledger->bytes -= lu_page_bytes(page);
+    g_free(page->shadow);
+    g_free(page);
+}
+
+void lu_ledger_destroy(LuLedger *ledger)
+{
+    LuPage *page;
+
+    while ((page = lu_ledger_first(ledger, 0, UINT64_MAX))) {
+        drop(ledger, page);
+    }
+}
+
+void lu_ledger_leave(LuLedger *ledger, GPtrArray *pages)
+{
+    for (guint i = 0; i < pages->len; i++) {
+        LuPage *page = g_ptr_array_index(pages, i);
+
+        if (!--page->refs) {
+            drop(ledger, page);
+        }
+    }
+    g_ptr_array_set_size(pages, 0);
+}
+
+/* The entry that is exactly [@pa, @pa + @bytes), or a new one. */
+static LuPage *enter(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config)
+{
+    hwaddr last = pa + bytes - 1;
+    LuPage *page;
+
+    for (page = lu_ledger_first(ledger, pa, last); page;
+         page = lu_ledger_next(page, pa, last)) {
+        if (lu_page_pa(page) == pa && lu_page_bytes(page) == bytes &&
+            page->config == config) {
+            return page;
+        }
+    }
+    if (ledger->bytes + bytes > LU_LEDGER_BYTES_MAX) {
+        ledger->truncated = true;
+        return NULL;
+    }
+    page = g_new0(LuPage, 1);
+    page->node.start = pa;
+    page->node.last = last;
+    page->config = config;
+    page->shadow = g_new(uint64_t, bytes / 8);
+    interval_tree_insert(&page->node, &ledger->pages);
+    ledger->bytes += bytes;
+    return page;
+}
+
+typedef struct Entering {
+    LuLedger *ledger;
+    const LuMem *mem;
+    const LuStage *stage;
+    uint8_t stage_nr;
+    GPtrArray *pages;
+    GHashTable *seen;           /* LuPage already in @pages */
+    LuTreeProblem *problem;
+    void *opaque;
+} Entering;
+
+static void shadow_page(Entering *e, LuPage *page)
+{
+    hwaddr bytes = lu_page_bytes(page);
+
+    if (!lu_mem_read_words(e->mem, lu_page_pa(page), page->shadow,
+                           bytes / 8)) {
+        memset(page->shadow, 0xff, bytes);
+    }
+}
+
+static bool enter_table(void *opaque, const LuTreeTable *table)
+{
+    Entering *e = opaque;
+    hwaddr granule = 1ull << e->stage->granule_lg2;
+    unsigned shift = lu_stage_shift(e->stage, table->level);
+    bool fresh = false;
+
+    for (hwaddr done = 0; done < table->bytes; ) {
+        hwaddr pa = table->pa + done;
+        hwaddr bytes = MIN(table->bytes - done, granule);
+        LuPage *page = enter(e->ledger, pa, bytes, false);
+
+        if (!page) {
+            return false;
+        }
+        if (g_hash_table_add(e->seen, page)) {
+            fresh = true;
+            page->refs++;
+            page->stage = *e->stage;
+            page->stage_nr = e->stage_nr;
+            page->level = table->level;
+            page->in_base = table->in_base + ((done / 8) << shift);
+            page->taken = page->freed = 0;
+            shadow_page(e, page);
+            g_ptr_array_add(e->pages, page);
+        }
+        done += bytes;
+    }
+    /* A table that is reached twice is walked once: cycles end here. */
+    return fresh;
+}
+
+static void enter_desc(void *opaque, const LuTreeDesc *d)
+{
+    Entering *e = opaque;
+
+    if (e->problem && d->desc.kind == LU_DESC_RESERVED) {
+        e->problem(e->opaque, e->stage, d->pa, d->raw, d->iova, d->level,
+                   d->desc.why);
+    }
+}
+
+static void enter_lost(void *opaque, const LuTreeTable *table)
+{
+    Entering *e = opaque;
+
+    if (e->problem) {
+        uint64_t raw = 0;
+
+        if (table->parent) {
+            lu_mem_read64(e->mem, table->parent, &raw);
+        }
+        e->problem(e->opaque, e->stage, table->parent, raw, table->in_base,
+                   table->level, "points to a table that is not RAM");
+    }
+}
+
+static const LuTreeOps enter_ops = {
+    .table = enter_table,
+    .desc = enter_desc,
+    .lost = enter_lost,
+};
+
+void lu_ledger_enter(LuLedger *ledger, const LuMem *mem, const LuStage *s1,
+                     const LuStage *s2, GPtrArray *domain_pages,
+                     LuTreeProblem *problem, void *opaque)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+    Entering e = {
+        .ledger = ledger, .mem = mem, .stage = s1 ?: s2,
+        .stage_nr = s1 ? 1 : 2, .pages = domain_pages, .seen = seen,
+        .problem = problem, .opaque = opaque,
+    };
+    bool truncated = false;
+
+    for (guint i = 0; i < domain_pages->len; i++) {
+        g_hash_table_add(seen, g_ptr_array_index(domain_pages, i));
+    }
+    lu_tree_visit(mem, s1, s2, &enter_ops, &e, TABLES_MAX, &truncated);
+    ledger->truncated |= truncated;
+}
+
+void lu_ledger_enter_config(LuLedger *ledger, hwaddr pa, const uint64_t *w,
+                            unsigned n_words, GPtrArray *pages)
+{
+    LuPage *page = enter(ledger, pa, n_words * 8, true);
+
+    if (page) {
+        page->refs++;
+        memcpy(page->shadow, w, n_words * 8);
+        g_ptr_array_add(pages, page);
+    }
+}
+
+static uint64_t promised_bits(const LuPage *page, uint64_t raw)
+{
+    const LuFormat *fmt = page->stage.fmt;
+
+    return page->config ? UINT64_MAX
+                        : ~fmt->mutable_bits(&page->stage, page->level, raw);
+}
+
+static bool differs(const LuPage *page, uint64_t then, uint64_t now)
+{
+    return then != now && (then ^ now) & promised_bits(page, then);
+}
+
+bool lu_page_word_differs(const LuPage *page, hwaddr pa, uint64_t now)
+{
+    return differs(page, page->shadow[(pa - lu_page_pa(page)) / 8], now);
+}
+
+int lu_page_compare(const LuPage *page, const LuMem *mem, uint64_t *now)
+{
+    uint64_t word[512];
+    unsigned n = lu_page_bytes(page) / 8;
+
+    for (unsigned i = 0; i < n; i += ARRAY_SIZE(word)) {
+        unsigned some = MIN(n - i, ARRAY_SIZE(word));
+
+        if (!lu_mem_read_words(mem, lu_page_pa(page) + i * 8, word, some)) {
+            *now = UINT64_MAX;
+            return i;
+        }
+        for (unsigned j = 0; j < some; j++) {
+            if (differs(page, page->shadow[i + j], word[j])) {
+                *now = word[j];
+                return i + j;
+            }
+        }
+    }
+    return -1;
+}
+
+uint64_t lu_page_iova(const LuPage *page, unsigned index)
+{
+    return page->in_base +
+           ((uint64_t)index << lu_stage_shift(&page->stage, page->level));
+}

@@ -1,0 +1,238 @@
+/*
+ * -object lu-monitor: owns the session, writes the report, and decides the
+ * exit code of the process.
+ *
+ * Exit codes: 0 PASS, 10 FAIL, 12 INCONCLUSIVE.  They collide neither with
+ * QEMU's own errors (1) nor with signals (128 + n) nor with timeout (124).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qapi/qapi-commands-liveupdate.h"
+#include "qapi/qapi-events-liveupdate.h"
+#include "qapi/type-helpers.h"
+#include "qemu/module.h"
+#include "qemu/notify.h"
+#include "qemu/timer.h"
+#include "qom/object_interfaces.h"
+#include "monitor/monitor.h"
+#include "system/reset.h"
+#include "system/runstate.h"
+#include "hw/liveupdate/monitor.h"
+#include "hw/liveupdate/report.h"
+
+OBJECT_DECLARE_SIMPLE_TYPE(LuMonitor, LU_MONITOR)
+
+struct LuMonitor {
+    Object parent_obj;
+
+    LuSession session;
+    char *report_path;
+    FILE *report;
+    bool exit_code;
+    bool told;                  /* the verdict was given */
+    bool ready;
+    Notifier shutdown;
+};
+
+static LuMonitor *the_monitor;
+
+LuSession *lu_monitor_session(void)
+{
+    return the_monitor ? &the_monitor->session : NULL;
+}
+
+static int64_t virtual_now(void)
+{
+    return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+}
+
+static void on_finding(void *opaque, const LuFinding *f)
+{
+    LuMonitor *m = opaque;
+    g_autoptr(LuFindingInfo) info = lu_report_finding(f);
+
+    lu_report_line_finding(m->report, info);
+    qapi_event_send_lu_finding(info);
+}
+
+static void on_edge(void *opaque, const LuOp *op, unsigned claims)
+{
+    LuMonitor *m = opaque;
+    const LuSink *sink = &m->session.books.sink;
+
+    lu_report_line_edge(m->report, &m->session, op, claims);
+    qapi_event_send_lu_edge(lu_op_name(op->op), op->source, claims,
+                            sink->generation, virtual_now());
+}
+
+static void on_reset(void *opaque)
+{
+    LuMonitor *m = opaque;
+
+    lu_session_reset(&m->session);
+}
+
+/* Runs on every way out, just before the exit code is read. */
+static void on_shutdown(Notifier *n, void *data)
+{
+    static const int codes[] = {
+        [LU_VERDICT_KIND_PASS] = 0,
+        [LU_VERDICT_KIND_FAIL] = 10,
+        [LU_VERDICT_KIND_INCONCLUSIVE] = 12,
+    };
+    LuMonitor *m = container_of(n, LuMonitor, shutdown);
+    const ShutdownCause *cause = data;
+    g_autoptr(LuInfo) info = NULL;
+
+    if (m->told) {
+        return;                 /* -no-shutdown comes here again and again */
+    }
+    m->told = true;
+    info = lu_report_info(&m->session);
+    lu_report_line_verdict(m->report, info);
+    if (m->exit_code && codes[info->verdict]) {
+        qemu_system_shutdown_request_with_code(*cause, codes[info->verdict]);
+    }
+}
+
+LuInfo *qmp_query_lu(Error **errp)
+{
+    if (!the_monitor) {
+        error_setg(errp, "there is no lu-monitor: add -object "
+                   "lu-monitor,id=lu0");
+        return NULL;
+    }
+    return lu_report_info(&the_monitor->session);
+}
+
+HumanReadableText *qmp_x_query_lu(Error **errp)
+{
+    g_autoptr(LuInfo) info = qmp_query_lu(errp);
+    g_autoptr(GString) text = g_string_new("");
+
+    if (!info) {
+        return NULL;
+    }
+    lu_report_text(info, text);
+    return human_readable_text_from_str(text);
+}
+
+static void lu_monitor_complete(UserCreatable *uc, Error **errp)
+{
+    LuMonitor *m = LU_MONITOR(uc);
+
+    if (the_monitor) {
+        error_setg(errp, "only one lu-monitor is possible: it judges the "
+                   "whole machine");
+        return;
+    }
+    if (m->report_path) {
+        m->report = fopen(m->report_path, "w");
+        if (!m->report) {
+            error_setg_errno(errp, errno, "cannot write report '%s'",
+                             m->report_path);
+            return;
+        }
+    }
+    lu_report_run(m->report);
+    m->session.books.sink.notify = on_finding;
+    m->session.books.sink.opaque = m;
+    m->session.edge = on_edge;
+    m->session.opaque = m;
+    m->shutdown.notify = on_shutdown;
+    qemu_register_shutdown_notifier(&m->shutdown);
+    qemu_register_reset(on_reset, m);
+    m->ready = true;
+    the_monitor = m;
+}
+
+/* IOMMUs keep a pointer to the session: it cannot go before they do. */
+static bool lu_monitor_can_be_deleted(UserCreatable *uc)
+{
+    return LU_MONITOR(uc)->session.iommus->len == 0;
+}
+
+static char *get_report(Object *obj, Error **errp)
+{
+    return g_strdup(LU_MONITOR(obj)->report_path);
+}
+
+static void set_report(Object *obj, const char *value, Error **errp)
+{
+    LuMonitor *m = LU_MONITOR(obj);
+
+    g_free(m->report_path);
+    m->report_path = g_strdup(value);
+}
+
+static bool get_exit_code(Object *obj, Error **errp)
+{
+    return LU_MONITOR(obj)->exit_code;
+}
+
+static void set_exit_code(Object *obj, bool value, Error **errp)
+{
+    LU_MONITOR(obj)->exit_code = value;
+}
+
+static void lu_monitor_init(Object *obj)
+{
+    LuMonitor *m = LU_MONITOR(obj);
+
+    m->exit_code = true;
+    lu_session_init(&m->session, virtual_now);
+}
+
+static void lu_monitor_finalize(Object *obj)
+{
+    LuMonitor *m = LU_MONITOR(obj);
+
+    if (m->ready) {
+        qemu_unregister_reset(on_reset, m);
+        notifier_remove(&m->shutdown);
+        the_monitor = NULL;
+    }
+    lu_session_destroy(&m->session);
+    if (m->report) {
+        fclose(m->report);
+    }
+    g_free(m->report_path);
+}
+
+static void lu_monitor_class_init(ObjectClass *oc, const void *data)
+{
+    UserCreatableClass *ucc = USER_CREATABLE_CLASS(oc);
+
+    ucc->complete = lu_monitor_complete;
+    ucc->can_be_deleted = lu_monitor_can_be_deleted;
+    object_class_property_add_str(oc, "report", get_report, set_report);
+    object_class_property_set_description(oc, "report",
+        "file for the report, one JSON object a line");
+    object_class_property_add_bool(oc, "exit-code", get_exit_code,
+                                   set_exit_code);
+    object_class_property_set_description(oc, "exit-code",
+        "let QEMU exit with 10 on FAIL and 12 on INCONCLUSIVE (default: on)");
+}
+
+static const TypeInfo lu_monitor_info = {
+    .name = TYPE_LU_MONITOR,
+    .parent = TYPE_OBJECT,
+    .instance_size = sizeof(LuMonitor),
+    .instance_init = lu_monitor_init,
+    .instance_finalize = lu_monitor_finalize,
+    .class_init = lu_monitor_class_init,
+    .interfaces = (const InterfaceInfo[]) {
+        { TYPE_USER_CREATABLE },
+        { }
+    },
+};
+
+static void lu_monitor_register(void)
+{
+    type_register_static(&lu_monitor_info);
+    monitor_register_hmp_info_hrt("lu", qmp_x_query_lu);
+}
+
+type_init(lu_monitor_register)

@@ -1,0 +1,287 @@
+/*
+ * Reports: the session as QAPI objects, as JSON lines and as text.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/lockable.h"
+#include "block/qdict.h"
+#include "qapi/error.h"
+#include "qapi/qapi-visit-liveupdate.h"
+#include "qapi/qobject-output-visitor.h"
+#include "qobject/qdict.h"
+#include "qobject/qjson.h"
+#include "hw/liveupdate/report.h"
+
+static char *stream_name(uint16_t rid)
+{
+    return g_strdup_printf("%02x:%02x.%x", rid >> 8, rid >> 3 & 0x1f, rid & 7);
+}
+
+LuFindingInfo *lu_report_finding(const LuFinding *f)
+{
+    const LuRuleInfo *rule = &lu_rule_info[f->rule];
+    const LuEvidence *ev = &f->ev;
+    LuFindingInfo *i = g_new0(LuFindingInfo, 1);
+
+    i->rule = g_strdup(rule->name);
+    i->severity = g_strdup(rule->severity == LU_ERROR ? "error" : "warning");
+    i->gating = rule->severity == LU_ERROR && rule->life == LU_GATING;
+    i->text = g_strdup(rule->text);
+    i->basis = g_strdup(rule->basis);
+    i->iommu = g_strdup(ev->unit);
+    i->stream = ev->has & LU_EV_STREAM ? stream_name(ev->rid) : NULL;
+    i->has_pasid = ev->has & LU_EV_PASID;
+    i->pasid = ev->pasid;
+    i->has_token = ev->has & LU_EV_TOKEN;
+    i->token = ev->token;
+    i->has_iova = ev->has & LU_EV_IOVA;
+    i->iova = ev->iova;
+    i->has_page = ev->has & LU_EV_PAGE;
+    i->page = ev->page;
+    i->has_level = ev->has & LU_EV_LEVEL;
+    i->level = ev->level;
+    i->has_desc_addr = ev->has & LU_EV_DESC;
+    i->desc_addr = ev->desc_pa;
+    i->has_old = i->has_q_new = ev->has & (LU_EV_DESC | LU_EV_REG);
+    i->old = ev->old_desc;
+    i->q_new = ev->new_desc;
+    i->q_register = ev->has & LU_EV_REG ? g_strdup(ev->reg) : NULL;
+    i->phase = ev->has & LU_EV_PHASE ? g_strdup(ev->phase) : NULL;
+    i->detail = g_strdup(f->detail);
+    i->generation = f->generation;
+    i->time_ns = f->time_ns;
+    i->count = f->count;
+    i->consequences = f->consequences;
+    return i;
+}
+
+static LuClaimInfo *report_claim(const LuClaim *c)
+{
+    LuClaimInfo *i = g_new0(LuClaimInfo, 1);
+
+    i->iommu = g_strdup(c->unit);
+    i->stream = stream_name(c->rid);
+    i->has_pasid = c->pasid != LU_NO_PASID;
+    i->pasid = c->pasid;
+    i->token = c->token;
+    i->state = g_strdup(lu_claim_state_name(c->state));
+    i->generation = c->generation;
+    i->dropped = c->dropped;
+    i->idle = c->idle;
+    i->before = c->before;
+    i->blackout = c->blackout;
+    i->after = c->after;
+    i->faults = c->faults;
+    i->gap_ns = c->gap_ns;
+    i->table_pages = c->domain ? c->domain->n_pages : c->n_pages;
+    i->freed_pages = c->domain ? c->domain->n_freed : c->n_freed;
+    return i;
+}
+
+static const LuVerdictKind verdict_kinds[] = {
+    [LU_VERDICT_INCONCLUSIVE] = LU_VERDICT_KIND_INCONCLUSIVE,
+    [LU_VERDICT_PASS] = LU_VERDICT_KIND_PASS,
+    [LU_VERDICT_FAIL] = LU_VERDICT_KIND_FAIL,
+};
+
+LuInfo *lu_report_info(LuSession *s)
+{
+    g_autoptr(GPtrArray) reasons = g_ptr_array_new();
+    LuInfo *info = g_new0(LuInfo, 1);
+    LuFindingInfoList **findings = &info->findings;
+    LuRuleCoverageList **coverage = &info->coverage;
+    LuClaimInfoList **claims = &info->claims;
+    strList **texts = &info->reasons;
+
+    info->verdict = verdict_kinds[lu_session_verdict(s, reasons)];
+    for (guint i = 0; i < reasons->len; i++) {
+        QAPI_LIST_APPEND(texts, (char *)g_ptr_array_index(reasons, i));
+    }
+
+    QEMU_LOCK_GUARD(&s->lock);
+    info->generation = s->books.sink.generation;
+    info->errors = s->books.sink.errors;
+    for (guint i = 0; i < s->history->len; i++) {
+        QAPI_LIST_APPEND(claims,
+                         report_claim(g_ptr_array_index(s->history, i)));
+    }
+    for (guint i = 0; i < s->books.sink.order->len; i++) {
+        const LuFinding *f = g_ptr_array_index(s->books.sink.order, i);
+
+        QAPI_LIST_APPEND(findings, lu_report_finding(f));
+    }
+    for (unsigned i = 0; i < LU_RULE__MAX; i++) {
+        LuRuleCoverage *c = g_new0(LuRuleCoverage, 1);
+
+        c->rule = g_strdup(lu_rule_info[i].name);
+        c->evaluated = s->books.sink.evaluated[i];
+        QAPI_LIST_APPEND(coverage, c);
+    }
+    return info;
+}
+
+/* ------------------------------------------------------------------ */
+/* JSON lines                                                         */
+
+static void write_line(FILE *file, QDict *line)
+{
+    g_autoptr(GString) json = qobject_to_json(QOBJECT(line));
+
+    fprintf(file, "%s\n", json->str);
+    fflush(file);
+    qobject_unref(line);
+}
+
+static QDict *line_of(const char *type)
+{
+    QDict *line = qdict_new();
+
+    qdict_put_str(line, "type", type);
+    return line;
+}
+
+/* Move the members of @obj, a QAPI object's QDict, into @line. */
+static void join(QDict *line, QObject *obj)
+{
+    qdict_join(line, qobject_to(QDict, obj), true);
+    qobject_unref(obj);
+}
+
+void lu_report_run(FILE *file)
+{
+    QDict *line;
+
+    if (file) {
+        line = line_of("run");
+        qdict_put_int(line, "schema", LU_REPORT_SCHEMA);
+        qdict_put_str(line, "qemu", QEMU_VERSION);
+        qdict_put_int(line, "rules", LU_RULE__MAX);
+        write_line(file, line);
+    }
+}
+
+void lu_report_line_finding(FILE *file, const LuFindingInfo *finding)
+{
+    LuFindingInfo *arg = (LuFindingInfo *)finding;
+    QObject *obj;
+    QDict *line;
+    Visitor *v;
+
+    if (file) {
+        line = line_of("finding");
+        v = qobject_output_visitor_new(&obj);
+        visit_type_LuFindingInfo(v, NULL, &arg, &error_abort);
+        visit_complete(v, &obj);
+        visit_free(v);
+        join(line, obj);
+        write_line(file, line);
+    }
+}
+
+void lu_report_line_edge(FILE *file, const LuSession *s, const LuOp *op,
+                         unsigned claims)
+{
+    const LuSink *sink = &s->books.sink;
+    QDict *line;
+
+    if (file) {
+        line = line_of("edge");
+        qdict_put_str(line, "op", lu_op_name(op->op));
+        qdict_put_str(line, "source", op->source);
+        qdict_put_int(line, "claims", claims);
+        qdict_put_int(line, "generation", sink->generation);
+        qdict_put_int(line, "time-ns", sink->now ? sink->now() : 0);
+        write_line(file, line);
+    }
+}
+
+void lu_report_line_verdict(FILE *file, const LuInfo *info)
+{
+    LuInfo *arg = (LuInfo *)info;
+    QObject *obj;
+    QDict *line;
+    Visitor *v;
+
+    if (file) {
+        line = line_of("verdict");
+        v = qobject_output_visitor_new(&obj);
+        visit_type_LuInfo(v, NULL, &arg, &error_abort);
+        visit_complete(v, &obj);
+        visit_free(v);
+        join(line, obj);
+        write_line(file, line);
+    }
+}
+
+/* ------------------------------------------------------------------ */
+/* Text                                                               */
+
+static void finding_text(const LuFindingInfo *f, GString *out)
+{
+    g_string_append_printf(out, "%s %s: %s\n", f->severity, f->rule, f->text);
+    g_string_append(out, "   ");
+    if (f->iommu) {
+        g_string_append_printf(out, " iommu %s", f->iommu);
+    }
+    if (f->stream) {
+        g_string_append_printf(out, " stream %s", f->stream);
+    }
+    if (f->has_pasid) {
+        g_string_append_printf(out, " pasid %u", f->pasid);
+    }
+    if (f->has_token) {
+        g_string_append_printf(out, " token 0x%" PRIx64, f->token);
+    }
+    if (f->phase) {
+        g_string_append_printf(out, " phase %s", f->phase);
+    }
+    if (f->has_iova) {
+        g_string_append_printf(out, " iova 0x%" PRIx64, f->iova);
+    }
+    if (f->has_page) {
+        g_string_append_printf(out, " page 0x%" PRIx64, f->page);
+    }
+    if (f->has_level) {
+        g_string_append_printf(out, " level %" PRId64, f->level);
+    }
+    if (f->q_register) {
+        g_string_append_printf(out, " register %s", f->q_register);
+    }
+    if (f->has_old && f->has_q_new && f->old != f->q_new) {
+        g_string_append_printf(out, " 0x%" PRIx64 " -> 0x%" PRIx64,
+                               f->old, f->q_new);
+    }
+    g_string_append_c(out, '\n');
+    if (f->detail) {
+        g_string_append_printf(out, "    %s\n", f->detail);
+    }
+    g_string_append_printf(out, "    generation %u, %" PRId64 " ns, seen %"
+                           PRIu64 " times, %" PRIu64 " consequences\n",
+                           f->generation, f->time_ns, f->count,
+                           f->consequences);
+}
+
+void lu_report_text(const LuInfo *info, GString *out)
+{
+    for (LuClaimInfoList *l = info->claims; l; l = l->next) {
+        const LuClaimInfo *c = l->value;
+
+        g_string_append_printf(out, "claim token 0x%" PRIx64 " stream %s of "
+                               "%s: %s, generation %u, %u table pages, "
+                               "%" PRIu64 "/%" PRIu64 "/%" PRIu64
+                               " accesses before/blackout/after\n",
+                               c->token, c->stream, c->iommu, c->state,
+                               c->generation, c->table_pages, c->before,
+                               c->blackout, c->after);
+    }
+    for (LuFindingInfoList *l = info->findings; l; l = l->next) {
+        finding_text(l->value, out);
+    }
+    for (strList *l = info->reasons; l; l = l->next) {
+        g_string_append_printf(out, "reason: %s\n", l->value);
+    }
+    g_string_append_printf(out, "generation %u, verdict: %s\n",
+                           info->generation,
+                           LuVerdictKind_str(info->verdict));
+}

@@ -1,0 +1,684 @@
+/*
+ * The session: operations in, verdict out.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/atomic.h"
+#include "qemu/lockable.h"
+#include "hw/liveupdate/lu-ctl-regs.h"
+#include "hw/liveupdate/phase.h"
+#include "hw/liveupdate/session.h"
+#include "trace.h"
+
+static guint claim_hash(gconstpointer p)
+{
+    const LuClaim *c = p;
+
+    return g_direct_hash(c->iommu) ^ (c->rid * 0x9e3779b1u) ^ c->pasid;
+}
+
+static gboolean claim_equal(gconstpointer pa, gconstpointer pb)
+{
+    const LuClaim *a = pa, *b = pb;
+
+    return a->iommu == b->iommu && a->rid == b->rid && a->pasid == b->pasid;
+}
+
+static void claim_free(gpointer p)
+{
+    LuClaim *c = p;
+
+    g_ptr_array_unref(c->config);
+    g_free((char *)c->unit);
+    g_free(c);
+}
+
+static void domain_free(gpointer p)
+{
+    LuDomain *d = p;
+
+    g_ptr_array_unref(d->pages);
+    g_free(d);
+}
+
+void lu_session_init(LuSession *s, int64_t (*now)(void))
+{
+    memset(s, 0, sizeof(*s));
+    qemu_mutex_init(&s->lock);
+    lu_sink_init(&s->books.sink);
+    s->books.sink.now = now;
+    lu_ledger_init(&s->books.ledger);
+    lu_memmap_init(&s->books.memmap);
+    s->iommus = g_ptr_array_new();
+    s->claims = g_hash_table_new(claim_hash, claim_equal);
+    s->domains = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL,
+                                       domain_free);
+    s->history = g_ptr_array_new_with_free_func(claim_free);
+}
+
+void lu_session_destroy(LuSession *s)
+{
+    while (s->iommus->len) {
+        lu_session_remove(s, g_ptr_array_index(s->iommus, 0));
+    }
+    g_hash_table_destroy(s->claims);
+    g_hash_table_destroy(s->domains);
+    g_ptr_array_unref(s->history);
+    g_ptr_array_unref(s->iommus);
+    lu_memmap_destroy(&s->books.memmap);
+    lu_ledger_destroy(&s->books.ledger);
+    lu_sink_destroy(&s->books.sink);
+    qemu_mutex_destroy(&s->lock);
+}
+
+/* Operations read configuration of any unit: all locks, then the session's. */
+static void lock_all(LuSession *s)
+{
+    for (guint i = 0; i < s->iommus->len; i++) {
+        qemu_mutex_lock(&((LuIommu *)g_ptr_array_index(s->iommus, i))->lock);
+    }
+    qemu_mutex_lock(&s->lock);
+}
+
+static void unlock_all(LuSession *s)
+{
+    qemu_mutex_unlock(&s->lock);
+    for (guint i = s->iommus->len; i-- > 0; ) {
+        qemu_mutex_unlock(&((LuIommu *)g_ptr_array_index(s->iommus, i))->lock);
+    }
+}
+
+/* ------------------------------------------------------------------ */
+/* Claims                                                             */
+
+static LuIommu *owner_of(LuSession *s, uint16_t rid)
+{
+    for (guint i = 0; i < s->iommus->len; i++) {
+        LuIommu *iommu = g_ptr_array_index(s->iommus, i);
+
+        if (iommu->ops->owns(iommu->fe, rid)) {
+            return iommu;
+        }
+    }
+    return NULL;
+}
+
+static LuClaim *find_claim(LuSession *s, LuIommu *iommu, uint16_t rid,
+                           uint32_t pasid)
+{
+    LuClaim probe = { .iommu = iommu, .rid = rid, .pasid = pasid };
+
+    return g_hash_table_lookup(s->claims, &probe);
+}
+
+static LuClaim *find_stream(LuSession *s, uint16_t rid, uint32_t pasid)
+{
+    LuIommu *iommu = owner_of(s, rid);
+
+    return iommu ? find_claim(s, iommu, rid, pasid) : NULL;
+}
+
+/* The claim is over: it stays in the history, without its tables. */
+static void end_claim(LuSession *s, LuClaim *c)
+{
+    LuDomain *d = c->domain;
+
+    lu_claim_thaw(&s->books, c);
+    c->n_pages = d->n_pages;
+    c->n_freed = d->n_freed;
+    c->domain = NULL;
+    if (!--d->refs) {
+        g_hash_table_remove(s->domains, &d->token);
+    }
+    g_hash_table_remove(s->claims, c);
+    c->iommu = NULL;
+    qatomic_set(&s->n_open, s->n_open - 1);
+}
+
+static LuDomain *new_domain(LuSession *s, LuIommu *iommu, uint64_t token)
+{
+    LuDomain *d = g_new0(LuDomain, 1);
+
+    d->token = token;
+    d->iommu = iommu;
+    d->pages = g_ptr_array_new();
+    g_hash_table_insert(s->domains, &d->token, d);
+    return d;
+}
+
+/* DOM-1: the token is taken by other tables. */
+static void judge_token(LuSession *s, const LuClaim *c, const LuDomain *d)
+{
+    LuEvidence ev;
+
+    lu_evaluated(&s->books.sink, LU_RULE_DOM_1);
+    if (!d->refs || (d->iommu == c->iommu &&
+                     lu_ctx_same_tables(&d->ctx, &c->ctx))) {
+        return;
+    }
+    ev = lu_claim_evidence(c);
+    ev.detail = "the token names another domain already";
+    lu_finding(&s->books.sink, LU_RULE_DOM_1, &ev);
+}
+
+static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
+{
+    LuIommu *iommu = owner_of(s, op->rid);
+    LuWalk s2_walk;
+    LuDomain *d;
+    LuClaim *c;
+
+    if (!iommu) {
+        return LU_CTL_ENOENT;
+    }
+    if (find_claim(s, iommu, op->rid, op->pasid)) {
+        return LU_CTL_EEXIST;
+    }
+    if (s->n_open >= LU_CLAIMS_MAX || s->history->len >= LU_HISTORY_MAX) {
+        return LU_CTL_ENOSPC;
+    }
+    c = g_new0(LuClaim, 1);
+    c->iommu = iommu;
+    c->unit = g_strdup(iommu->id);
+    c->rid = op->rid;
+    c->pasid = op->pasid;
+    c->token = op->token;
+    c->state = LU_CLAIM_PRESERVED;
+    c->generation = s->books.sink.generation;
+    c->config = g_ptr_array_new();
+    iommu->ops->resolve(iommu->fe, c->rid, c->pasid, &c->ctx, &s2_walk);
+    d = g_hash_table_lookup(s->domains, &op->token);
+    if (!d) {
+        d = new_domain(s, iommu, op->token);
+        d->ctx = c->ctx;
+    }
+    judge_token(s, c, d);
+    d->refs++;
+    c->domain = d;
+    g_hash_table_add(s->claims, c);
+    g_ptr_array_add(s->history, c);
+    qatomic_set(&s->n_open, s->n_open + 1);
+    return LU_CTL_OK;
+}
+
+static int op_unpreserve(LuSession *s, const LuOp *op, LuClaim *c)
+{
+    c->dropped = true;
+    end_claim(s, c);
+    return LU_CTL_OK;
+}
+
+static int op_freeze(LuSession *s, const LuOp *op, LuClaim *c)
+{
+    lu_claim_freeze(&s->books, c);
+    return LU_CTL_OK;
+}
+
+static int op_abort(LuSession *s, const LuOp *op, LuClaim *c)
+{
+    lu_claim_thaw(&s->books, c);
+    return LU_CTL_OK;
+}
+
+static int op_boot(LuSession *s, const LuOp *op, LuClaim *c)
+{
+    lu_claim_check_tables(&s->books, c, LU_RULE_TBL_1);
+    lu_claim_check_config(&s->books, c);
+    return LU_CTL_OK;
+}
+
+static int op_restore(LuSession *s, const LuOp *op, LuClaim *c)
+{
+    lu_claim_check_tables(&s->books, c, LU_RULE_TBL_1);
+    lu_claim_check_shape(&s->books, c, op->addr, op->param & 0xff,
+                         op->param >> 8 & 0xff, op->param >> 16 & 0xff);
+    return LU_CTL_OK;
+}
+
+static int op_replace(LuSession *s, const LuOp *op, LuClaim *c)
+{
+    lu_claim_check_tables(&s->books, c, LU_RULE_DOM_5);
+    lu_claim_check_config(&s->books, c);
+    return LU_CTL_OK;
+}
+
+static int op_keep(LuSession *s, const LuOp *op, LuClaim *unused)
+{
+    return lu_memmap_keep(&s->books.memmap, op->addr, op->len)
+           ? LU_CTL_OK : LU_CTL_EINVAL;
+}
+
+static int op_unkeep(LuSession *s, const LuOp *op, LuClaim *unused)
+{
+    return lu_memmap_unkeep(&s->books.memmap, op->addr, op->len)
+           ? LU_CTL_OK : LU_CTL_EINVAL;
+}
+
+static bool range_ok(const LuOp *op)
+{
+    return op->len && op->addr + (op->len - 1) >= op->addr;
+}
+
+static int op_take(LuSession *s, const LuOp *op, LuClaim *unused)
+{
+    if (!range_ok(op)) {
+        return LU_CTL_EINVAL;
+    }
+    lu_pages_take(&s->books, op->addr, op->len);
+    return LU_CTL_OK;
+}
+
+static int op_free(LuSession *s, const LuOp *op, LuClaim *unused)
+{
+    if (!range_ok(op)) {
+        return LU_CTL_EINVAL;
+    }
+    lu_pages_free(&s->books, op->addr, op->len);
+    return LU_CTL_OK;
+}
+
+static int op_idle(LuSession *s, const LuOp *op, LuClaim *unused)
+{
+    LuClaim *c = find_stream(s, op->rid, op->pasid);
+
+    if (!c) {
+        return LU_CTL_ENOENT;
+    }
+    c->idle = true;
+    return LU_CTL_OK;
+}
+
+/*
+ * What each operation does to a claim before the claim's state moves (or,
+ * where the edge has no scope, to the session).
+ */
+static int (*const handlers[])(LuSession *, const LuOp *, LuClaim *) = {
+    [LU_CTL_OP_PRESERVE] = op_preserve,
+    [LU_CTL_OP_UNPRESERVE] = op_unpreserve,
+    [LU_CTL_OP_KEEP] = op_keep,
+    [LU_CTL_OP_UNKEEP] = op_unkeep,
+    [LU_CTL_OP_FREEZE] = op_freeze,
+    [LU_CTL_OP_ABORT] = op_abort,
+    [LU_CTL_OP_BOOT] = op_boot,
+    [LU_CTL_OP_RESTORE] = op_restore,
+    [LU_CTL_OP_REPLACE] = op_replace,
+    [LU_CTL_OP_TAKE] = op_take,
+    [LU_CTL_OP_FREE] = op_free,
+    [LU_CTL_OP_IDLE] = op_idle,
+};
+
+static int handle(LuSession *s, const LuOp *op, LuClaim *c)
+{
+    return op->op < ARRAY_SIZE(handlers) && handlers[op->op]
+           ? handlers[op->op](s, op, c) : LU_CTL_OK;
+}
+
+static bool in_scope(const LuPhaseEdge *edge, const LuOp *op, const LuClaim *c)
+{
+    return edge->scope == LU_SCOPE_MACHINE ||
+           (edge->scope == LU_SCOPE_TOKEN && c->token == op->token) ||
+           (edge->scope == LU_SCOPE_STREAM && c->rid == op->rid &&
+            c->pasid == op->pasid);
+}
+
+/* Open claims in the operation's scope, in the order they were made. */
+static GPtrArray *claims_in_scope(LuSession *s, const LuPhaseEdge *edge,
+                                  const LuOp *op)
+{
+    GPtrArray *claims = g_ptr_array_new();
+
+    for (guint i = 0; s->n_open && i < s->history->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->history, i);
+
+        if (c->domain && in_scope(edge, op, c)) {
+            g_ptr_array_add(claims, c);
+        }
+    }
+    return claims;
+}
+
+/* What an operation does once, after every claim has moved. */
+static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
+{
+    for (guint i = 0; i < claims->len; i++) {
+        LuClaim *c = g_ptr_array_index(claims, i);
+
+        switch (op->op) {
+        case LU_CTL_OP_FREEZE:
+            lu_claim_judge_frozen(&s->books, c);
+            break;
+        case LU_CTL_OP_REPLACE:
+            if (!i) {
+                lu_domain_replaced(c->domain);
+            }
+            break;
+        case LU_CTL_OP_FINISH:
+            if (!i) {
+                lu_claim_check_freed(&s->books, c);
+            }
+            end_claim(s, c);
+            break;
+        default:
+            break;
+        }
+    }
+    if (op->op == LU_CTL_OP_BOOT) {
+        s->books.sink.generation++;
+        lu_memmap_clear(&s->books.memmap);
+    }
+}
+
+/* Move the claims in scope along the edge; none moves unless all may. */
+static int move_claims(LuSession *s, const LuPhaseEdge *edge, const LuOp *op,
+                       unsigned *moved)
+{
+    g_autoptr(GPtrArray) claims = claims_in_scope(s, edge, op);
+
+    for (guint i = claims->len; i-- > 0; ) {
+        LuClaim *c = g_ptr_array_index(claims, i);
+
+        if (lu_phase_allows(edge, c->state)) {
+            continue;
+        }
+        if (edge->scope != LU_SCOPE_MACHINE) {
+            return LU_CTL_ESTATE;
+        }
+        g_ptr_array_remove_index(claims, i);
+    }
+    if (!claims->len && edge->scope != LU_SCOPE_MACHINE) {
+        return LU_CTL_ENOENT;
+    }
+    for (guint i = 0; i < claims->len; i++) {
+        LuClaim *c = g_ptr_array_index(claims, i);
+
+        handle(s, op, c);
+        c->state = edge->to;
+    }
+    *moved = claims->len;
+    after_edge(s, op, claims);
+    return LU_CTL_OK;
+}
+
+int lu_session_op(LuSession *s, const LuOp *op)
+{
+    const LuPhaseEdge *edge = lu_phase_edge(op->op);
+    unsigned moved = 0;
+    int ret;
+
+    if (!edge) {
+        return LU_CTL_EINVAL;
+    }
+    lock_all(s);
+    if (edge->scope == LU_SCOPE_NONE || op->op == LU_CTL_OP_PRESERVE) {
+        ret = handle(s, op, NULL);
+        moved = op->op == LU_CTL_OP_PRESERVE && ret == LU_CTL_OK;
+    } else {
+        ret = move_claims(s, edge, op, &moved);
+    }
+    trace_lu_op(edge->name, op->rid, op->token, op->addr, op->len, moved, ret);
+    if (ret == LU_CTL_OK && edge->scope != LU_SCOPE_NONE && s->edge) {
+        s->edge(s->opaque, op, moved);
+    }
+    unlock_all(s);
+    return ret;
+}
+
+void lu_session_reset(LuSession *s)
+{
+    lock_all(s);
+    for (guint i = 0; s->n_open && i < s->history->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->history, i);
+
+        if (c->domain) {
+            c->dropped = true;
+            s->resets++;
+            end_claim(s, c);
+        }
+    }
+    lu_memmap_clear(&s->books.memmap);
+    unlock_all(s);
+}
+
+/* ------------------------------------------------------------------ */
+/* Units                                                              */
+
+void lu_session_add(LuSession *s, LuIommu *iommu)
+{
+    QEMU_LOCK_GUARD(&s->lock);
+    g_ptr_array_add(s->iommus, iommu);
+    iommu->session = s;
+}
+
+void lu_session_remove(LuSession *s, LuIommu *iommu)
+{
+    lock_all(s);
+    for (guint i = 0; s->n_open && i < s->history->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->history, i);
+
+        if (c->domain && c->iommu == iommu) {
+            c->dropped = true;
+            end_claim(s, c);
+        }
+    }
+    unlock_all(s);
+    g_ptr_array_remove(s->iommus, iommu);
+    iommu->session = NULL;
+}
+
+void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
+                       const LuCtx *ctx, const LuWalk *walk, LuStatus status)
+{
+    LuClaim *c;
+
+    if (!qatomic_read(&s->n_open)) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&s->lock);
+    c = find_claim(s, iommu, access->rid, access->pasid);
+    if (c) {
+        lu_claim_access(&s->books, c, access, ctx, walk, status);
+    }
+}
+
+/* The first claim of @iommu whose stream must go on; NULL if none. */
+static LuClaim *first_checked(LuSession *s, LuIommu *iommu)
+{
+    for (guint i = 0; s->n_open && i < s->history->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->history, i);
+
+        if (c->domain && c->iommu == iommu && lu_claim_checked(c)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
+               uint64_t new)
+{
+    LuSession *s = iommu->session;
+    LuEvidence ev;
+    LuClaim *c;
+
+    QEMU_LOCK_GUARD(&iommu->lock);
+    trace_lu_enable(iommu->id, on, reg, old, new);
+    iommu->enabled = on;
+    if (!s) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&s->lock);
+    if (on) {
+        iommu->off_cause = NULL;
+        return;
+    }
+    c = first_checked(s, iommu);
+    lu_evaluated(&s->books.sink, iommu->ops->enable_rule);
+    if (c) {
+        ev = lu_claim_evidence(c);
+        ev.has |= LU_EV_REG;
+        ev.reg = reg;
+        ev.old_desc = old;
+        ev.new_desc = new;
+        iommu->off_cause = lu_finding(&s->books.sink, iommu->ops->enable_rule,
+                                      &ev);
+    }
+}
+
+void lu_sample(LuIommu *iommu)
+{
+    LuSession *s = iommu->session;
+
+    if (!s || !qatomic_read(&s->n_open)) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&iommu->lock);
+    QEMU_LOCK_GUARD(&s->lock);
+    for (guint i = 0; i < s->history->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->history, i);
+
+        if (c->domain && c->iommu == iommu && lu_claim_checked(c)) {
+            lu_claim_check_config(&s->books, c);
+        }
+    }
+}
+
+void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
+                         uint64_t old, uint64_t new, const char *detail)
+{
+    LuSession *s = iommu->session;
+    LuEvidence ev = {
+        .has = LU_EV_REG, .unit = iommu->id, .reg = reg,
+        .old_desc = old, .new_desc = new, .detail = detail,
+    };
+    LuClaim *c;
+
+    if (!s) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&s->lock);
+    c = first_checked(s, iommu);
+    if (c) {
+        ev.has |= LU_EV_PHASE;
+        ev.phase = lu_claim_state_name(c->state);
+    }
+    lu_evaluated(&s->books.sink, rule);
+    lu_finding(&s->books.sink, rule, &ev);
+}
+
+void lu_register_ok(LuIommu *iommu, LuRule rule)
+{
+    LuSession *s = iommu->session;
+
+    if (s) {
+        QEMU_LOCK_GUARD(&s->lock);
+        lu_evaluated(&s->books.sink, rule);
+    }
+}
+
+/* ------------------------------------------------------------------ */
+/* Verdict                                                            */
+
+static void add_reason(GPtrArray *reasons, bool *complete, char *text)
+{
+    *complete = false;
+    if (reasons) {
+        g_ptr_array_add(reasons, text);
+    } else {
+        g_free(text);
+    }
+}
+
+/* Why this claim does not count as handed on; NULL when it does. */
+static char *claim_reason(const LuClaim *c)
+{
+    if (c->dropped) {
+        return NULL;
+    }
+    if (c->state != LU_CLAIM_FINISHED) {
+        return g_strdup_printf("the claim of token 0x%" PRIx64 " ended %s, "
+                               "not finished", c->token,
+                               lu_claim_state_name(c->state));
+    }
+    if (!c->blackout && !c->idle) {
+        return g_strdup_printf("no DMA came through in the blackout of token "
+                               "0x%" PRIx64, c->token);
+    }
+    return NULL;
+}
+
+LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons)
+{
+    unsigned finished = 0;
+    bool complete = true;
+
+    QEMU_LOCK_GUARD(&s->lock);
+    for (guint i = 0; i < s->history->len; i++) {
+        const LuClaim *c = g_ptr_array_index(s->history, i);
+        char *why = claim_reason(c);
+
+        finished += c->state == LU_CLAIM_FINISHED;
+        if (why) {
+            add_reason(reasons, &complete, why);
+        }
+    }
+    if (!s->history->len) {
+        add_reason(reasons, &complete, g_strdup("no live update claimed"));
+    } else if (!finished && complete) {
+        add_reason(reasons, &complete,
+                   g_strdup("every claim was taken back before its end"));
+    }
+    if (s->resets) {
+        add_reason(reasons, &complete,
+                   g_strdup_printf("the machine was reset with %u open claims",
+                                   s->resets));
+    }
+    if (s->books.ledger.truncated) {
+        add_reason(reasons, &complete,
+                   g_strdup("the tables of a claimed stream are larger than "
+                            "the ledger follows"));
+    }
+    if (s->books.sink.errors) {
+        return LU_VERDICT_FAIL;
+    }
+    return complete ? LU_VERDICT_PASS : LU_VERDICT_INCONCLUSIVE;
+}
+
+LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid)
+{
+    LuClaim *c;
+
+    QEMU_LOCK_GUARD(&s->lock);
+    c = find_stream(s, rid, pasid);
+    return c ? c->state : LU_CLAIM_NONE;
+}
+
+uint64_t lu_session_errors(LuSession *s)
+{
+    QEMU_LOCK_GUARD(&s->lock);
+    return s->books.sink.errors;
+}
+
+unsigned lu_session_generation(LuSession *s)
+{
+    QEMU_LOCK_GUARD(&s->lock);
+    return s->books.sink.generation;
+}
+
+const char *lu_verdict_name(LuVerdict verdict)
+{
+    static const char *const names[] = {
+        [LU_VERDICT_INCONCLUSIVE] = "INCONCLUSIVE",
+        [LU_VERDICT_PASS] = "PASS",
+        [LU_VERDICT_FAIL] = "FAIL",
+    };
+
+    return names[verdict];
+}
+
+const char *lu_op_name(uint8_t op)
+{
+    const LuPhaseEdge *edge = lu_phase_edge(op);
+
+    return edge ? edge->name : "unknown";
+}

@@ -1,0 +1,426 @@
+/*
+ * The walker: one loop for every format; two stages are the loop within the
+ * loop.  It serves each DMA access, so it allocates nothing, reads each
+ * descriptor once, and leaves everything that is not a walk to its callers.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "hw/liveupdate/walk.h"
+
+/* Attempts to mark a descriptor that somebody else keeps changing. */
+#define MARK_TRIES 8
+
+/* Words of a table that a visit reads at a time. */
+#define VISIT_WORDS 64
+
+/* What does not change in the course of a walk. */
+typedef struct Walker {
+    const LuMem *mem;
+    const LuStage *s2;          /* for the tables of stage 1; may be NULL */
+    bool priv;
+    bool mark;
+    LuWalk *out;
+} Walker;
+
+/* One stage, on its way down. */
+typedef struct Descent {
+    const LuStage *stage;
+    uint8_t nr;                 /* 1 or 2 */
+    uint8_t level;
+    uint8_t need;               /* LuPerm */
+    uint8_t perm;               /* what the levels above let through */
+} Descent;
+
+/* What one stage makes of an address. */
+typedef struct Hit {
+    hwaddr pa;
+    hwaddr mask;
+    uint8_t perm;               /* granted */
+    uint8_t level;
+} Hit;
+
+/* The bits of @iova that take part: the tag of TBI does not. */
+static uint64_t untagged(const LuStage *stage, uint64_t iova)
+{
+    return stage->flags & LU_STAGE_TBI ? sextract64(iova, 0, 56) : iova;
+}
+
+bool lu_stage_covers(const LuStage *stage, uint64_t iova)
+{
+    if (stage->flags & LU_STAGE_SIGN_EXT) {
+        return sextract64(iova, 0, stage->in_lg2) == (int64_t)iova;
+    }
+    return (untagged(stage, iova) ^ stage->in_base) >> stage->in_lg2 == 0;
+}
+
+static LuFaultKind fault(const Walker *w, LuFaultKind kind, unsigned nr,
+                         unsigned level)
+{
+    w->out->stage = nr;
+    w->out->level = level;
+    return kind;
+}
+
+/* The verdict on one descriptor. */
+static LuFaultKind judge(const Walker *w, const Descent *d, const LuDesc *desc)
+{
+    const LuStage *stage = d->stage;
+
+    if (desc->kind == LU_DESC_INVALID) {
+        return LU_FAULT_TRANSLATION;
+    }
+    if (desc->kind == LU_DESC_RESERVED) {
+        w->out->why = desc->why;
+        return LU_FAULT_RESERVED;
+    }
+    if (desc->addr >> stage->out_lg2) {
+        return LU_FAULT_ADDR_SIZE;
+    }
+    if (desc->kind == LU_DESC_TABLE) {
+        return LU_FAULT_NONE;
+    }
+    if (!desc->accessed && !stage->fmt->hw_accessed &&
+        !(stage->flags & LU_STAGE_AFFD)) {
+        return LU_FAULT_ACCESS;
+    }
+    w->out->perm = stage->fmt->grant(stage, d->perm & desc->perm, w->priv);
+    return d->need & ~w->out->perm ? LU_FAULT_PERMISSION : LU_FAULT_NONE;
+}
+
+/*
+ * Decode, judge and mark the descriptor at @at.  *@raw is what was read, and
+ * follows when it changes under our hands: every value is judged anew.
+ */
+static LuFaultKind take(const Walker *w, const Descent *d, const Hit *at,
+                        uint64_t *raw, LuDesc *desc)
+{
+    const LuFormat *fmt = d->stage->fmt;
+
+    for (int tries = 0; tries < MARK_TRIES; tries++) {
+        uint64_t marked;
+        LuFaultKind kind;
+
+        fmt->decode(d->stage, d->level, *raw, desc);
+        kind = judge(w, d, desc);
+        if (kind != LU_FAULT_NONE) {
+            return fault(w, kind, d->nr, d->level);
+        }
+        if (!fmt->hw_accessed || !w->mark) {
+            return LU_FAULT_NONE;
+        }
+        marked = fmt->mark(d->stage, d->level, *raw,
+                           desc->kind == LU_DESC_LEAF, d->need & LU_PERM_W);
+        if (marked == *raw) {
+            return LU_FAULT_NONE;
+        }
+        if (!(at->perm & LU_PERM_W)) {
+            w->out->perm = at->perm;
+            return fault(w, LU_FAULT_PERMISSION, 2, at->level);
+        }
+        if (!w->mem->cas64) {
+            break;
+        }
+        if (w->mem->cas64(w->mem, at->pa, raw, marked)) {
+            return LU_FAULT_NONE;
+        }
+    }
+    return fault(w, LU_FAULT_MARK, d->nr, d->level);
+}
+
+/* Translate @in by @d->stage; the tables of stage 1 go through w->s2. */
+static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
+{
+    const LuStage *stage = d->stage;
+    LuWalk *out = w->out;
+    unsigned shift = lu_stage_shift(stage, stage->top_level);
+    Hit at = { .pa = stage->root, .perm = UINT8_MAX };
+    LuDesc desc;
+
+    d->level = stage->top_level;
+    d->perm = UINT8_MAX;
+    if (d->nr == 2) {
+        out->ipa = in;
+    }
+    if (!lu_stage_covers(stage, in)) {
+        return fault(w, LU_FAULT_INPUT, d->nr, d->level);
+    }
+    if (stage->flags & LU_STAGE_OFF) {
+        return fault(w, LU_FAULT_TRANSLATION, d->nr, d->level);
+    }
+    if (stage->root >> stage->out_lg2) {
+        return fault(w, LU_FAULT_ADDR_SIZE, d->nr, d->level);
+    }
+    in &= MAKE_64BIT_MASK(0, stage->in_lg2);
+    for (;;) {
+        LuWalkStep *step;
+        LuFaultKind kind;
+
+        at.pa += (in >> shift) * 8;
+        if (d->nr == 1 && w->s2) {
+            Descent table = { .stage = w->s2, .nr = 2, .need = LU_PERM_R };
+
+            out->class = LU_CLASS_TABLE;
+            kind = descend(w, &table, at.pa, &at);
+            if (kind != LU_FAULT_NONE) {
+                return kind;
+            }
+        }
+        step = &out->step[out->n_steps];
+        if (!w->mem->read64(w->mem, at.pa, &step->desc)) {
+            out->table = at.pa;
+            return fault(w, LU_FAULT_TABLE, d->nr, d->level);
+        }
+        step->pa = at.pa;
+        step->stage = d->nr;
+        step->level = d->level;
+        out->n_steps++;
+        kind = take(w, d, &at, &step->desc, &desc);
+        if (kind != LU_FAULT_NONE) {
+            return kind;
+        }
+        in &= MAKE_64BIT_MASK(0, shift);
+        if (desc.kind == LU_DESC_LEAF) {
+            break;
+        }
+        d->perm &= desc.perm;
+        at.pa = desc.addr;
+        d->level--;
+        shift -= lu_stage_bits(stage);
+    }
+    *hit = (Hit) {
+        .pa = desc.addr | in,
+        .mask = MAKE_64BIT_MASK(0, shift),
+        .perm = out->perm,
+        .level = d->level,
+    };
+    return LU_FAULT_NONE;
+}
+
+static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
+                        uint8_t need)
+{
+    Hit hit = { .pa = iova, .mask = UINT64_MAX, .perm = UINT8_MAX }, second;
+    LuFaultKind kind;
+
+    if (s1) {
+        Descent d = { .stage = s1, .nr = 1, .need = need };
+
+        kind = descend(w, &d, iova, &hit);
+        if (kind != LU_FAULT_NONE) {
+            return kind;
+        }
+    }
+    if (w->s2) {
+        Descent d = { .stage = w->s2, .nr = 2, .need = need };
+
+        w->out->class = LU_CLASS_IN;
+        kind = descend(w, &d, hit.pa, &second);
+        if (kind != LU_FAULT_NONE) {
+            return kind;
+        }
+        hit.pa = second.pa;
+        hit.mask &= second.mask;
+        hit.perm &= second.perm;
+    }
+    w->out->pa = hit.pa;
+    w->out->mask = hit.mask;
+    w->out->perm = hit.perm;
+    return LU_FAULT_NONE;
+}
+
+LuFaultKind lu_walk(const LuMem *mem, const LuStage *s1, const LuStage *s2,
+                    uint64_t iova, const LuNeed *need, LuWalk *out)
+{
+    Walker w = {
+        .mem = mem, .s2 = s2, .priv = need->priv,
+        .mark = need->mark && need->perm, .out = out,
+    };
+
+    /* All but the steps, of which n_steps are valid. */
+    memset(out, 0, offsetof(LuWalk, step));
+    out->fault = walk(&w, s1, iova, need->perm);
+    return out->fault;
+}
+
+/* A visit of a tree under way. */
+typedef struct Visit {
+    const LuMem *mem;
+    const LuStage *stage;
+    const LuStage *s2;          /* NULL unless @stage is nested in it */
+    const LuTreeOps *ops;
+    void *opaque;
+    unsigned visited;
+    unsigned budget;
+    bool truncated;
+} Visit;
+
+/* Input address of offset @in into the range of a stage. */
+static uint64_t input_address(const LuStage *stage, uint64_t in)
+{
+    return stage->flags & LU_STAGE_SIGN_EXT
+           ? (uint64_t)sextract64(in, 0, stage->in_lg2) : stage->in_base | in;
+}
+
+/*
+ * Where the table piece at @piece->pa, as it is pointed to, lies in RAM.
+ * Shortens the piece to what is contiguous there.
+ */
+static bool locate(const Visit *v, LuTreeTable *piece)
+{
+    static const LuNeed probe;
+    hwaddr ipa = piece->pa, found = 0, pa = 0;
+    LuWalk walk;
+
+    if ((ipa + piece->bytes - 1) >> v->stage->out_lg2) {
+        return false;
+    }
+    if (!v->s2) {
+        return lu_mem_is_ram(v->mem, ipa, piece->bytes);
+    }
+    while (found < piece->bytes &&
+           lu_walk(v->mem, NULL, v->s2, ipa + found, &probe, &walk) ==
+           LU_FAULT_NONE && (walk.perm & LU_PERM_R)) {
+        if (!found) {
+            pa = walk.pa;
+        } else if (walk.pa != pa + found) {
+            break;
+        }
+        found += walk.mask + 1 - (walk.pa & walk.mask);
+    }
+    if (found) {
+        piece->pa = pa;
+        piece->bytes = MIN(piece->bytes, found);
+        return lu_mem_is_ram(v->mem, pa, piece->bytes);
+    }
+    found = 1ull << v->s2->granule_lg2;
+    piece->bytes = MIN(piece->bytes, found - (ipa & (found - 1)));
+    return false;
+}
+
+static void visit_table(Visit *v, LuTreeTable table, uint8_t perm);
+
+static void visit_desc(Visit *v, LuTreeDesc *d, uint8_t perm)
+{
+    const LuStage *stage = v->stage;
+
+    stage->fmt->decode(stage, d->level, d->raw, &d->desc);
+    switch (d->desc.kind) {
+    case LU_DESC_INVALID:
+        break;
+    case LU_DESC_TABLE:
+        visit_table(v, (LuTreeTable) {
+            .pa = d->desc.addr,
+            .bytes = lu_stage_table_bytes(stage, d->level - 1),
+            .parent = d->pa,
+            .in_base = d->iova,
+            .level = d->level - 1,
+        }, perm & d->desc.perm);
+        break;
+    case LU_DESC_LEAF:
+    case LU_DESC_RESERVED:
+        if (v->ops->desc) {
+            d->perm = perm & d->desc.perm;
+            v->ops->desc(v->opaque, d);
+        }
+        break;
+    }
+}
+
+static void visit_words(Visit *v, const LuTreeTable *piece, uint8_t perm)
+{
+    unsigned shift = lu_stage_shift(v->stage, piece->level);
+    uint64_t w[VISIT_WORDS];
+
+    for (hwaddr done = 0; done < piece->bytes; done += sizeof(w)) {
+        unsigned n = MIN(piece->bytes - done, sizeof(w)) / 8;
+
+        if (!lu_mem_read_words(v->mem, piece->pa + done, w, n)) {
+            return;
+        }
+        for (unsigned i = 0; i < n; i++) {
+            uint64_t in = (done / 8 + i) << shift;
+            LuTreeDesc d = {
+                .pa = piece->pa + done + i * 8,
+                .raw = w[i],
+                .iova = input_address(v->stage, piece->in_base + in),
+                .size = 1ull << shift,
+                .level = piece->level,
+            };
+
+            if (w[i]) {
+                visit_desc(v, &d, perm);
+            }
+        }
+    }
+}
+
+static void visit_table(Visit *v, LuTreeTable table, uint8_t perm)
+{
+    unsigned shift = lu_stage_shift(v->stage, table.level);
+
+    while (table.bytes) {
+        LuTreeTable piece = table;
+        bool found = locate(v, &piece);
+
+        if (!found) {
+            if (v->ops->lost) {
+                piece.pa = table.pa;
+                v->ops->lost(v->opaque, &piece);
+            }
+        } else if (v->visited == v->budget) {
+            v->truncated = true;
+            return;
+        } else {
+            v->visited++;
+            if (!v->ops->table || v->ops->table(v->opaque, &piece)) {
+                visit_words(v, &piece, perm);
+            }
+        }
+        table.pa += piece.bytes;
+        table.bytes -= piece.bytes;
+        table.in_base = input_address(v->stage, table.in_base +
+                                      ((piece.bytes / 8) << shift));
+    }
+}
+
+unsigned lu_tree_visit(const LuMem *mem, const LuStage *s1, const LuStage *s2,
+                       const LuTreeOps *ops, void *opaque, unsigned budget,
+                       bool *truncated)
+{
+    Visit v = {
+        .mem = mem, .stage = s1 ?: s2, .s2 = s1 ? s2 : NULL,
+        .ops = ops, .opaque = opaque, .budget = budget,
+    };
+    const LuStage *stage = v.stage;
+
+    if (!(stage->flags & LU_STAGE_OFF)) {
+        visit_table(&v, (LuTreeTable) {
+            .pa = stage->root,
+            .bytes = lu_stage_table_bytes(stage, stage->top_level),
+            .in_base = stage->in_base,
+            .level = stage->top_level,
+        }, UINT8_MAX);
+    }
+    *truncated = v.truncated;
+    return v.visited;
+}
+
+const char *lu_fault_name(LuFaultKind kind)
+{
+    static const char *const names[] = {
+        [LU_FAULT_NONE] = "none",
+        [LU_FAULT_INPUT] = "input address",
+        [LU_FAULT_TRANSLATION] = "translation",
+        [LU_FAULT_RESERVED] = "reserved bits",
+        [LU_FAULT_ADDR_SIZE] = "address size",
+        [LU_FAULT_ACCESS] = "access flag",
+        [LU_FAULT_PERMISSION] = "permission",
+        [LU_FAULT_TABLE] = "table not in RAM",
+        [LU_FAULT_MARK] = "accessed or dirty update",
+        [LU_FAULT_CONFIG] = "configuration",
+    };
+
+    return names[kind];
+}

@@ -1,0 +1,115 @@
+/*
+ * A claim: a stream somebody says survives the handoff, and what is promised
+ * about it.  Claims of one token share a domain, the tables to be handed on.
+ *
+ * Locking: LuIommu.lock of the claim's unit and the session's lock are held.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_LIVEUPDATE_CLAIM_H
+#define HW_LIVEUPDATE_CLAIM_H
+
+#include "hw/liveupdate/finding.h"
+#include "hw/liveupdate/iommu.h"
+#include "hw/liveupdate/ledger.h"
+#include "hw/liveupdate/memmap.h"
+
+/* The life of a claim, in order. */
+typedef enum LuClaimState {
+    LU_CLAIM_NONE,
+    LU_CLAIM_PRESERVED,
+    LU_CLAIM_FROZEN,
+    LU_CLAIM_BLACKOUT,
+    LU_CLAIM_RESTORING,
+    LU_CLAIM_RESTORED,
+    LU_CLAIM_REPLACED,
+    LU_CLAIM_FINISHED,
+    LU_CLAIM__MAX
+} LuClaimState;
+
+/* What claims are judged by. */
+typedef struct LuBooks {
+    LuSink sink;
+    LuLedger ledger;
+    LuMemMap memmap;
+} LuBooks;
+
+typedef struct LuDomain {
+    uint64_t token;
+    unsigned refs;              /* claims */
+    LuIommu *iommu;
+    LuCtx ctx;                  /* stages as at the freeze */
+    GPtrArray *pages;           /* LuPage, tables; empty before the freeze */
+    unsigned n_pages, n_freed;  /* kept after the pages are gone */
+} LuDomain;
+
+typedef struct LuClaim {
+    LuIommu *iommu;             /* NULL when the unit is gone */
+    const char *unit;           /* its id, owned */
+    uint16_t rid;
+    uint32_t pasid;             /* LU_NO_PASID: none */
+    uint64_t token;
+    LuClaimState state;
+    unsigned generation;        /* in which it was preserved */
+    bool idle;                  /* no DMA is expected */
+    bool dropped;               /* ended without being handed on */
+    LuDomain *domain;           /* NULL once ended */
+    LuCtx ctx;                  /* configuration as at the freeze */
+    GPtrArray *config;          /* LuPage, configuration structures */
+    LuFinding *cause;           /* configuration already known broken */
+    /* Translated accesses by when they came, and refused ones. */
+    uint64_t before, blackout, after, faults;
+    int64_t last_ns, gap_ns;    /* longest time between two accesses */
+    unsigned n_pages, n_freed;  /* of the domain, filled at the end */
+} LuClaim;
+
+/* Whether the tables are promised not to change and the stream to go on. */
+static inline bool lu_claim_checked(const LuClaim *c)
+{
+    return c->state >= LU_CLAIM_FROZEN && c->state <= LU_CLAIM_RESTORED;
+}
+
+const char *lu_claim_state_name(LuClaimState state);
+
+/* Evidence that names the claim; the caller adds what it knows. */
+LuEvidence lu_claim_evidence(const LuClaim *c);
+
+/* Whether two contexts translate by the same tables under the same tags. */
+bool lu_ctx_same_tables(const LuCtx *a, const LuCtx *b);
+
+/*
+ * Freeze: take the configuration and tables as they are now into the ledger.
+ * lu_claim_judge_frozen() then judges them: TBL-4, OWN-1, OWN-3.  All claims
+ * are frozen before the first is judged.
+ */
+void lu_claim_freeze(LuBooks *books, LuClaim *c);
+void lu_claim_judge_frozen(LuBooks *books, LuClaim *c);
+
+/* Let go of what the ledger holds for @c and, if it is the last, its domain. */
+void lu_claim_thaw(LuBooks *books, LuClaim *c);
+
+/* Compare the domain's tables with the freeze: @rule is TBL-1 or DOM-5. */
+void lu_claim_check_tables(LuBooks *books, LuClaim *c, LuRule rule);
+
+/* Sample the configuration now: CON-5 or CON-6. */
+void lu_claim_check_config(LuBooks *books, LuClaim *c);
+
+/* Judge one access: CON-1, CON-2, CON-5, CON-6, CON-8, TBL-1, DOM-5. */
+void lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
+                     const LuCtx *ctx, const LuWalk *walk, LuStatus status);
+
+/* What the next kernel believes about the top table: TBL-8. */
+void lu_claim_check_shape(LuBooks *books, LuClaim *c, hwaddr top,
+                          uint8_t format, uint8_t level, uint8_t in_lg2);
+
+/* Hardware has left the domain's tables: they may be freed from now on. */
+void lu_domain_replaced(LuDomain *domain);
+
+/* Table memory taken over or freed: FRE-1, FRE-2, FRE-3. */
+void lu_pages_take(LuBooks *books, hwaddr pa, hwaddr len);
+void lu_pages_free(LuBooks *books, hwaddr pa, hwaddr len);
+
+/* The claim's domain has ended: FRE-3 for what was never freed. */
+void lu_claim_check_freed(LuBooks *books, LuClaim *c);
+
+#endif

@@ -1,0 +1,169 @@
+/*
+ * The boundary between an IOMMU model (front-end) and the core.
+ *
+ * The core knows tags, stages, formats and streams; it never sees an STE, a
+ * context entry or a register.  A front-end decodes configuration, writes
+ * architected fault records and judges its registers; it never walks a table.
+ *
+ * Locking: lu_translate() may be called from any thread, under RCU, with or
+ * without the BQL.  The front-end's operations are called with LuIommu.lock
+ * held and must not take the BQL, sleep or translate.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_LIVEUPDATE_IOMMU_H
+#define HW_LIVEUPDATE_IOMMU_H
+
+#include "qemu/thread.h"
+#include "hw/liveupdate/finding.h"
+#include "hw/liveupdate/walk.h"
+
+typedef struct LuIommu LuIommu;
+typedef struct LuSession LuSession;
+
+typedef struct LuAccess {
+    uint16_t rid;               /* PCI requester ID, as the IOMMU sees it */
+    uint32_t pasid;             /* 20 bits; LU_NO_PASID: none */
+    uint64_t iova;
+    uint8_t perm;               /* LU_PERM_R, _W, _X needed */
+    bool priv;
+    bool no_snoop;
+    bool probe;                 /* no fault, no mark, nothing counted */
+} LuAccess;
+
+#define LU_NO_PASID UINT32_MAX
+
+/* A configuration structure, copied once, as hardware would fetch it. */
+typedef struct LuCfgObj {
+    const char *kind;           /* "STE", "CD", "context entry", ... static */
+    hwaddr pa;
+    uint8_t len;                /* bytes, at most 64, a multiple of 8 */
+    uint64_t w[8];
+} LuCfgObj;
+
+#define LU_CTX_OBJS_MAX 6
+
+typedef enum LuCtxKind {
+    LU_CTX_ABORT,               /* terminated without a record */
+    LU_CTX_BYPASS,
+    LU_CTX_TRANSLATE,
+    LU_CTX_FAULT,               /* bad configuration: .fault says which */
+    LU_CTX_OFF,                 /* translation disabled: .off_abort */
+} LuCtxKind;
+
+/* What the configuration in RAM says about a stream, now. */
+typedef struct LuCtx {
+    LuCtxKind kind;
+    uint32_t fault;             /* front-end's own code for LU_CTX_FAULT */
+    hwaddr fault_addr;          /* of a structure that could not be fetched */
+    bool s2_fault;              /* LU_CTX_FAULT came from .s2_walk (nested) */
+    bool off_abort;             /* LU_CTX_OFF: abort rather than bypass */
+    bool no_record;             /* faults are suppressed (CD.R, FPD) */
+    uint8_t n_s1;               /* 0, 1, or 2: TTB0 and TTB1 */
+    bool has_s2;
+    LuStage s1[2];
+    LuStage s2;
+    uint8_t n_obj;
+    LuCfgObj obj[LU_CTX_OBJS_MAX];
+} LuCtx;
+
+typedef enum LuStatus {
+    LU_XLATE_OK,
+    LU_XLATE_ABORT,             /* no record is owed */
+    LU_XLATE_FAULT,             /* the record was written, or was lost */
+} LuStatus;
+
+typedef struct LuXlat {
+    LuStatus status;
+    hwaddr pa;                  /* of the IOVA asked */
+    hwaddr mask;                /* bytes - 1 over which pa holds */
+    uint8_t perm;               /* LuPerm */
+} LuXlat;
+
+typedef struct LuFault {
+    LuFaultKind kind;           /* CONFIG: see ctx->fault */
+    const LuAccess *access;
+    const LuCtx *ctx;
+    const LuWalk *walk;         /* NULL for CONFIG unless ctx->s2_fault */
+} LuFault;
+
+typedef struct LuFrontEnd {
+    /*
+     * Decode the configuration of (@rid, @pasid) from guest RAM now.  Side
+     * effect free: no event, no cache.  Every structure read goes to
+     * ctx->obj[] exactly as read.  Pointers that are IPAs (nested) are
+     * translated with lu_walk() by ctx->s2; @s2_walk receives a failed one.
+     */
+    void (*resolve)(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
+                    LuWalk *s2_walk);
+    /*
+     * Write the architected record for @fault.  Never asserts; an interrupt
+     * is raised from a bottom half.  Returns false when the record was lost
+     * or is suppressed.
+     */
+    bool (*fault)(void *fe, const LuFault *fault);
+    /* Whether PCI requester @rid is translated by this unit. */
+    bool (*owns)(void *fe, uint16_t rid);
+    /* Append one object as text, for reports.  May be NULL. */
+    void (*describe)(void *fe, const LuCfgObj *obj, GString *out);
+    /* Rule for a stream whose configuration vanished: CON-5 or CON-6. */
+    LuRule config_rule;
+    /* Rule for translation being switched off: CON-3 or CON-4. */
+    LuRule enable_rule;
+} LuFrontEnd;
+
+struct LuIommu {
+    const LuFrontEnd *ops;
+    void *fe;
+    const char *id;             /* for reports; owned by the front-end */
+    const LuMem *mem;
+    LuSession *session;         /* NULL: plain translation, nothing checked */
+    QemuMutex lock;
+    bool enabled;               /* as lu_enable() said last */
+    LuFinding *off_cause;       /* why it is off while streams are claimed */
+    uint64_t translations;
+    uint64_t faults;
+    uint64_t lost_faults;
+};
+
+/*
+ * @iommu is embedded in the front-end.  @session may be NULL and is attached
+ * later with lu_session_add().
+ */
+void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
+                   const char *id, const LuMem *mem);
+void lu_iommu_destroy(LuIommu *iommu);
+
+/*
+ * Translate one access: resolve, walk, fault.  Guarantees: never asserts;
+ * allocates nothing unless a finding is reported.
+ */
+LuXlat lu_translate(LuIommu *iommu, const LuAccess *access);
+
+/*
+ * TE / SMMUEN changed.  Drops nothing by itself.  @reg names the register,
+ * @old and @new are its values, for the finding.  BQL held.
+ */
+void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
+               uint64_t new);
+
+/*
+ * The guest rang the invalidation queue or issued a register-based
+ * invalidation: sample the configuration of claimed streams.  BQL held.
+ */
+void lu_sample(LuIommu *iommu);
+
+/* A register rule was broken (REG-*): report with the register's name. */
+void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
+                         uint64_t old, uint64_t new, const char *detail);
+/* The same rule was evaluated and held. */
+void lu_register_ok(LuIommu *iommu, LuRule rule);
+
+/* The stage of @ctx that covers @iova; NULL when none does. */
+const LuStage *lu_ctx_stage1(const LuCtx *ctx, uint64_t iova);
+
+/* Register @iommu with @s: its streams can be claimed.  BQL held. */
+void lu_session_add(LuSession *s, LuIommu *iommu);
+void lu_session_remove(LuSession *s, LuIommu *iommu);
+
+#endif

@@ -1,0 +1,98 @@
+/*
+ * The ledger: every table page and configuration structure of claimed
+ * streams, with a copy of what it held at the freeze and what became of it.
+ *
+ * An entry is one piece of a table, at most one granule long: a concatenated
+ * top is several entries, a small top table is one short entry.  Entries are
+ * shared by the domains that reach them and counted.
+ *
+ * The ledger is a LuMem: the same walker that translates an access now can
+ * translate it as it would have been translated at the freeze.
+ *
+ * Locking: the session's lock.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_LIVEUPDATE_LEDGER_H
+#define HW_LIVEUPDATE_LEDGER_H
+
+#include "qemu/interval-tree.h"
+#include "hw/liveupdate/finding.h"
+#include "hw/liveupdate/walk.h"
+
+/* Bytes of guest tables a ledger shadows; more is said, not followed. */
+#define LU_LEDGER_BYTES_MAX (256 * 1024 * 1024ull)
+
+typedef struct LuPage {
+    IntervalTreeNode node;      /* [pa, pa + bytes - 1] */
+    bool config;                /* an STE, a context entry, ...: no table */
+    LuStage stage;              /* tables: how to decode it */
+    uint8_t stage_nr;           /* tables: 1 or 2 */
+    uint8_t level;              /* tables: ours */
+    uint64_t in_base;           /* tables: first input address */
+    unsigned refs;              /* domains and claims that reach it */
+    unsigned busy;              /* domains that hardware still walks */
+    uint64_t token;             /* of a domain that reaches it */
+    uint64_t *shadow;           /* words, host order */
+    hwaddr taken;               /* bytes declared taken over */
+    hwaddr freed;               /* bytes declared freed */
+    LuFinding *cause;           /* what is already known to be broken */
+} LuPage;
+
+typedef struct LuLedger {
+    LuMem view;                 /* reads the shadow */
+    IntervalTreeRoot pages;
+    hwaddr bytes;
+    bool truncated;
+} LuLedger;
+
+static inline hwaddr lu_page_pa(const LuPage *page)
+{
+    return page->node.start;
+}
+
+static inline hwaddr lu_page_bytes(const LuPage *page)
+{
+    return page->node.last - page->node.start + 1;
+}
+
+void lu_ledger_init(LuLedger *ledger);
+void lu_ledger_destroy(LuLedger *ledger);
+
+/* First and next entry overlapping [@pa, @last]; NULL when no more. */
+LuPage *lu_ledger_first(LuLedger *ledger, hwaddr pa, hwaddr last);
+LuPage *lu_ledger_next(LuPage *page, hwaddr pa, hwaddr last);
+
+/*
+ * Enter every table of the tree of @s1 and @s2 that @domain_pages does not
+ * hold yet, shadow it, and append it there.  @problem, if not NULL, is called
+ * for every reserved descriptor and every pointer that leads nowhere.
+ */
+typedef void LuTreeProblem(void *opaque, const LuStage *stage, hwaddr desc_pa,
+                           uint64_t raw, uint64_t iova, unsigned level,
+                           const char *why);
+void lu_ledger_enter(LuLedger *ledger, const LuMem *mem, const LuStage *s1,
+                     const LuStage *s2, GPtrArray *domain_pages,
+                     LuTreeProblem *problem, void *opaque);
+
+/* Enter one configuration structure. */
+void lu_ledger_enter_config(LuLedger *ledger, hwaddr pa, const uint64_t *w,
+                            unsigned n_words, GPtrArray *pages);
+
+/* Drop the references @pages holds; entries nobody reaches go away. */
+void lu_ledger_leave(LuLedger *ledger, GPtrArray *pages);
+
+/*
+ * Compare @page with memory, mutable bits aside.  Returns the index of the
+ * first word that differs and its value in *@now, or -1.  A page that is no
+ * longer RAM differs at word 0, read as all ones.
+ */
+int lu_page_compare(const LuPage *page, const LuMem *mem, uint64_t *now);
+
+/* The same for one word; @pa lies in @page. */
+bool lu_page_word_differs(const LuPage *page, hwaddr pa, uint64_t now);
+
+/* Input address that word @index of a table resolves. */
+uint64_t lu_page_iova(const LuPage *page, unsigned index);
+
+#endif

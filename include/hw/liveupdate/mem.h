@@ -1,0 +1,48 @@
+/*
+ * The one way to guest memory.
+ *
+ * IOMMU structures live in RAM the guest owns and changes while we read it.
+ * Every read is a copy, every 8-byte read is single-copy atomic and little
+ * endian, and nothing but RAM is ever touched: a hostile table pointer must
+ * not read a device register.
+ *
+ * A LuMem is a view: the machine's RAM (mem-system.c), the shadow of a
+ * ledger, or an array in a unit test.  Functions may be called from any
+ * thread; a view must be usable under RCU and must not take the BQL.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_LIVEUPDATE_MEM_H
+#define HW_LIVEUPDATE_MEM_H
+
+#include "exec/hwaddr.h"
+
+typedef struct LuMem LuMem;
+
+struct LuMem {
+    /* Copy @len bytes (1..4096) from @pa; false when not all of it is RAM. */
+    bool (*read)(const LuMem *mem, hwaddr pa, void *buf, size_t len);
+    /* 8-byte aligned, atomic, host order on return; false when not RAM. */
+    bool (*read64)(const LuMem *mem, hwaddr pa, uint64_t *val);
+    /* @n times read64 from @pa on; NULL: nothing faster than read64. */
+    bool (*read_words)(const LuMem *mem, hwaddr pa, uint64_t *w, unsigned n);
+    /*
+     * Compare and exchange 8 aligned bytes, for accessed and dirty bits.
+     * *@old is what must be there; on failure it holds what was found.
+     * NULL where the view is read-only.
+     */
+    bool (*cas64)(const LuMem *mem, hwaddr pa, uint64_t *old, uint64_t val);
+    /* Whether every byte of [@pa, @pa + @len) is RAM; @len > 0. */
+    bool (*is_ram)(const LuMem *mem, hwaddr pa, hwaddr len);
+};
+
+bool lu_mem_read(const LuMem *mem, hwaddr pa, void *buf, size_t len);
+bool lu_mem_read64(const LuMem *mem, hwaddr pa, uint64_t *val);
+/* Read @n little-endian words from the 8-byte aligned @pa, each atomically. */
+bool lu_mem_read_words(const LuMem *mem, hwaddr pa, uint64_t *w, unsigned n);
+bool lu_mem_is_ram(const LuMem *mem, hwaddr pa, hwaddr len);
+
+/* The machine's memory as IOMMUs see it.  Never fails, never freed. */
+const LuMem *lu_mem_system(void);
+
+#endif

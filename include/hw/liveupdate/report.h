@@ -1,0 +1,30 @@
+/*
+ * What a session has to say, as QAPI objects, as JSON lines, as text.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_LIVEUPDATE_REPORT_H
+#define HW_LIVEUPDATE_REPORT_H
+
+#include "hw/liveupdate/session.h"
+#include "qapi/qapi-types-liveupdate.h"
+
+/* Version of the JSON lines; a new field does not change it. */
+#define LU_REPORT_SCHEMA 1
+
+/* All results are owned by the caller (qapi_free_*). */
+LuFindingInfo *lu_report_finding(const LuFinding *f);
+LuInfo *lu_report_info(LuSession *s);
+void lu_report_text(const LuInfo *info, GString *out);
+
+/*
+ * JSON lines: one object a line, flushed, so that a killed run loses nothing
+ * it has reported.  @file NULL: nothing is written.
+ */
+void lu_report_run(FILE *file);
+void lu_report_line_finding(FILE *file, const LuFindingInfo *finding);
+void lu_report_line_edge(FILE *file, const LuSession *s, const LuOp *op,
+                         unsigned claims);
+void lu_report_line_verdict(FILE *file, const LuInfo *info);
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * The session: one machine's handoffs, from the first claim to the verdict.
+ *
+ * It owns the sink, the ledger, the memory map and the claims.  A claim is a
+ * stream somebody says survives; claims of one token share a domain.  State
+ * belongs to the claim; the machine only has a generation.
+ *
+ * Locking: functions take what they need.  The order is LuIommu.lock, of
+ * several units in the order they were added, then the session's lock.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_LIVEUPDATE_SESSION_H
+#define HW_LIVEUPDATE_SESSION_H
+
+#include "qemu/thread.h"
+#include "hw/liveupdate/claim.h"
+
+#define LU_CLAIMS_MAX   1024    /* open claims */
+#define LU_HISTORY_MAX  65536   /* finished claims kept for the report */
+
+typedef enum LuVerdict {
+    LU_VERDICT_INCONCLUSIVE,
+    LU_VERDICT_PASS,
+    LU_VERDICT_FAIL,
+} LuVerdict;
+
+/* One thing software says it does; see hw/liveupdate/lu-ctl-regs.h. */
+typedef struct LuOp {
+    uint8_t op;                 /* LU_CTL_OP_* except BULK */
+    uint16_t rid;
+    uint32_t pasid;             /* LU_NO_PASID: none */
+    uint64_t token;
+    uint64_t addr, len;
+    uint32_t param;
+    const char *source;         /* "doorbell", "qmp": static text */
+} LuOp;
+
+struct LuSession {
+    QemuMutex lock;
+    LuBooks books;              /* sink, ledger, memory map */
+    GPtrArray *iommus;          /* LuIommu */
+    GHashTable *claims;         /* open LuClaim by iommu, rid, pasid */
+    GHashTable *domains;        /* LuDomain by token */
+    GPtrArray *history;         /* every LuClaim, open and finished */
+    unsigned n_open;            /* open claims; read without the lock */
+    unsigned resets;            /* machine resets that ended open claims */
+    /* Called after each operation that moved a claim; lock held. */
+    void (*edge)(void *opaque, const LuOp *op, unsigned moved);
+    void *opaque;
+};
+
+void lu_session_init(LuSession *s, int64_t (*now)(void));
+void lu_session_destroy(LuSession *s);
+
+/*
+ * Carry out @op.  Returns LU_CTL_OK or the LU_CTL_E* code; a refused
+ * operation changes nothing.  BQL held.
+ */
+int lu_session_op(LuSession *s, const LuOp *op);
+
+/* The machine was reset: open claims end without findings. */
+void lu_session_reset(LuSession *s);
+
+/*
+ * The verdict now.  @reasons, if not NULL, collects one newly allocated
+ * sentence per reason that keeps it from being a pass.
+ */
+LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons);
+
+/* One access, from lu_translate(): LuIommu.lock is held. */
+void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
+                       const LuCtx *ctx, const LuWalk *walk, LuStatus status);
+
+LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid);
+uint64_t lu_session_errors(LuSession *s);
+unsigned lu_session_generation(LuSession *s);
+
+const char *lu_verdict_name(LuVerdict verdict);
+const char *lu_op_name(uint8_t op);
+
+#endif

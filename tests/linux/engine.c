@@ -1,0 +1,200 @@
+/*
+ * The traffic engine as the guest sees it: find it, start the endless fill of
+ * the ring, read its counters.  Each set of counters is one line of the log.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/pci_regs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "hw/liveupdate/lu-dma-regs.h"
+
+/* Atomic, so that each is one access of that width. */
+static uint32_t get32(const Guest *g, unsigned int offset)
+{
+    return __atomic_load_n((uint32_t *)(g->bar + offset), __ATOMIC_RELAXED);
+}
+
+static uint64_t get64(const Guest *g, unsigned int offset)
+{
+    return __atomic_load_n((uint64_t *)(g->bar + offset), __ATOMIC_RELAXED);
+}
+
+static void put32(Guest *g, unsigned int offset, uint32_t value)
+{
+    __atomic_store_n((uint32_t *)(g->bar + offset), value, __ATOMIC_RELAXED);
+}
+
+static void put64(Guest *g, unsigned int offset, uint64_t value)
+{
+    __atomic_store_n((uint64_t *)(g->bar + offset), value, __ATOMIC_RELAXED);
+}
+
+static bool attribute_is(const char *bdf, const char *name, unsigned int value)
+{
+    char path[384], text[32], wanted[32];
+
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, name);
+    snprintf(wanted, sizeof(wanted), "0x%04x", value);
+    return !read_file(path, text, sizeof(text)) && !strcmp(text, wanted);
+}
+
+int engine_find(Guest *g)
+{
+    DIR *dir = opendir("/sys/bus/pci/devices");
+    struct dirent *entry;
+
+    g->bdf[0] = '\0';
+    while (dir && (entry = readdir(dir))) {
+        if (attribute_is(entry->d_name, "vendor", LU_DMA_VENDOR_ID) &&
+            attribute_is(entry->d_name, "device", LU_DMA_DEVICE_ID)) {
+            snprintf(g->bdf, sizeof(g->bdf), "%.31s", entry->d_name);
+        }
+    }
+    if (dir) {
+        closedir(dir);
+    }
+    if (!g->bdf[0]) {
+        return fail("no lu-dma among the PCI devices");
+    }
+    say("fact engine=%s", g->bdf);
+    return 0;
+}
+
+/* Without a driver, and without touching the command register. */
+int engine_map_resource(Guest *g)
+{
+    char path[128];
+    void *bar;
+    int fd;
+
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource%d", g->bdf,
+             LU_DMA_BAR_REGS);
+    fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
+    if (fd < 0) {
+        return fail("%s: %s", path, strerror(errno));
+    }
+    bar = mmap(NULL, LU_DMA_REGS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+               0);
+    close(fd);
+    if (bar == MAP_FAILED) {
+        return fail("mapping %s: %s", path, strerror(errno));
+    }
+    g->bar = bar;
+    if (get32(g, LU_DMA_ID) != LU_DMA_ID_VALUE) {
+        return fail("the engine's registers read 0x%x", get32(g, LU_DMA_ID));
+    }
+    return 0;
+}
+
+int engine_start(Guest *g)
+{
+    const unsigned int ch = LU_DMA_CHAN(0);
+
+    if (get32(g, LU_DMA_ID) != LU_DMA_ID_VALUE) {
+        return fail("the engine's registers read 0x%x", get32(g, LU_DMA_ID));
+    }
+    put32(g, LU_DMA_RESET, 1);
+    put64(g, ch + LU_DMA_DST, RING_IOVA);
+    put32(g, ch + LU_DMA_LEN, SLOT_BYTES);
+    put32(g, ch + LU_DMA_STRIDE, SLOT_BYTES);
+    put32(g, ch + LU_DMA_SLOTS, RING_SLOTS);
+    put32(g, ch + LU_DMA_PERIOD, RING_PERIOD_NS);
+    put64(g, ch + LU_DMA_SEED, RING_SEED);
+    put64(g, ch + LU_DMA_SEQ, 0);
+    put32(g, ch + LU_DMA_CTRL,
+          LU_DMA_OP_FILL << LU_DMA_CTRL_OP_SHIFT | LU_DMA_CTRL_ENDLESS |
+          LU_DMA_CTRL_RUN);
+    if (!(get32(g, ch + LU_DMA_STATUS) & LU_DMA_STATUS_RUNNING)) {
+        return fail("the engine refuses to run: status 0x%x",
+                    get32(g, ch + LU_DMA_STATUS));
+    }
+    return 0;
+}
+
+/* So that the gap reported later is the longest one since now. */
+int engine_clear_gap(Guest *g)
+{
+    put64(g, LU_DMA_CHAN(0) + LU_DMA_GAP_NS, 0);
+    return 0;
+}
+
+uint64_t engine_seq(const Guest *g)
+{
+    return get64(g, LU_DMA_CHAN(0) + LU_DMA_SEQ);
+}
+
+static int open_config(const Guest *g, int flags)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", g->bdf);
+    return open(path, flags | O_CLOEXEC);
+}
+
+static unsigned int pci_command(const Guest *g)
+{
+    int fd = open_config(g, O_RDONLY);
+    uint16_t command = 0;
+
+    if (fd >= 0) {
+        if (pread(fd, &command, sizeof(command), PCI_COMMAND) < 0) {
+            command = 0;
+        }
+        close(fd);
+    }
+    return command;
+}
+
+int engine_mark(Guest *g, unsigned int mark)
+{
+    int fd = open_config(g, O_WRONLY);
+    uint8_t byte = mark;
+    bool done;
+
+    done = fd >= 0 && pwrite(fd, &byte, 1, PCI_INTERRUPT_LINE) == 1;
+    say("mark value=%u time_ns=%llu", mark,
+        (unsigned long long)get64(g, LU_DMA_TIME));
+    if (fd >= 0) {
+        close(fd);
+    }
+    return done ? 0 : fail("writing the Interrupt Line: %s", strerror(errno));
+}
+
+int engine_counters(Guest *g, const char *when)
+{
+    static const struct {
+        const char *name;
+        unsigned int offset;
+    } counters[] = {
+        { "seq", LU_DMA_SEQ },
+        { "done", LU_DMA_DONE },
+        { "errors", LU_DMA_ERRORS },
+        { "err_iova", LU_DMA_ERR_IOVA },
+        { "blocked", LU_DMA_BLOCKED },
+        { "blocked_ns", LU_DMA_BLOCKED_NS },
+        { "last_ns", LU_DMA_LAST_NS },
+        { "gap_ns", LU_DMA_GAP_NS },
+        { "gap_start_ns", LU_DMA_GAP_START_NS },
+    };
+    char text[512];
+    size_t i, len = 0;
+
+    for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+        len += snprintf(text + len, sizeof(text) - len, " %s=%llu",
+                        counters[i].name, (unsigned long long)
+                        get64(g, LU_DMA_CHAN(0) + counters[i].offset));
+    }
+
+    say("counters at=%s command=%u status=%u%s time_ns=%llu", when,
+        pci_command(g), get32(g, LU_DMA_CHAN(0) + LU_DMA_STATUS), text,
+        (unsigned long long)get64(g, LU_DMA_TIME));
+    return 0;
+}

@@ -1,0 +1,104 @@
+/*
+ * The guest program of the Linux demonstration: what its files share.
+ *
+ * The same static program is /init of both kernels.  The kernel command line
+ * says which part it plays: lu.case= names the scenario and lu.stage= the
+ * kernel it finds itself in.  All it has to say goes to the kernel log, one
+ * line per fact, behind the mark "lu-guest:", for scripts/demo-linux to read.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef LU_LINUX_GUEST_H
+#define LU_LINUX_GUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGE_BYTES      4096u
+
+/*
+ * The ring that the engine fills: one transfer a millisecond, so that more
+ * than a minute of transfers, hence the whole blackout, stays readable.
+ */
+#define SLOT_BYTES      32u
+#define RING_PAGES      512u
+#define RING_BYTES      (RING_PAGES * PAGE_BYTES)
+#define RING_SLOTS      (RING_BYTES / SLOT_BYTES)
+#define RING_PERIOD_NS  1000000u
+#define RING_SEED       0x6c752d6c696e7578ull
+
+/*
+ * Above all RAM, so that an access that is not translated lands nowhere, and
+ * one page off a 2 MiB boundary, so that the mapping has real leaf tables.
+ */
+#define RING_IOVA       0x400001000ull
+
+/* One page more than the ring: the physical address of each page of it. */
+#define BUFFER_BYTES    (RING_BYTES + PAGE_BYTES)
+
+/*
+ * Moments that the host must place among the events it traces.  The guest
+ * writes the number to the Interrupt Line of the engine, a byte of PCI
+ * configuration space that nothing else uses, and logs the engine's time.
+ */
+#define MARK_LEAVING    0xe1u   /* all is ready, the next step leaves */
+#define MARK_SECOND     0xe2u   /* the second kernel runs its /init */
+#define MARK_FINISHED   0xe3u   /* what follows is only the power-off */
+
+typedef struct Guest {
+    char cmdline[2048];         /* of the running kernel */
+    char bdf[32];               /* the engine, as sysfs names it */
+    uint8_t *bar;               /* its registers */
+    int device;                 /* its VFIO file, in the first kernel */
+    int container;              /* the VFIO container, likewise */
+    uint8_t *buffer;            /* ring and page list, in the first kernel */
+    uint64_t list_pa;           /* where the page list is in RAM */
+} Guest;
+
+/* A way to read a page of the ring: 0, or -1 with errno set. */
+typedef int RingReader(Guest *g, unsigned int page, void *to);
+
+/* log.c: to the kernel log; fail() also returns -1, for the caller to return */
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* system.c: small matters of Linux; -1 with errno set on error */
+int mount_all(void);
+int load_modules(const char *dir);
+int read_file(const char *path, char *to, size_t size);
+int write_file(const char *path, const char *text);
+/* The value of key=, as a string in @to; empty if there is none. */
+const char *cmdline_word(const Guest *g, const char *key, char *to,
+                         size_t size);
+uint64_t cmdline_hex(const Guest *g, const char *key);
+uint64_t physical(const void *page);
+void sleep_ms(unsigned int ms);
+
+/* vfio.c: steps that give the engine to this program and map the buffer */
+int vfio_bind(Guest *g);
+int vfio_open(Guest *g);
+int vfio_map(Guest *g);
+int vfio_bus_master(Guest *g);
+
+/* engine.c: steps of the engine */
+int engine_find(Guest *g);
+int engine_map_resource(Guest *g);
+int engine_start(Guest *g);
+int engine_clear_gap(Guest *g);
+int engine_counters(Guest *g, const char *when);
+int engine_mark(Guest *g, unsigned int mark);
+uint64_t engine_seq(const Guest *g);
+
+/* ring.c: look for missing sequence numbers */
+int ring_check(Guest *g, const char *source, RingReader *reader);
+int ring_read_mapped(Guest *g, unsigned int page, void *to);
+int ring_read_vmcore(Guest *g, unsigned int page, void *to);
+
+/* kexec.c: steps towards the second kernel */
+int kexec_load(Guest *g, bool on_crash);
+int kexec_crash(Guest *g);
+int kexec_jump(Guest *g);
+int power_off(Guest *g);
+
+#endif

@@ -1,0 +1,1044 @@
+/*
+ * arm-smmuv3-lu: every stage, every configuration fault and every event
+ * record, word by word, with lu-dma as the master.  Tables are built here by
+ * hand, from the architecture's text and not from the model's code.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "qemu/units.h"
+#include "libqtest.h"
+#include "hw/liveupdate/lu-dma-regs.h"
+
+/* The virt machine: configuration space below 4 GiB, first platform device. */
+#define ECAM            0x3f000000ull
+#define BAR             0x10000000ull
+#define SMMU            0x0c000000ull
+#define SMMU_PAGE1      0x10000
+#define GICD            0x08000000ull
+#define SMMU_INTID      (32 + 112)
+#define RAM             0x40000000ull
+#define RAM_BYTES       (256 * MiB)
+#define HEAP            (RAM + 16 * MiB)
+#define NOT_RAM         0x20000000ull
+
+#define DMA_DEVFN       (1 << 3)
+#define SID             DMA_DEVFN
+
+/* Registers */
+#define IDR5            0x14
+#define CR0             0x20
+#define   SMMUEN        (1 << 0)
+#define   EVENTQEN      (1 << 2)
+#define   CMDQEN        (1 << 3)
+#define CR0ACK          0x24
+#define CR1             0x28
+#define CR2             0x2c
+#define   RECINVSID     (1 << 1)
+#define GBPA            0x44
+#define   GBPA_ABORT    (1u << 20)
+#define   GBPA_UPDATE   (1u << 31)
+#define IRQ_CTRL        0x50
+#define GERROR          0x60
+#define GERRORN         0x64
+#define STRTAB_BASE     0x80
+#define STRTAB_BASE_CFG 0x88
+#define CMDQ_BASE       0x90
+#define CMDQ_PROD       0x98
+#define CMDQ_CONS       0x9c
+#define EVENTQ_BASE     0xa0
+#define EVENTQ_PROD     (SMMU_PAGE1 + 0xa8)
+#define EVENTQ_CONS     (SMMU_PAGE1 + 0xac)
+#define   OVFLG         (1u << 31)
+
+#define QUEUE_LG2       3
+
+/* STE and CD */
+#define STE_V           1ull
+#define STE_ABORT       (0ull << 1)
+#define STE_BYPASS      (4ull << 1)
+#define STE_S1          (5ull << 1)
+#define STE_S2          (6ull << 1)
+#define STE_NESTED      (7ull << 1)
+#define S2_T0SZ(n)      ((uint64_t)(n) << 32)
+#define S2_SL0(n)       ((uint64_t)(n) << 38)
+#define S2_TG(n)        ((uint64_t)(n) << 46)
+#define S2_PS(n)        ((uint64_t)(n) << 48)
+#define S2_AA64         (1ull << 51)
+#define S2_R            (1ull << 58)
+#define S2_PTW          (1ull << 54)
+
+#define CD_T0SZ(n)      ((uint64_t)(n))
+#define CD_TG0(n)       ((uint64_t)(n) << 6)
+#define CD_EPD0         (1ull << 14)
+#define CD_T1SZ(n)      ((uint64_t)(n) << 16)
+#define CD_TG1(n)       ((uint64_t)(n) << 22)
+#define CD_EPD1         (1ull << 30)
+#define CD_V            (1ull << 31)
+#define CD_IPS(n)       ((uint64_t)(n) << 32)
+#define CD_AFFD         (1ull << 35)
+#define CD_TBI0         (1ull << 38)
+#define CD_AA64         (1ull << 41)
+#define CD_R            (1ull << 45)
+#define CD_A            (1ull << 46)
+#define CD_ASID(n)      ((uint64_t)(n) << 48)
+#define CD_OK           (CD_V | CD_AA64 | CD_A | CD_R | CD_IPS(4))
+
+/* Descriptors */
+#define D_TABLE         3ull
+#define D_PAGE          3ull
+#define D_BLOCK         1ull
+#define D_AF            (1ull << 10)
+#define S1_USER         (1ull << 6)
+#define S1_RO           (1ull << 7)
+#define S1_LEAF         (D_AF | S1_USER)
+#define S2_READ         (1ull << 6)
+#define S2_WRITE        (1ull << 7)
+#define S2_NORMAL       (0xfull << 2)
+#define S2_LEAF         (D_AF | S2_READ | S2_WRITE | S2_NORMAL)
+
+/* Events */
+#define C_BAD_STREAMID      0x02
+#define F_STE_FETCH         0x03
+#define C_BAD_STE           0x04
+#define F_CD_FETCH          0x09
+#define C_BAD_CD            0x0a
+#define F_WALK_EABT         0x0b
+#define F_TRANSLATION       0x10
+#define F_ADDR_SIZE         0x11
+#define F_ACCESS            0x12
+#define F_PERMISSION        0x13
+#define E_READ          (1ull << 35)
+#define E_S2            (1ull << 39)
+#define E_CLASS_CD      (0ull << 40)
+#define E_CLASS_TT      (1ull << 40)
+#define E_CLASS_IN      (2ull << 40)
+#define E_TTRNW         (1ull << 44)
+
+typedef struct Machine {
+    QTestState *qts;
+    uint64_t heap;
+    uint64_t strtab, cmdq, eventq;
+    uint64_t dma_seq;
+} Machine;
+
+/*
+ * A table tree.  Addresses that go into descriptors are @bias above those we
+ * write at: with nesting, stage-1 tables are known by their IPAs.
+ */
+typedef struct Tree {
+    uint64_t root;
+    uint64_t bias;
+    unsigned granule;
+    int start;                  /* level of the top table, as specified */
+} Tree;
+
+static uint64_t alloc(Machine *m, uint64_t bytes)
+{
+    uint64_t align = pow2ceil(MAX(bytes, 4096)), addr;
+
+    addr = ROUND_UP(m->heap, align);
+    m->heap = addr + bytes;
+    g_assert_cmphex(m->heap, <, RAM + RAM_BYTES);
+    return addr;
+}
+
+static void wr32(Machine *m, uint64_t reg, uint32_t v)
+{
+    qtest_writel(m->qts, SMMU + reg, v);
+}
+
+static uint32_t rd32(Machine *m, uint64_t reg)
+{
+    return qtest_readl(m->qts, SMMU + reg);
+}
+
+static void wr64(Machine *m, uint64_t reg, uint64_t v)
+{
+    qtest_writeq(m->qts, SMMU + reg, v);
+}
+
+static void mem64(Machine *m, uint64_t addr, uint64_t v)
+{
+    qtest_writeq(m->qts, addr, v);
+}
+
+static void mem_words(Machine *m, uint64_t addr, const uint64_t *w, int n)
+{
+    for (int i = 0; i < n; i++) {
+        mem64(m, addr + 8 * i, w[i]);
+    }
+}
+
+static void smmu_enable(Machine *m)
+{
+    wr64(m, CMDQ_BASE, m->cmdq | QUEUE_LG2);
+    wr64(m, EVENTQ_BASE, m->eventq | QUEUE_LG2);
+    wr64(m, STRTAB_BASE, m->strtab);
+    wr32(m, CR2, RECINVSID);
+    wr32(m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    g_assert_cmphex(rd32(m, CR0ACK), ==, SMMUEN | EVENTQEN | CMDQEN);
+}
+
+/* A machine with a linear stream table of 16 entries, and SMMUEN = 0. */
+static void start(Machine *m, const char *opts)
+{
+    uint64_t cfg = ECAM + (DMA_DEVFN << 12);
+
+    m->qts = qtest_initf("-machine virt,highmem-ecam=off -m 256 -nodefaults "
+                         "-device arm-smmuv3-lu,primary-bus=pcie.0,id=smmu0%s "
+                         "-device lu-dma,addr=1", opts);
+    m->heap = HEAP;
+    m->dma_seq = 0x1000;
+    m->strtab = alloc(m, 16 * 64);
+    m->cmdq = alloc(m, 4096);
+    m->eventq = alloc(m, 4096);
+    wr32(m, STRTAB_BASE_CFG, 4);
+    qtest_writel(m->qts, cfg + 0x10, BAR);
+    qtest_writew(m->qts, cfg + 0x04, 6);
+    g_assert_cmphex(qtest_readl(m->qts, BAR + LU_DMA_ID), ==,
+                    LU_DMA_ID_VALUE);
+}
+
+static void stop(Machine *m)
+{
+    qtest_quit(m->qts);
+}
+
+static void set_ste(Machine *m, uint64_t q0, uint64_t q2, uint64_t q3)
+{
+    const uint64_t w[8] = { STE_V | q0, 0, q2, q3 };
+
+    mem_words(m, m->strtab + SID * 64, w, 8);
+}
+
+/* A CD, as its STE word 0. */
+static uint64_t new_cd(Machine *m, uint64_t q0, uint64_t ttb0, uint64_t ttb1)
+{
+    const uint64_t w[8] = { q0, ttb0, ttb1, 0xff };
+    uint64_t cd = alloc(m, 64);
+
+    mem_words(m, cd, w, 8);
+    return cd;
+}
+
+/* Descriptor slot of @in at @level, with tables made on the way down. */
+static uint64_t slot(Machine *m, Tree *t, uint64_t in, int level)
+{
+    unsigned bits = t->granule - 3;
+    uint64_t table = t->root;
+
+    for (int l = t->start; ; l++) {
+        unsigned shift = t->granule + (3 - l) * bits;
+        uint64_t idx = in >> shift;
+        uint64_t at, desc;
+
+        /* The top table may hold more entries than a page (concatenated). */
+        if (l != t->start) {
+            idx &= (1ull << bits) - 1;
+        }
+        at = table + idx * 8;
+        if (l == level) {
+            return at;
+        }
+        desc = qtest_readq(m->qts, at);
+        if (!desc) {
+            desc = (alloc(m, 1ull << t->granule) + t->bias) | D_TABLE;
+            mem64(m, at, desc);
+        }
+        table = (desc & MAKE_64BIT_MASK(t->granule, 48 - t->granule)) -
+                t->bias;
+    }
+}
+
+static void map(Machine *m, Tree *t, uint64_t in, uint64_t out, int level,
+                uint64_t attrs)
+{
+    mem64(m, slot(m, t, in, level),
+          out | attrs | (level == 3 ? D_PAGE : D_BLOCK));
+}
+
+/* One transfer of 4 bytes; whether it landed. */
+static bool dma(Machine *m, uint32_t op, uint64_t addr)
+{
+    uint64_t ch = BAR + LU_DMA_CHAN(0);
+    uint64_t done = qtest_readq(m->qts, ch + LU_DMA_DONE);
+    uint64_t errors = qtest_readq(m->qts, ch + LU_DMA_ERRORS);
+
+    qtest_writeq(m->qts, ch + LU_DMA_SRC, addr);
+    qtest_writeq(m->qts, ch + LU_DMA_DST, addr);
+    qtest_writel(m->qts, ch + LU_DMA_LEN, 4);
+    qtest_writeq(m->qts, ch + LU_DMA_SEQ, m->dma_seq);
+    qtest_writel(m->qts, ch + LU_DMA_CTRL,
+                 LU_DMA_CTRL_RUN | LU_DMA_CTRL_MANUAL | LU_DMA_CTRL_ENDLESS |
+                 op << LU_DMA_CTRL_OP_SHIFT);
+    qtest_writel(m->qts, ch + LU_DMA_STEP, 1);
+    qtest_writel(m->qts, ch + LU_DMA_CTRL, 0);
+
+    done = qtest_readq(m->qts, ch + LU_DMA_DONE) - done;
+    errors = qtest_readq(m->qts, ch + LU_DMA_ERRORS) - errors;
+    g_assert_cmpint(done + errors, ==, 1);
+    return done;
+}
+
+static bool dma_read(Machine *m, uint64_t addr)
+{
+    return dma(m, LU_DMA_OP_SUM, addr);
+}
+
+static bool dma_write(Machine *m, uint64_t addr)
+{
+    return dma(m, LU_DMA_OP_FILL, addr);
+}
+
+/* Writing to @iova changes memory at @pa, and reading is allowed too. */
+static void assert_reaches(Machine *m, uint64_t iova, uint64_t pa)
+{
+    m->dma_seq++;
+    g_assert_true(dma_write(m, iova));
+    g_assert_cmphex(qtest_readl(m->qts, pa), ==, (uint32_t)m->dma_seq);
+    g_assert_true(dma_read(m, iova));
+}
+
+static void assert_no_event(Machine *m)
+{
+    g_assert_cmphex(rd32(m, EVENTQ_PROD), ==, rd32(m, EVENTQ_CONS));
+}
+
+/* Exactly one new record, and it is this one. */
+static void assert_event(Machine *m, unsigned type, uint64_t w1, uint64_t w2,
+                         uint64_t w3)
+{
+    uint32_t mask = (2u << QUEUE_LG2) - 1;
+    uint32_t cons = rd32(m, EVENTQ_CONS);
+    uint64_t rec = m->eventq + (cons & (mask >> 1)) * 32;
+
+    cons = (cons & ~mask) | ((cons + 1) & mask);
+    g_assert_cmphex(rd32(m, EVENTQ_PROD), ==, cons);
+    g_assert_cmphex(qtest_readq(m->qts, rec), ==,
+                    (uint64_t)SID << 32 | type);
+    g_assert_cmphex(qtest_readq(m->qts, rec + 8), ==, w1);
+    g_assert_cmphex(qtest_readq(m->qts, rec + 16), ==, w2);
+    g_assert_cmphex(qtest_readq(m->qts, rec + 24), ==, w3);
+    wr32(m, EVENTQ_CONS, cons);
+}
+
+static void assert_write_faults(Machine *m, uint64_t iova, unsigned type,
+                                uint64_t w1, uint64_t w3)
+{
+    g_assert_false(dma_write(m, iova));
+    assert_event(m, type, w1, iova, w3);
+}
+
+static void assert_config_fault(Machine *m, unsigned type, uint64_t w3)
+{
+    g_assert_false(dma_write(m, 0x1000));
+    assert_event(m, type, 0, 0, w3);
+}
+
+/* SMMUEN = 0 takes the GBPA path. */
+static void test_disabled(void)
+{
+    Machine m;
+    uint64_t page;
+
+    start(&m, "");
+    page = alloc(&m, 4096);
+    assert_reaches(&m, page, page);
+    wr32(&m, GBPA, GBPA_ABORT | GBPA_UPDATE);
+    g_assert_false(dma_write(&m, page));
+    g_assert_false(dma_read(&m, page));
+    assert_no_event(&m);
+    /* Without Update the write is ignored. */
+    wr32(&m, GBPA, 0);
+    g_assert_false(dma_write(&m, page));
+    wr32(&m, GBPA, GBPA_UPDATE);
+    assert_reaches(&m, page, page);
+    stop(&m);
+}
+
+static void test_bypass_abort(void)
+{
+    Machine m;
+    uint64_t page;
+
+    start(&m, "");
+    page = alloc(&m, 4096);
+    smmu_enable(&m);
+    set_ste(&m, STE_BYPASS, 0, 0);
+    assert_reaches(&m, page, page);
+    /* Beyond OAS a stage-1 Address Size fault, though nothing translates. */
+    assert_write_faults(&m, 1ull << 44, F_ADDR_SIZE, E_CLASS_IN, 0);
+    for (uint64_t config = 0; config < 4; config++) {
+        set_ste(&m, config << 1, 0, 0);
+        g_assert_false(dma_write(&m, page));
+        g_assert_false(dma_read(&m, page));
+    }
+    assert_no_event(&m);
+    stop(&m);
+}
+
+/* Granules as TG0 and TG1 encode them, and a block level that has blocks. */
+static const struct {
+    unsigned granule, tg0, tg1;
+    int start48;                /* top level of 48 bits */
+    int block;
+} granules[] = {
+    { 12, 0, 2, 0, 1 },
+    { 14, 2, 1, 0, 2 },
+    { 16, 1, 3, 1, 2 },
+};
+
+/* Pages and blocks of both halves, for each granule. */
+static void test_stage1(void)
+{
+    for (int i = 0; i < ARRAY_SIZE(granules); i++) {
+        unsigned g = granules[i].granule;
+        Tree lo = { .granule = g, .start = granules[i].start48 };
+        Tree hi = lo;
+        unsigned block_lg2 = g + (3 - granules[i].block) * (g - 3);
+        uint64_t iova = 0x812345670000ull & ~MAKE_64BIT_MASK(0, g);
+        uint64_t high = 0xffff812345670000ull & ~MAKE_64BIT_MASK(0, g);
+        uint64_t big = 0x400000000000ull;
+        uint64_t in_block = RAM + 0x9000;
+        uint64_t page;
+        Machine m;
+
+        start(&m, "");
+        lo.root = alloc(&m, 1 << g);
+        hi.root = alloc(&m, 1 << g);
+        page = alloc(&m, 1 << g);
+        map(&m, &lo, iova, page, 3, S1_LEAF);
+        map(&m, &hi, high & MAKE_64BIT_MASK(0, 48), page, 3, S1_LEAF);
+        map(&m, &lo, big, in_block & ~MAKE_64BIT_MASK(0, block_lg2),
+            granules[i].block, S1_LEAF);
+        set_ste(&m, STE_S1 | new_cd(&m, CD_OK | CD_T0SZ(16) | CD_T1SZ(16) |
+                                    CD_TG0(granules[i].tg0) |
+                                    CD_TG1(granules[i].tg1),
+                                    lo.root, hi.root), 0, 0);
+        smmu_enable(&m);
+        assert_reaches(&m, iova + 0x128, page + 0x128);
+        assert_reaches(&m, high + 0xff8, page + 0xff8);
+        assert_reaches(&m, big + (in_block & MAKE_64BIT_MASK(0, block_lg2)),
+                       in_block);
+        assert_no_event(&m);
+        assert_write_faults(&m, iova + (1 << g), F_TRANSLATION, E_CLASS_IN, 0);
+        stop(&m);
+    }
+}
+
+/* A stage-1 tree of 39 bits at 4K in @m, entered through a new CD. */
+static Tree stage1_39(Machine *m, uint64_t cd_bits)
+{
+    Tree t = { .granule = 12, .start = 1, .root = alloc(m, 4096) };
+
+    set_ste(m, STE_S1 | new_cd(m, cd_bits | CD_T0SZ(25) | CD_EPD1, t.root, 0),
+            0, 0);
+    return t;
+}
+
+static void test_stage1_faults(void)
+{
+    Machine m;
+    Tree t;
+    uint64_t page, cd;
+
+    start(&m, "");
+    t = stage1_39(&m, CD_OK);
+    smmu_enable(&m);
+    page = alloc(&m, 4096);
+
+    map(&m, &t, 0x1000, page, 3, S1_LEAF | S1_RO);
+    g_assert_true(dma_read(&m, 0x1000));
+    assert_write_faults(&m, 0x1ab0, F_PERMISSION, E_CLASS_IN, 0);
+    /* Without a PASID prefix PCI is not privileged. */
+    map(&m, &t, 0x2000, page, 3, D_AF);
+    g_assert_false(dma_read(&m, 0x2008));
+    assert_event(&m, F_PERMISSION, E_CLASS_IN | E_READ, 0x2008, 0);
+    map(&m, &t, 0x3000, page, 3, S1_USER);
+    assert_write_faults(&m, 0x3000, F_ACCESS, E_CLASS_IN, 0);
+    map(&m, &t, 0x4000, 1ull << 45, 3, S1_LEAF);
+    assert_write_faults(&m, 0x4000, F_ADDR_SIZE, E_CLASS_IN, 0);
+    /* 0b01 is no descriptor at level 3 */
+    mem64(&m, slot(&m, &t, 0x5000, 3), page | S1_LEAF | D_BLOCK);
+    assert_write_faults(&m, 0x5000, F_TRANSLATION, E_CLASS_IN, 0);
+    /* A table that is not memory */
+    mem64(&m, slot(&m, &t, 0x40000000, 1), NOT_RAM | D_TABLE);
+    assert_write_faults(&m, 0x40000000, F_WALK_EABT, E_CLASS_TT, NOT_RAM);
+    /* Outside TTB0, and in the disabled half */
+    assert_write_faults(&m, 1ull << 39, F_TRANSLATION, E_CLASS_IN, 0);
+    assert_write_faults(&m, 0xffffffff80000000ull, F_TRANSLATION, E_CLASS_IN,
+                        0);
+    /* The top byte counts unless TBI says otherwise. */
+    map(&m, &t, 0x6000, page, 3, S1_LEAF);
+    assert_write_faults(&m, 0x5a00000000006000ull, F_TRANSLATION, E_CLASS_IN,
+                        0);
+    cd = new_cd(&m, CD_OK | CD_T0SZ(25) | CD_EPD1 | CD_TBI0 | CD_AFFD, t.root,
+                0);
+    set_ste(&m, STE_S1 | cd, 0, 0);
+    assert_reaches(&m, 0x5a00000000006010ull, page + 0x10);
+    /* AFFD: no Access flag fault. */
+    assert_reaches(&m, 0x3020, page + 0x20);
+    /* R = 0: silence, but only for Translation-related faults. */
+    set_ste(&m, STE_S1 | new_cd(&m, (CD_OK & ~CD_R) | CD_T0SZ(25) | CD_EPD1,
+                                t.root, 0), 0, 0);
+    g_assert_false(dma_write(&m, 0x10000));
+    assert_no_event(&m);
+    assert_write_faults(&m, 0x40000000, F_WALK_EABT, E_CLASS_TT, NOT_RAM);
+    stop(&m);
+}
+
+/* Start levels and concatenated tops that oas=42 makes reachable. */
+static const struct {
+    unsigned granule, tg, bits, sl0;
+    int start;
+    unsigned tables;
+} tops[] = {
+    { 12, 0, 40, 1, 1, 2 },
+    { 12, 0, 42, 1, 1, 8 },
+    { 12, 0, 39, 1, 1, 1 },
+    { 12, 0, 34, 0, 2, 16 },
+    { 14, 2, 40, 1, 2, 16 },
+    { 16, 1, 42, 1, 2, 1 },
+};
+
+static uint64_t ste_s2(unsigned bits, unsigned sl0, unsigned tg)
+{
+    return S2_T0SZ(64 - bits) | S2_SL0(sl0) | S2_TG(tg) | S2_PS(5) |
+           S2_AA64 | S2_R | 7;
+}
+
+static void test_stage2(void)
+{
+    for (int i = 0; i < ARRAY_SIZE(tops); i++) {
+        unsigned g = tops[i].granule;
+        Tree t = { .granule = g, .start = tops[i].start };
+        uint64_t size = 1ull << tops[i].bits;
+        uint64_t per_table = size / tops[i].tables;
+        Machine m;
+
+        start(&m, ",oas=42");
+        g_assert_cmphex(rd32(&m, IDR5) & 7, ==, 3);
+        t.root = alloc(&m, (uint64_t)tops[i].tables << g);
+        set_ste(&m, STE_S2, ste_s2(tops[i].bits, tops[i].sl0, tops[i].tg),
+                t.root);
+        smmu_enable(&m);
+        /* The first page of each table leads to another place. */
+        for (unsigned n = 0; n < tops[i].tables; n++) {
+            uint64_t page = alloc(&m, 1 << g);
+
+            map(&m, &t, n * per_table, page, 3, S2_LEAF);
+            assert_reaches(&m, n * per_table + 0x40, page + 0x40);
+        }
+        assert_no_event(&m);
+        assert_write_faults(&m, size - 0x1000, F_TRANSLATION,
+                            E_CLASS_IN | E_S2, size - 0x1000);
+        if (size < 1ull << 42) {
+            assert_write_faults(&m, size, F_TRANSLATION, E_CLASS_IN | E_S2,
+                                size);
+        }
+        /* What exceeds every IPA is stage 1's to refuse. */
+        assert_write_faults(&m, 1ull << 42, F_ADDR_SIZE, E_CLASS_IN, 0);
+        stop(&m);
+    }
+}
+
+static void test_stage2_faults(void)
+{
+    Machine m;
+    Tree t = { .granule = 12, .start = 1 };
+    uint64_t page;
+
+    start(&m, "");
+    t.root = alloc(&m, 4096);
+    page = alloc(&m, 4096);
+    set_ste(&m, STE_S2, ste_s2(39, 1, 0), t.root);
+    smmu_enable(&m);
+    map(&m, &t, 0x1000, page, 3, S2_LEAF & ~S2_WRITE);
+    g_assert_true(dma_read(&m, 0x1000));
+    assert_write_faults(&m, 0x1ab0, F_PERMISSION, E_CLASS_IN | E_S2, 0x1000);
+    map(&m, &t, 0x2000, page, 3, S2_LEAF & ~S2_READ);
+    g_assert_true(dma_write(&m, 0x2000));
+    g_assert_false(dma_read(&m, 0x2000));
+    assert_event(&m, F_PERMISSION, E_CLASS_IN | E_S2 | E_READ, 0x2000, 0x2000);
+    map(&m, &t, 0x3000, page, 3, S2_LEAF & ~D_AF);
+    assert_write_faults(&m, 0x3000, F_ACCESS, E_CLASS_IN | E_S2, 0x3000);
+    map(&m, &t, 0x4000, 1ull << 45, 3, S2_LEAF);
+    assert_write_faults(&m, 0x4000, F_ADDR_SIZE, E_CLASS_IN | E_S2, 0x4000);
+    mem64(&m, slot(&m, &t, 0x40000000, 1), NOT_RAM | D_TABLE);
+    assert_write_faults(&m, 0x40000000, F_WALK_EABT, E_CLASS_IN | E_S2,
+                        NOT_RAM);
+    /* S2R = 0 */
+    set_ste(&m, STE_S2, ste_s2(39, 1, 0) & ~S2_R, t.root);
+    g_assert_false(dma_write(&m, 0x9000));
+    assert_no_event(&m);
+    stop(&m);
+}
+
+/* IPAs are not PAs: guest memory [HEAP, ...) is seen at IPA_BASE. */
+#define IPA_BASE        0x1000000000ull
+#define IPA(pa)         ((pa) - HEAP + IPA_BASE)
+
+static void test_nested(void)
+{
+    Machine m;
+    Tree s2 = { .granule = 12, .start = 1 };
+    Tree s1 = { .granule = 12, .start = 1, .bias = IPA_BASE - HEAP };
+    uint64_t page, cd, leaf, old;
+    uint64_t iova = 0x7654321000ull;
+
+    start(&m, "");
+    s2.root = alloc(&m, 4096);
+    s1.root = alloc(&m, 4096);
+    page = alloc(&m, 4096);
+    cd = new_cd(&m, CD_OK | CD_T0SZ(25) | CD_EPD1, IPA(s1.root), 0);
+    map(&m, &s1, iova, IPA(page), 3, S1_LEAF);
+    /* Stage 2 has a page for each page used so far, CD and tables too. */
+    for (uint64_t pa = HEAP; pa < m.heap; pa += 4096) {
+        map(&m, &s2, IPA(pa), pa, 3, S2_LEAF);
+    }
+    set_ste(&m, STE_NESTED | IPA(cd), ste_s2(39, 1, 0), s2.root);
+    smmu_enable(&m);
+    assert_reaches(&m, iova + 0x18, page + 0x18);
+    assert_no_event(&m);
+
+    /* Stage 1 says no. */
+    assert_write_faults(&m, iova + 0x1000, F_TRANSLATION, E_CLASS_IN, 0);
+
+    /* Stage 2 has no output page ... */
+    leaf = slot(&m, &s2, IPA(page), 3);
+    old = qtest_readq(m.qts, leaf);
+    mem64(&m, leaf, 0);
+    assert_write_faults(&m, iova + 0x18, F_TRANSLATION, E_CLASS_IN | E_S2,
+                        IPA(page));
+    mem64(&m, leaf, old);
+
+    /* ... no page for a stage-1 table ... */
+    leaf = slot(&m, &s2, IPA(s1.root), 3);
+    old = qtest_readq(m.qts, leaf);
+    mem64(&m, leaf, 0);
+    assert_write_faults(&m, iova, F_TRANSLATION, E_CLASS_TT | E_S2,
+                        IPA(s1.root));
+    mem64(&m, leaf, old & ~S2_READ);
+    assert_write_faults(&m, iova, F_PERMISSION,
+                        E_CLASS_TT | E_S2 | E_TTRNW, IPA(s1.root));
+    /* ... a Device page for it, which S2PTW forbids ... */
+    mem64(&m, leaf, old & ~S2_NORMAL);
+    assert_reaches(&m, iova, page);
+    set_ste(&m, STE_NESTED | IPA(cd), ste_s2(39, 1, 0) | S2_PTW, s2.root);
+    assert_write_faults(&m, iova, F_PERMISSION,
+                        E_CLASS_TT | E_S2 | E_TTRNW, IPA(s1.root));
+    mem64(&m, leaf, old);
+    assert_reaches(&m, iova, page);
+
+    /* ... or no page for the CD. */
+    leaf = slot(&m, &s2, IPA(cd), 3);
+    old = qtest_readq(m.qts, leaf);
+    mem64(&m, leaf, 0);
+    assert_write_faults(&m, iova, F_TRANSLATION, E_CLASS_CD | E_S2, IPA(cd));
+    mem64(&m, leaf, old);
+    assert_reaches(&m, iova, page);
+    stop(&m);
+}
+
+static void test_bad_ste(void)
+{
+    static const struct {
+        uint64_t q0, q1, q2, q3;
+    } bad[] = {
+        { 0 },                                      /* V */
+        { STE_V | STE_S1, 1 << 27 },                /* S1STALLD */
+        { STE_V | STE_S1 | 1ull << 50 },            /* S1ContextPtr */
+        { STE_V | STE_S2, 0, 0 },                   /* S2AA64 */
+        { STE_V | STE_S2, 0, S2_AA64 | S2_T0SZ(25) | S2_SL0(1) | S2_PS(4) |
+                             S2_TG(3) },
+        { STE_V | STE_S2, 0, S2_AA64 | S2_T0SZ(25) | S2_SL0(3) | S2_PS(4) },
+        { STE_V | STE_S2, 0, S2_AA64 | S2_T0SZ(40) | S2_SL0(0) | S2_PS(4) },
+        { STE_V | STE_S2, 0, S2_AA64 | S2_T0SZ(16) | S2_SL0(2) | S2_PS(4) },
+        /* 44 bits from level 1 would need 32 tables */
+        { STE_V | STE_S2, 0, S2_AA64 | S2_T0SZ(20) | S2_SL0(1) | S2_PS(4) },
+        /* S2TTB beyond S2PS */
+        { STE_V | STE_S2, 0, S2_AA64 | S2_T0SZ(25) | S2_SL0(1) | S2_PS(0),
+          1ull << 32 },
+        /* S2ENDI, S2HD, S2HA, S2S */
+        { STE_V | STE_S2, 0, ((S2_AA64 | S2_T0SZ(25) | S2_SL0(1) | S2_PS(4)) |
+                              1ull << 52) },
+        { STE_V | STE_S2, 0, ((S2_AA64 | S2_T0SZ(25) | S2_SL0(1) | S2_PS(4)) |
+                              1ull << 55) },
+        { STE_V | STE_S2, 0, ((S2_AA64 | S2_T0SZ(25) | S2_SL0(1) | S2_PS(4)) |
+                              1ull << 56) },
+        { STE_V | STE_S2, 0, ((S2_AA64 | S2_T0SZ(25) | S2_SL0(1) | S2_PS(4)) |
+                              1ull << 57) },
+    };
+    Machine m;
+
+    start(&m, "");
+    smmu_enable(&m);
+    for (int i = 0; i < ARRAY_SIZE(bad); i++) {
+        const uint64_t w[8] = { bad[i].q0, bad[i].q1, bad[i].q2, bad[i].q3 };
+
+        mem_words(&m, m.strtab + SID * 64, w, 8);
+        assert_config_fault(&m, C_BAD_STE, 0);
+    }
+    stop(&m);
+}
+
+/* A stage that the ID registers do not offer makes the STE illegal. */
+static void test_stages_offered(void)
+{
+    static const struct {
+        const char *opts;
+        bool s1, s2;
+    } cases[] = {
+        { ",stage=1", true, false },
+        { ",stage=2", false, true },
+        { ",stage=nested", true, true },
+        { "", true, true },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        Tree s1 = { .granule = 12, .start = 1 }, s2 = s1;
+        uint64_t page, cd;
+        Machine m;
+
+        start(&m, cases[i].opts);
+        s1.root = alloc(&m, 4096);
+        s2.root = alloc(&m, 4096);
+        page = alloc(&m, 4096);
+        map(&m, &s1, 0x1000, page, 3, S1_LEAF);
+        map(&m, &s2, 0x1000, page, 3, S2_LEAF);
+        cd = new_cd(&m, CD_OK | CD_T0SZ(25) | CD_EPD1, s1.root, 0);
+        smmu_enable(&m);
+        set_ste(&m, STE_S1 | cd, 0, 0);
+        if (cases[i].s1) {
+            assert_reaches(&m, 0x1000, page);
+        } else {
+            assert_config_fault(&m, C_BAD_STE, 0);
+        }
+        set_ste(&m, STE_S2, ste_s2(39, 1, 0), s2.root);
+        if (cases[i].s2) {
+            assert_reaches(&m, 0x1000, page);
+        } else {
+            assert_config_fault(&m, C_BAD_STE, 0);
+        }
+        stop(&m);
+    }
+}
+
+static void test_bad_cd(void)
+{
+    static const struct {
+        uint64_t q0, ttb0;
+    } bad[] = {
+        { 0 },
+        { (CD_OK & ~CD_V) | CD_T0SZ(25) | CD_EPD1 },
+        { (CD_OK & ~CD_AA64) | CD_T0SZ(25) | CD_EPD1 },
+        { (CD_OK & ~CD_A) | CD_T0SZ(25) | CD_EPD1 },
+        { CD_OK | CD_T0SZ(25) | CD_EPD1 | 1ull << 15 },     /* ENDI */
+        { CD_OK | CD_T0SZ(25) | CD_EPD1 | 1ull << 42 },     /* HD */
+        { CD_OK | CD_T0SZ(25) | CD_EPD1 | 1ull << 43 },     /* HA */
+        { CD_OK | CD_T0SZ(25) | CD_EPD1 | 1ull << 44 },     /* S */
+        { CD_OK | CD_T0SZ(15) | CD_EPD1 },
+        { CD_OK | CD_T0SZ(40) | CD_EPD1 },
+        { CD_OK | CD_T0SZ(25) | CD_TG0(3) | CD_EPD1 },
+        { CD_OK | CD_T0SZ(25) | CD_T1SZ(25) | CD_TG1(0) },
+        { CD_OK | CD_T0SZ(25) | CD_EPD1, 1ull << 44 },
+    };
+    Machine m;
+
+    start(&m, "");
+    smmu_enable(&m);
+    for (int i = 0; i < ARRAY_SIZE(bad); i++) {
+        set_ste(&m, STE_S1 | new_cd(&m, bad[i].q0, bad[i].ttb0, 0), 0, 0);
+        assert_config_fault(&m, C_BAD_CD, 0);
+    }
+    /* What EPD0 disables is ignored, and so is ENDI without any table. */
+    set_ste(&m, STE_S1 | new_cd(&m, CD_OK | CD_T0SZ(63) | CD_TG0(3) |
+                                CD_EPD0 | CD_EPD1 | 1ull << 15,
+                                1ull << 50, 0), 0, 0);
+    assert_write_faults(&m, 0x1000, F_TRANSLATION, E_CLASS_IN, 0);
+    stop(&m);
+}
+
+static void test_fetch_faults(void)
+{
+    Machine m;
+
+    start(&m, "");
+    smmu_enable(&m);
+    set_ste(&m, STE_S1 | NOT_RAM, 0, 0);
+    assert_config_fault(&m, F_CD_FETCH, NOT_RAM);
+    wr32(&m, CR0, EVENTQEN | CMDQEN);
+    wr64(&m, STRTAB_BASE, NOT_RAM);
+    wr32(&m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    assert_config_fault(&m, F_STE_FETCH, NOT_RAM + SID * 64);
+    wr32(&m, CR0, EVENTQEN | CMDQEN);
+    wr32(&m, STRTAB_BASE_CFG, 1 << 16 | 6 << 6 | 16);
+    wr32(&m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    assert_config_fault(&m, F_STE_FETCH, NOT_RAM);
+    stop(&m);
+}
+
+/* Which StreamIDs a linear table has, and whether others are recorded. */
+static void test_streamid(void)
+{
+    Machine m;
+
+    start(&m, "");
+    set_ste(&m, STE_ABORT, 0, 0);
+    smmu_enable(&m);
+    g_assert_false(dma_write(&m, 0x1000));
+    assert_no_event(&m);
+    wr32(&m, CR0, EVENTQEN | CMDQEN);
+    wr32(&m, STRTAB_BASE_CFG, 3);           /* 8 entries, SID is 8 */
+    wr32(&m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    assert_config_fault(&m, C_BAD_STREAMID, 0);
+    wr32(&m, CR0, EVENTQEN | CMDQEN);
+    wr32(&m, CR2, 0);
+    wr32(&m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    g_assert_false(dma_write(&m, 0x1000));
+    assert_no_event(&m);
+    /* A table larger than there are StreamIDs is aligned to that size. */
+    wr32(&m, CR0, EVENTQEN | CMDQEN);
+    wr32(&m, STRTAB_BASE_CFG, 63);
+    wr32(&m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    assert_config_fault(&m, F_STE_FETCH, SID * 64);
+    stop(&m);
+}
+
+static void test_two_level(void)
+{
+    static const struct {
+        unsigned split, span;
+        bool reached;
+    } cases[] = {
+        { 6, 0, false },
+        { 6, 1, false },        /* 1 STE */
+        { 6, 4, false },        /* 8 STEs: 0 to 7 */
+        { 6, 5, true },         /* 16 STEs */
+        { 6, 7, true },
+        { 6, 8, false },        /* more than the split has */
+        { 7, 7, true },         /* reserved split, as 6 */
+        { 7, 8, false },
+        { 8, 9, true },
+        { 8, 10, false },
+        { 10, 11, true },
+        { 10, 12, false },      /* reserved */
+        { 10, 31, false },
+    };
+    Machine m;
+    uint64_t l1, page;
+
+    start(&m, "");
+    m.strtab = alloc(&m, 1024 * 64);
+    l1 = alloc(&m, 8192);
+    page = alloc(&m, 4096);
+    set_ste(&m, STE_BYPASS, 0, 0);
+    smmu_enable(&m);
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        wr32(&m, CR0, EVENTQEN | CMDQEN);
+        /* Low bits of both addresses are ignored. */
+        wr64(&m, STRTAB_BASE, l1 | 0x40);
+        wr32(&m, STRTAB_BASE_CFG, 1 << 16 | cases[i].split << 6 | 16);
+        /* Bit 6 of a pointer to more than one STE is below its alignment. */
+        mem64(&m, l1, m.strtab | (cases[i].span > 1) << 6 | cases[i].span);
+        wr32(&m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+        if (cases[i].reached) {
+            assert_reaches(&m, page, page);
+        } else {
+            assert_config_fault(&m, C_BAD_STREAMID, 0);
+        }
+    }
+    assert_no_event(&m);
+    stop(&m);
+}
+
+/* 7.4: a lost record toggles OVFLG, once until it is acknowledged. */
+static void test_overflow(void)
+{
+    unsigned n = 1 << QUEUE_LG2;
+    Machine m;
+
+    start(&m, "");
+    smmu_enable(&m);
+    for (int i = 0; i < n; i++) {
+        g_assert_false(dma_write(&m, 0x1000));
+    }
+    g_assert_cmphex(rd32(&m, EVENTQ_PROD), ==, n);
+    for (int i = 0; i < 2; i++) {
+        g_assert_false(dma_write(&m, 0x1000));
+        g_assert_cmphex(rd32(&m, EVENTQ_PROD), ==, OVFLG | n);
+    }
+    wr32(&m, EVENTQ_CONS, OVFLG | (n - 1));
+    assert_event(&m, C_BAD_STE, 0, 0, 0);
+    for (int i = 0; i < n; i++) {
+        g_assert_false(dma_write(&m, 0x1000));
+        g_assert_cmphex(rd32(&m, EVENTQ_PROD) & OVFLG, ==, OVFLG);
+    }
+    for (int i = 0; i < 2; i++) {
+        g_assert_false(dma_write(&m, 0x1000));
+        g_assert_cmphex(rd32(&m, EVENTQ_PROD), ==, 0);
+    }
+    stop(&m);
+}
+
+/* Interrupts and errors come from a bottom half: some time after. */
+static bool gerror_active(Machine *m, unsigned bit)
+{
+    for (int i = 0; i < 100; i++) {
+        if ((rd32(m, GERROR) ^ rd32(m, GERRORN)) & 1u << bit) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool irq_pending(Machine *m)
+{
+    uint64_t reg = GICD + 0x200 + SMMU_INTID / 32 * 4;
+    uint32_t bit = 1u << (SMMU_INTID % 32);
+
+    for (int i = 0; i < 100; i++) {
+        if (qtest_readl(m->qts, reg) & bit) {
+            qtest_writel(m->qts, reg + 0x80, bit);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A queue that is not memory is an abort, reported through GERROR. */
+static void test_eventq_abort(void)
+{
+    Machine m;
+
+    start(&m, "");
+    m.eventq = NOT_RAM;
+    smmu_enable(&m);
+    g_assert_false(dma_write(&m, 0x1000));
+    g_assert_cmphex(rd32(&m, EVENTQ_PROD), ==, 0);
+    g_assert_true(gerror_active(&m, 2));
+    wr32(&m, GERRORN, 1 << 2);
+    g_assert_false(gerror_active(&m, 2));
+    /* No record without EVENTQEN. */
+    wr32(&m, CR0, SMMUEN | CMDQEN);
+    g_assert_false(dma_write(&m, 0x1000));
+    g_assert_false(gerror_active(&m, 2));
+    stop(&m);
+}
+
+static void test_event_irq(void)
+{
+    Machine m;
+
+    start(&m, "");
+    qtest_writel(m.qts, GICD + 0xc00 + SMMU_INTID / 16 * 4,
+                 2u << (SMMU_INTID % 16 * 2));
+    smmu_enable(&m);
+    g_assert_false(dma_write(&m, 0x1000));
+    g_assert_false(irq_pending(&m));
+    wr32(&m, IRQ_CTRL, 1 << 2);
+    g_assert_false(dma_write(&m, 0x1000));
+    g_assert_true(irq_pending(&m));
+    g_assert_false(irq_pending(&m));
+    stop(&m);
+}
+
+/* The stream table does not move under an enabled SMMU. */
+static void test_guards(void)
+{
+    Machine m;
+    uint64_t page, other;
+
+    start(&m, "");
+    page = alloc(&m, 4096);
+    other = alloc(&m, 4096);
+    set_ste(&m, STE_BYPASS, 0, 0);
+    wr32(&m, CR1, 0xd75);
+    smmu_enable(&m);
+    wr64(&m, STRTAB_BASE, other);
+    wr32(&m, STRTAB_BASE, other);
+    wr32(&m, STRTAB_BASE + 4, 1);
+    g_assert_cmphex(qtest_readq(m.qts, SMMU + STRTAB_BASE), ==, m.strtab);
+    wr32(&m, STRTAB_BASE_CFG, 1);
+    g_assert_cmphex(rd32(&m, STRTAB_BASE_CFG), ==, 4);
+    wr32(&m, CR2, 0);
+    g_assert_cmphex(rd32(&m, CR2), ==, RECINVSID);
+    wr32(&m, SMMU_PAGE1 + CR2, 0);
+    g_assert_cmphex(rd32(&m, CR2), ==, RECINVSID);
+    wr32(&m, CR1, 0x03f);
+    g_assert_cmphex(rd32(&m, CR1) & 0xfc0, ==, 0xd40);
+    assert_reaches(&m, page, page);
+    wr32(&m, CR0, 0);
+    wr64(&m, STRTAB_BASE, other);
+    wr32(&m, CR1, 0);
+    g_assert_cmphex(qtest_readq(m.qts, SMMU + STRTAB_BASE), ==, other);
+    g_assert_cmphex(rd32(&m, CR1), ==, 0);
+    stop(&m);
+}
+
+/*
+ * Every opcode, with every field set and clear, behind an STE that the stock
+ * model cannot decode: the queue goes on, or stops with an error code.
+ */
+static void test_commands(void)
+{
+    Machine m;
+    uint32_t mask = (2u << QUEUE_LG2) - 1, prod = 0;
+    int ok = 0, ill = 0;
+
+    start(&m, "");
+    set_ste(&m, STE_NESTED, 0, 0);
+    smmu_enable(&m);
+    for (int i = 0; i < 512; i++) {
+        uint64_t slot = m.cmdq + (prod & (mask >> 1)) * 16;
+        uint64_t fill = i & 1 ? ~0ull : 0;
+        uint32_t cons;
+
+        mem64(&m, slot, (fill & ~0x4ffull) | i >> 1);
+        mem64(&m, slot + 8, fill);
+        prod = (prod + 1) & mask;
+        wr32(&m, CMDQ_PROD, prod);
+        cons = rd32(&m, CMDQ_CONS);
+        if ((rd32(&m, GERROR) ^ rd32(&m, GERRORN)) & 1) {
+            ill++;
+            g_assert_cmphex(cons >> 24, ==, 1);
+            wr32(&m, CR0, SMMUEN | EVENTQEN);
+            wr32(&m, CMDQ_CONS, prod);
+            wr32(&m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+            wr32(&m, GERRORN, rd32(&m, GERROR));
+        } else {
+            ok++;
+            g_assert_cmphex(cons & mask, ==, prod);
+        }
+    }
+    g_assert_cmpint(ok, >, 20);
+    g_assert_cmpint(ill, >, 400);
+    assert_config_fault(&m, C_BAD_STE, 0);
+    stop(&m);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("lu-smmuv3/disabled", test_disabled);
+    qtest_add_func("lu-smmuv3/bypass-abort", test_bypass_abort);
+    qtest_add_func("lu-smmuv3/stage1", test_stage1);
+    qtest_add_func("lu-smmuv3/stage1/faults", test_stage1_faults);
+    qtest_add_func("lu-smmuv3/stage2", test_stage2);
+    qtest_add_func("lu-smmuv3/stage2/faults", test_stage2_faults);
+    qtest_add_func("lu-smmuv3/nested", test_nested);
+    qtest_add_func("lu-smmuv3/stages-offered", test_stages_offered);
+    qtest_add_func("lu-smmuv3/bad-ste", test_bad_ste);
+    qtest_add_func("lu-smmuv3/bad-cd", test_bad_cd);
+    qtest_add_func("lu-smmuv3/fetch-faults", test_fetch_faults);
+    qtest_add_func("lu-smmuv3/streamid", test_streamid);
+    qtest_add_func("lu-smmuv3/two-level", test_two_level);
+    qtest_add_func("lu-smmuv3/overflow", test_overflow);
+    qtest_add_func("lu-smmuv3/eventq-abort", test_eventq_abort);
+    qtest_add_func("lu-smmuv3/event-irq", test_event_irq);
+    qtest_add_func("lu-smmuv3/guards", test_guards);
+    qtest_add_func("lu-smmuv3/commands", test_commands);
+    return g_test_run();
+}

@@ -1,0 +1,792 @@
+/*
+ * intel-iommu-lu: every mode, level and page size translates; every broken
+ * structure gives its architected fault reason; registers behave.
+ *
+ * One lu-dma engine does the accesses.  Tables are built here, by hand: one
+ * path from root to leaf, in which a test breaks a single word.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "libqtest.h"
+#include "libqos/pci-pc.h"
+#include "qobject/qdict.h"
+#include "qobject/qlist.h"
+#include "hw/liveupdate/lu-dma-regs.h"
+
+#define REGS            0xfed90000ull
+#define GCMD            0x18
+#define GSTS            0x1c
+#define   TE            0x80000000u
+#define   SRTP          0x40000000u
+#define   QIE           0x04000000u
+#define RTADDR          0x20
+#define   SCALABLE      0x400
+#define FSTS            0x34
+#define   PFO           1
+#define   PPF           2
+#define FECTL           0x38
+#define   IM            0x80000000u
+#define   IP            0x40000000u
+#define FEDATA          0x3c
+#define FEADDR          0x40
+#define IECTL           0xa0
+#define IEADDR          0xa8
+#define PECTL           0xe0
+#define FRCD_LO         0x220
+#define FRCD_HI         0x228
+#define   FRCD_F        BIT_ULL(63)
+#define   FRCD_T        BIT_ULL(62)
+#define   FRCD_PP       BIT_ULL(31)
+#define   FRCD_PRIV     BIT_ULL(29)
+
+/* Where things are in the 128 MiB of RAM */
+#define ROOT            0x100000ull
+#define CONTEXT         0x101000ull
+#define PASID_DIR       0x102000ull
+#define PASID_TABLE     0x103000ull
+#define ROOT2           0x104000ull
+#define TABLE(level)    (0x200000ull + (level) * 0x1000)
+#define DATA            0x4000000ull    /* aligned to 2 MiB */
+#define NOT_RAM         0x100000000ull
+#define INTERRUPTS      0xfee00000ull
+
+#define SLOT            4
+#define UPPER_SLOT      0x10            /* behind the upper root pointer */
+#define PASID           5
+#define NO_PASID        (-1)
+
+enum { FIRST = 1, SECOND, NESTED, PASS };   /* PGTT */
+enum { UNTRANSLATED, ATS, TT_PASS };        /* TT */
+
+typedef struct Setup {
+    const char *options;
+    bool scalable;
+    uint8_t type;               /* scalable: PGTT; legacy: TT */
+    uint8_t levels;             /* 0: translation stays disabled */
+    uint8_t leaf;               /* level of the leaf, 1..3 */
+    uint8_t slot;               /* of the engine; 0: SLOT */
+} Setup;
+
+#define SS_DEV          "x-scalable-mode=on"
+#define FS_DEV          "x-scalable-mode=on,x-flts=on"
+
+static const Setup off = { "pt=on" };
+static const Setup legacy = { "pt=on", false, UNTRANSLATED, 4, 1 };
+static const Setup second = { SS_DEV, true, SECOND, 4, 1 };
+static const Setup first = { FS_DEV, true, FIRST, 4, 1 };
+
+typedef struct Machine {
+    QTestState *qts;
+    QPCIBus *bus;
+    QPCIDevice *dma;
+    QPCIBar bar;
+    uint16_t rid;
+} Machine;
+
+static uint32_t get_reg(Machine *m, unsigned offset)
+{
+    return qtest_readl(m->qts, REGS + offset);
+}
+
+static uint64_t get_reg64(Machine *m, unsigned offset)
+{
+    return qtest_readq(m->qts, REGS + offset);
+}
+
+static void set_reg(Machine *m, unsigned offset, uint32_t val)
+{
+    qtest_writel(m->qts, REGS + offset, val);
+}
+
+static void set_reg64(Machine *m, unsigned offset, uint64_t val)
+{
+    qtest_writeq(m->qts, REGS + offset, val);
+}
+
+static void put(Machine *m, uint64_t pa, uint64_t val)
+{
+    qtest_writeq(m->qts, pa, val);
+}
+
+/* Geometry */
+
+static unsigned shift_of(unsigned level)
+{
+    return 12 + (level - 1) * 9;
+}
+
+/* The index at every level is the level's number plus one. */
+static uint64_t entry_of(unsigned level)
+{
+    return TABLE(level) + (level + 1) * 8;
+}
+
+static uint64_t iova_of(const Setup *s)
+{
+    uint64_t iova = 0;
+
+    for (unsigned level = 1; level <= s->levels; level++) {
+        iova |= (uint64_t)(level + 1) << shift_of(level);
+    }
+    return iova;
+}
+
+/* A page of 1 GiB begins at 0, smaller ones at DATA. */
+static uint64_t leaf_pa(const Setup *s)
+{
+    return s->leaf == 3 ? 0 : DATA;
+}
+
+static uint64_t pa_of(const Setup *s)
+{
+    return leaf_pa(s) | (iova_of(s) & MAKE_64BIT_MASK(0, shift_of(s->leaf)));
+}
+
+static bool is_first(const Setup *s)
+{
+    return s->scalable && s->type == FIRST;
+}
+
+static uint64_t pasid_entry(unsigned pasid)
+{
+    return PASID_TABLE + pasid * 64;
+}
+
+/* Structures */
+
+static void build_path(Machine *m, const Setup *s)
+{
+    uint64_t rights = is_first(s) ? 7 : 3;
+
+    for (unsigned level = s->levels; level > s->leaf; level--) {
+        put(m, entry_of(level), TABLE(level - 1) | rights);
+    }
+    put(m, entry_of(s->leaf), leaf_pa(s) | rights | (s->leaf > 1 ? 0x80 : 0));
+}
+
+static void build_legacy(Machine *m, const Setup *s)
+{
+    uint64_t context = CONTEXT + m->rid * 16;
+
+    put(m, ROOT, CONTEXT | 1);
+    put(m, context, TABLE(s->levels) | s->type << 2 | 1);
+    put(m, context + 8, 7 << 8 | (s->levels - 2));
+}
+
+static void build_scalable(Machine *m, const Setup *s)
+{
+    uint64_t context = CONTEXT + (m->rid & 0x7f) * 32;
+
+    put(m, ROOT + (m->rid & 0x80 ? 8 : 0), CONTEXT | 1);
+    put(m, context, PASID_DIR | 8 | 1);
+    put(m, PASID_DIR, PASID_TABLE | 1);
+    for (unsigned pasid = 0; pasid <= PASID; pasid += PASID) {
+        uint64_t entry = pasid_entry(pasid);
+
+        put(m, entry, s->type << 6 | 1 |
+            (is_first(s) ? 0 : TABLE(s->levels) | (s->levels - 2) << 2));
+        put(m, entry + 8, 7);
+        if (is_first(s)) {
+            put(m, entry + 16, TABLE(s->levels) | (s->levels - 4) << 2);
+        }
+    }
+}
+
+static Machine *start(const Setup *s, const char *more)
+{
+    Machine *m = g_new0(Machine, 1);
+    unsigned slot = s->slot ?: SLOT;
+
+    m->qts = qtest_initf("-machine q35 -nodefaults %s "
+                         "-device intel-iommu-lu,%s -device lu-dma,addr=0x%x",
+                         more, s->options, slot);
+    m->bus = qpci_new_pc(m->qts, NULL);
+    m->rid = QPCI_DEVFN(slot, 0);
+    m->dma = qpci_device_find(m->bus, m->rid);
+    g_assert_nonnull(m->dma);
+    qpci_device_enable(m->dma);
+    m->bar = qpci_iomap(m->dma, LU_DMA_BAR_REGS, NULL);
+    if (s->levels) {
+        build_path(m, s);
+        (s->scalable ? build_scalable : build_legacy)(m, s);
+        set_reg64(m, RTADDR, ROOT | (s->scalable ? SCALABLE : 0));
+        set_reg(m, GCMD, SRTP);
+        set_reg(m, GCMD, TE);
+        g_assert_cmphex(get_reg(m, GSTS) & TE, ==, TE);
+    }
+    return m;
+}
+
+static void stop(Machine *m)
+{
+    g_free(m->dma);
+    qpci_free_pc(m->bus);
+    qtest_quit(m->qts);
+    g_free(m);
+}
+
+/* Accesses */
+
+static void dma_set(Machine *m, unsigned offset, uint32_t val)
+{
+    qpci_io_writel(m->dma, m->bar, LU_DMA_CHAN(0) + offset, val);
+}
+
+static void dma_set64(Machine *m, unsigned offset, uint64_t val)
+{
+    qpci_io_writeq(m->dma, m->bar, LU_DMA_CHAN(0) + offset, val);
+}
+
+static uint64_t dma_get64(Machine *m, unsigned offset)
+{
+    return qpci_io_readq(m->dma, m->bar, LU_DMA_CHAN(0) + offset);
+}
+
+/* Four bytes, so that it is one request.  Returns whether it went through. */
+static bool do_access(Machine *m, bool write, uint64_t iova, int pasid,
+                      uint32_t flags)
+{
+    uint64_t done = dma_get64(m, LU_DMA_DONE);
+
+    dma_set(m, LU_DMA_CTRL, 0);
+    dma_set64(m, write ? LU_DMA_DST : LU_DMA_SRC, iova);
+    dma_set(m, LU_DMA_LEN, 4);
+    dma_set(m, LU_DMA_STRIDE, 4);
+    dma_set(m, LU_DMA_SLOTS, 1);
+    dma_set64(m, LU_DMA_SEQ, 0x600d);
+    if (pasid != NO_PASID) {
+        dma_set(m, LU_DMA_PASID, pasid);
+        flags |= LU_DMA_CTRL_PASID;
+    }
+    dma_set(m, LU_DMA_CTRL, LU_DMA_CTRL_RUN | LU_DMA_CTRL_MANUAL |
+            LU_DMA_CTRL_ENDLESS | flags |
+            (write ? LU_DMA_OP_FILL : LU_DMA_OP_SUM) << LU_DMA_CTRL_OP_SHIFT);
+    dma_set(m, LU_DMA_STEP, 1);
+    return dma_get64(m, LU_DMA_DONE) == done + 1;
+}
+
+static void check_lands(Machine *m, uint64_t iova, uint64_t pa, int pasid)
+{
+    uint64_t sum = dma_get64(m, LU_DMA_SUM);
+
+    qtest_writel(m->qts, pa, 0);
+    g_assert_true(do_access(m, true, iova, pasid, 0));
+    g_assert_cmphex(qtest_readl(m->qts, pa), ==, 0x600d);
+    qtest_writel(m->qts, pa, 0xfeed);
+    g_assert_true(do_access(m, false, iova, pasid, 0));
+    g_assert_cmphex(dma_get64(m, LU_DMA_SUM), !=, sum);
+    g_assert_cmphex(get_reg(m, FSTS), ==, 0);
+}
+
+static void clear_fault(Machine *m)
+{
+    set_reg64(m, FRCD_HI, FRCD_F);
+    set_reg(m, FSTS, PFO);
+    g_assert_cmphex(get_reg(m, FSTS), ==, 0);
+}
+
+static uint64_t record_of(Machine *m, unsigned reason, bool write, int pasid)
+{
+    return FRCD_F | (write ? 0 : FRCD_T) | (uint64_t)reason << 32 | m->rid |
+           (pasid == NO_PASID ? 0 : FRCD_PP | (uint64_t)pasid << 40);
+}
+
+static void check_fault(Machine *m, unsigned reason, bool write, uint64_t iova,
+                        int pasid)
+{
+    g_assert_cmphex(get_reg64(m, FRCD_HI), ==,
+                    record_of(m, reason, write, pasid));
+    g_assert_cmphex(get_reg64(m, FRCD_LO), ==, iova & ~0xfffull);
+    g_assert_cmphex(get_reg(m, FSTS), ==, PPF);
+    clear_fault(m);
+}
+
+/* Translation */
+
+typedef struct Translation {
+    const char *name;
+    Setup setup;
+} Translation;
+
+static const Translation translations[] = {
+    { "legacy/3-level/4k", { "aw-bits=39", false, UNTRANSLATED, 3, 1 } },
+    { "legacy/3-level/2m", { "aw-bits=39", false, UNTRANSLATED, 3, 2 } },
+    { "legacy/3-level/1g", { "aw-bits=39", false, UNTRANSLATED, 3, 3 } },
+    { "legacy/4-level/4k", { "pt=on", false, UNTRANSLATED, 4, 1 } },
+    { "legacy/4-level/2m", { "pt=on", false, UNTRANSLATED, 4, 2 } },
+    { "legacy/4-level/1g", { "pt=on", false, UNTRANSLATED, 4, 3 } },
+    { "legacy/4-level/3-of-4", { "pt=on", false, UNTRANSLATED, 3, 1 } },
+    { "legacy/5-level/4k", { "aw-bits=57", false, UNTRANSLATED, 5, 1 } },
+    { "legacy/5-level/1g", { "aw-bits=57", false, UNTRANSLATED, 5, 3 } },
+    { "legacy/ats", { "device-iotlb=on", false, ATS, 4, 1 } },
+    { "legacy/upper", { "pt=on", false, UNTRANSLATED, 4, 1, UPPER_SLOT } },
+    { "second/3-level/4k", { SS_DEV, true, SECOND, 3, 1 } },
+    { "second/4-level/4k", { SS_DEV, true, SECOND, 4, 1 } },
+    { "second/4-level/2m", { SS_DEV, true, SECOND, 4, 2 } },
+    { "second/4-level/1g", { SS_DEV, true, SECOND, 4, 3 } },
+    { "second/5-level/4k", { SS_DEV ",aw-bits=57", true, SECOND, 5, 1 } },
+    { "second/upper", { SS_DEV, true, SECOND, 4, 1, UPPER_SLOT } },
+    { "first/4-level/4k", { FS_DEV, true, FIRST, 4, 1 } },
+    { "first/4-level/2m", { FS_DEV, true, FIRST, 4, 2 } },
+    { "first/4-level/1g", { FS_DEV, true, FIRST, 4, 3 } },
+    { "first/5-level/4k", { FS_DEV ",aw-bits=57", true, FIRST, 5, 1 } },
+    { "first/5-level/1g", { FS_DEV ",aw-bits=57", true, FIRST, 5, 3 } },
+};
+
+static void test_translate(const void *data)
+{
+    const Setup *s = &((const Translation *)data)->setup;
+    Machine *m = start(s, "");
+
+    check_lands(m, iova_of(s) | 0x44, pa_of(s) | 0x44, NO_PASID);
+    if (s->scalable) {
+        check_lands(m, iova_of(s), pa_of(s), PASID);
+    }
+    stop(m);
+}
+
+static const Translation identities[] = {
+    { "off", { "pt=on" } },
+    { "pass-through/legacy", { "pt=on", false, TT_PASS, 4, 1 } },
+    { "pass-through/scalable", { SS_DEV, true, PASS, 4, 1 } },
+};
+
+static void test_identity(const void *data)
+{
+    Machine *m = start(&((const Translation *)data)->setup, "");
+
+    check_lands(m, DATA, DATA, NO_PASID);
+    stop(m);
+}
+
+/* The walk marks what it uses as accessed, a write its leaf as dirty. */
+static void test_accessed(void)
+{
+    Machine *m = start(&first, "");
+    uint64_t iova = iova_of(&first);
+
+    g_assert_true(do_access(m, false, iova, NO_PASID, 0));
+    for (unsigned level = 1; level <= first.levels; level++) {
+        g_assert_cmphex(qtest_readq(m->qts, entry_of(level)) & 0x60, ==, 0x20);
+    }
+    g_assert_true(do_access(m, true, iova, NO_PASID, 0));
+    g_assert_cmphex(qtest_readq(m->qts, entry_of(1)) & 0x60, ==, 0x60);
+    g_assert_cmphex(qtest_readq(m->qts, entry_of(2)) & 0x60, ==, 0x20);
+    stop(m);
+}
+
+/* SRTP with TE set is how a new kernel moves in. */
+static void test_swap_root(void)
+{
+    Machine *m = start(&legacy, "");
+    uint64_t iova = iova_of(&legacy), pa = pa_of(&legacy);
+
+    put(m, ROOT2, CONTEXT | 1);
+    put(m, ROOT, 0);
+    set_reg64(m, RTADDR, ROOT2);
+    g_assert_false(do_access(m, true, iova, NO_PASID, 0));
+    check_fault(m, 0x01, true, iova, NO_PASID);
+    set_reg(m, GCMD, TE | SRTP);
+    check_lands(m, iova, pa, NO_PASID);
+    stop(m);
+}
+
+/* Interrupt requests are none of translation's business; with PASID no. */
+static void test_interrupt_range(void)
+{
+    Machine *m = start(&first, "");
+
+    g_assert_true(do_access(m, true, INTERRUPTS, NO_PASID, 0));
+    g_assert_cmphex(get_reg(m, FSTS), ==, 0);
+    g_assert_false(do_access(m, true, INTERRUPTS, PASID, 0));
+    check_fault(m, 0x71, true, INTERRUPTS, PASID);
+    stop(m);
+}
+
+/* Faults */
+
+typedef struct Breakage {
+    const char *name;
+    const Setup *setup;
+    unsigned reason;            /* 0: refused, and nothing is recorded */
+    uint64_t pa, val;           /* the word that is broken; 0: none */
+    bool read;                  /* instead of a write */
+    int pasid;                  /* 0: none */
+    uint64_t iova;              /* 0: the mapped one */
+} Breakage;
+
+static const Setup no_1g = { FS_DEV ",fs1gp=off", true, FIRST, 4, 3 };
+
+#define CTX_ENTRY   (CONTEXT + (SLOT << 3) * 16)
+#define SM_ENTRY    (CONTEXT + (SLOT << 3) * 32)
+#define RID_ENTRY   PASID_TABLE
+#define L4          (TABLE(4) + 5 * 8)
+#define L3          (TABLE(3) + 4 * 8)
+#define L2          (TABLE(2) + 3 * 8)
+#define L1          (TABLE(1) + 2 * 8)
+#define BEYOND_HAW  BIT_ULL(48)
+
+static const Breakage breakages[] = {
+    /* legacy */
+    { "legacy/root/p", &legacy, 0x01, ROOT, CONTEXT },
+    { "legacy/root/reserved", &legacy, 0x0a, ROOT, CONTEXT | 5 },
+    { "legacy/root/reserved-high", &legacy, 0x0a, ROOT + 8, 1 },
+    { "legacy/root/haw", &legacy, 0x0a, ROOT, BEYOND_HAW | CONTEXT | 1 },
+    { "legacy/context/access", &legacy, 0x09, ROOT, NOT_RAM | 1 },
+    { "legacy/context/p", &legacy, 0x02, CTX_ENTRY, TABLE(4) },
+    { "legacy/context/p-fpd", &legacy, 0, CTX_ENTRY, TABLE(4) | 2 },
+    { "legacy/context/reserved", &legacy, 0x0b, CTX_ENTRY, TABLE(4) | 0x11 },
+    { "legacy/context/reserved-fpd", &legacy, 0x0b, CTX_ENTRY,
+      TABLE(4) | 0x13 },
+    { "legacy/context/reserved-high", &legacy, 0x0b, CTX_ENTRY + 8, 0x782 },
+    { "legacy/context/type", &legacy, 0x03, CTX_ENTRY, TABLE(4) | 3 << 2 | 1 },
+    { "legacy/context/no-ats", &legacy, 0x03, CTX_ENTRY,
+      TABLE(4) | ATS << 2 | 1 },
+    { "legacy/context/width", &legacy, 0x03, CTX_ENTRY + 8, 0x703 },
+    { "legacy/context/top", &legacy, 0x03, CTX_ENTRY, NOT_RAM | 1 },
+    { "legacy/walk/width", &legacy, 0x04, .iova = BIT_ULL(48) },
+    { "legacy/walk/not-present-w", &legacy, 0x05, L1, 0 },
+    { "legacy/walk/not-present-r", &legacy, 0x06, L1, 0, true },
+    { "legacy/walk/write", &legacy, 0x05, L1, DATA | 1 },
+    { "legacy/walk/read", &legacy, 0x06, L1, DATA | 2, true },
+    { "legacy/walk/write-above", &legacy, 0x05, L3, TABLE(2) | 1 },
+    { "legacy/walk/table", &legacy, 0x07, L4, NOT_RAM | 3 },
+    { "legacy/walk/reserved", &legacy, 0x0c, L1, DATA | BEYOND_HAW | 3 },
+    { "legacy/walk/reserved-snp", &legacy, 0x0c, L1, DATA | 0x803 },
+    { "legacy/walk/reserved-size", &legacy, 0x0c, L4, TABLE(3) | 0x83 },
+    { "legacy/walk/reserved-align", &legacy, 0x0c, L2, DATA | 0x1083 },
+    { "legacy/interrupt", &legacy, 0x0e, L1, INTERRUPTS | 3 },
+    { "legacy/pasid", &legacy, 0x31, .pasid = PASID },
+    /* scalable */
+    { "scalable/root/p", &second, 0x39, ROOT, CONTEXT },
+    { "scalable/root/reserved", &second, 0x3a, ROOT, CONTEXT | 5 },
+    { "scalable/context/access", &second, 0x40, ROOT, NOT_RAM | 1 },
+    { "scalable/context/p", &second, 0x41, SM_ENTRY, PASID_DIR },
+    { "scalable/context/p-fpd", &second, 0, SM_ENTRY, PASID_DIR | 2 },
+    { "scalable/context/reserved", &second, 0x42, SM_ENTRY, PASID_DIR | 0x21 },
+    { "scalable/context/reserved-high", &second, 0x42, SM_ENTRY + 24, 1 },
+    { "scalable/context/paside", &second, 0x45, SM_ENTRY, PASID_DIR | 1,
+      .pasid = PASID },
+    { "scalable/context/pdts", &second, 0x46, .pasid = 0x2000 },
+    { "scalable/context/rid-pasid", &second, 0x48, SM_ENTRY + 8, 0x2000 },
+    { "scalable/dir/access", &second, 0x50, SM_ENTRY, NOT_RAM | 1 },
+    { "scalable/dir/p", &second, 0x51, PASID_DIR, PASID_TABLE },
+    { "scalable/dir/p-fpd", &second, 0, PASID_DIR, PASID_TABLE | 2 },
+    { "scalable/dir/p-pasid", &second, 0x51, .pasid = 64 },
+    { "scalable/dir/reserved", &second, 0x52, PASID_DIR, PASID_TABLE | 5 },
+    { "scalable/pasid/access", &second, 0x58, PASID_DIR, NOT_RAM | 1 },
+    { "scalable/pasid/p", &second, 0x59, RID_ENTRY, TABLE(4) },
+    { "scalable/pasid/p-fpd", &second, 0, RID_ENTRY, TABLE(4) | 2 },
+    { "scalable/pasid/p-pasid", &second, 0x59, .pasid = PASID + 1 },
+    { "scalable/pasid/reserved", &second, 0x5a, RID_ENTRY + 56, 1 },
+    { "scalable/pasid/type", &second, 0x5b, RID_ENTRY, TABLE(4) | 9 },
+    { "scalable/pasid/nested", &second, 0x5b, RID_ENTRY,
+      TABLE(4) | NESTED << 6 | 9 },
+    { "scalable/pasid/no-first", &second, 0x5b, RID_ENTRY, FIRST << 6 | 1 },
+    { "scalable/pasid/no-second", &first, 0x5b, RID_ENTRY,
+      TABLE(4) | SECOND << 6 | 9 },
+    { "scalable/pasid/width", &second, 0x5b, RID_ENTRY,
+      TABLE(4) | SECOND << 6 | 3 << 2 | 1 },
+    { "scalable/pasid/flpm", &first, 0x5b, RID_ENTRY + 16, TABLE(4) | 4 },
+    /* second stage */
+    { "second/width", &second, 0x84, .iova = BIT_ULL(48) },
+    { "second/not-present", &second, 0x79, L1, 0 },
+    { "second/write", &second, 0x79, L1, DATA | 1, .pasid = PASID },
+    { "second/read", &second, 0x79, L1, DATA | 2, true },
+    { "second/reserved", &second, 0x7a, L1, DATA | BEYOND_HAW | 3 },
+    { "second/table", &second, 0x78, L4, NOT_RAM | 3 },
+    { "second/top", &second, 0x7b, RID_ENTRY, NOT_RAM | SECOND << 6 | 9 },
+    { "second/interrupt", &second, 0x87, L1, INTERRUPTS | 3 },
+    /* first stage */
+    { "first/canonical", &first, 0x80, .iova = BIT_ULL(47) },
+    { "first/canonical-pasid", &first, 0x80, .iova = BIT_ULL(60), .pasid = 5 },
+    { "first/not-present", &first, 0x71, L1, 0 },
+    { "first/not-present-above", &first, 0x71, L3, 0, true, PASID },
+    { "first/user", &first, 0x81, L1, DATA | 3 },
+    { "first/user-above", &first, 0x81, L3, TABLE(2) | 3, true },
+    { "first/write", &first, 0x85, L1, DATA | 5 },
+    { "first/reserved", &first, 0x72, L1, DATA | BEYOND_HAW | 7 },
+    { "first/reserved-1g", &no_1g, 0x72 },
+    { "first/table", &first, 0x70, L4, NOT_RAM | 7 },
+    { "first/top", &first, 0x73, RID_ENTRY + 16, NOT_RAM },
+    { "first/interrupt", &first, 0x87, L1, INTERRUPTS | 7, .pasid = PASID },
+};
+
+static void test_fault(const void *data)
+{
+    const Breakage *b = data;
+    uint64_t iova = b->iova ?: iova_of(b->setup);
+    int pasid = b->pasid ?: NO_PASID;
+    Machine *m = start(b->setup, "");
+
+    if (b->pa) {
+        put(m, b->pa, b->val);
+    }
+    g_assert_false(do_access(m, !b->read, iova, pasid, 0));
+    if (b->reason) {
+        check_fault(m, b->reason, !b->read, iova, pasid);
+    } else {
+        g_assert_cmphex(get_reg(m, FSTS), ==, 0);
+        g_assert_cmphex(get_reg64(m, FRCD_HI), ==, 0);
+    }
+    stop(m);
+}
+
+static void test_fault_root_access(const void *data)
+{
+    const Setup *s = data;
+    Machine *m = start(s, "");
+
+    set_reg64(m, RTADDR, NOT_RAM | (s->scalable ? SCALABLE : 0));
+    set_reg(m, GCMD, TE | SRTP);
+    g_assert_false(do_access(m, true, 0, NO_PASID, 0));
+    check_fault(m, s->scalable ? 0x38 : 0x08, true, 0, NO_PASID);
+    stop(m);
+}
+
+/* TTM says scalable and the unit is not, or is reserved. */
+static void test_fault_root_mode(void)
+{
+    Machine *m = start(&legacy, "");
+
+    for (unsigned ttm = 1; ttm <= 3; ttm++) {
+        set_reg64(m, RTADDR, ROOT | ttm << 10);
+        set_reg(m, GCMD, TE | SRTP);
+        g_assert_false(do_access(m, true, 0, NO_PASID, 0));
+        check_fault(m, 0x30, true, 0, NO_PASID);
+    }
+    stop(m);
+}
+
+/* A privileged request needs SRE, and says in its record what it was. */
+static void test_privileged(void)
+{
+    Machine *m = start(&first, "");
+    uint64_t iova = iova_of(&first);
+
+    g_assert_false(do_access(m, true, iova, PASID, LU_DMA_CTRL_PRIV));
+    g_assert_cmphex(get_reg64(m, FRCD_HI), ==,
+                    record_of(m, 0x5d, true, PASID) | FRCD_PRIV);
+    clear_fault(m);
+    put(m, pasid_entry(PASID) + 16, TABLE(4) | 1);
+    g_assert_true(do_access(m, true, iova, PASID, LU_DMA_CTRL_PRIV));
+    /* To a privileged request a supervisor page is open. */
+    put(m, L1, DATA | 3);
+    g_assert_true(do_access(m, true, iova, PASID, LU_DMA_CTRL_PRIV));
+    g_assert_false(do_access(m, true, iova, PASID, 0));
+    check_fault(m, 0x81, true, iova, PASID);
+    stop(m);
+}
+
+/* One record; the rest is lost until PFO is cleared. */
+static void test_overflow(void)
+{
+    Machine *m = start(&legacy, "");
+    uint64_t one;
+
+    g_assert_false(do_access(m, true, 0x1000, NO_PASID, 0));
+    one = get_reg64(m, FRCD_HI);
+    g_assert_cmphex(get_reg(m, FSTS), ==, PPF);
+    g_assert_false(do_access(m, false, 0x2000, NO_PASID, 0));
+    g_assert_cmphex(get_reg(m, FSTS), ==, PPF | PFO);
+    g_assert_cmphex(get_reg64(m, FRCD_HI), ==, one);
+    g_assert_cmphex(get_reg64(m, FRCD_LO), ==, 0x1000);
+
+    set_reg(m, FRCD_HI + 4, FRCD_F >> 32);
+    g_assert_cmphex(get_reg(m, FSTS), ==, PFO);
+    g_assert_false(do_access(m, false, 0x3000, NO_PASID, 0));
+    g_assert_cmphex(get_reg(m, FSTS), ==, PFO);
+
+    set_reg(m, FSTS, PFO);
+    g_assert_false(do_access(m, false, 0x4000, NO_PASID, 0));
+    check_fault(m, 0x06, false, 0x4000, NO_PASID);
+    stop(m);
+}
+
+static void wait_no_ip(Machine *m)
+{
+    for (int i = 0; i < 1000 && get_reg(m, FECTL) & IP; i++) {
+        g_usleep(1000);
+    }
+    g_assert_cmphex(get_reg(m, FECTL) & IP, ==, 0);
+}
+
+static void test_fault_event(void)
+{
+    Machine *m = start(&legacy, "");
+
+    set_reg(m, FEADDR, INTERRUPTS);
+    set_reg(m, FEDATA, 0x40);
+    g_assert_cmphex(get_reg(m, FECTL), ==, IM);
+    do_access(m, true, 0x1000, NO_PASID, 0);
+    g_assert_cmphex(get_reg(m, FECTL), ==, IM | IP);
+    /* Taking the cause away takes the pending event away, too. */
+    clear_fault(m);
+    g_assert_cmphex(get_reg(m, FECTL), ==, IM);
+    /* Unmasking sends what is pending. */
+    do_access(m, true, 0x1000, NO_PASID, 0);
+    set_reg(m, FECTL, 0);
+    g_assert_cmphex(get_reg(m, FECTL), ==, 0);
+    clear_fault(m);
+    /* Unmasked, it is sent soon. */
+    do_access(m, true, 0x1000, NO_PASID, 0);
+    wait_no_ip(m);
+    g_assert_cmphex(get_reg(m, FSTS), ==, PPF);
+    stop(m);
+}
+
+/* Registers */
+
+/* 64-bit writes to pairs of 32-bit registers are two writes. */
+static void test_wide_write(void)
+{
+    Machine *m = start(&off, "");
+
+    set_reg64(m, FECTL, 0x1234ull << 32);
+    g_assert_cmphex(get_reg(m, FECTL), ==, 0);
+    g_assert_cmphex(get_reg(m, FEDATA), ==, 0x1234);
+    set_reg64(m, IECTL, 0x5678ull << 32);
+    g_assert_cmphex(get_reg(m, IECTL), ==, 0);
+    g_assert_cmphex(get_reg(m, IECTL + 4), ==, 0x5678);
+    set_reg64(m, IEADDR, INTERRUPTS);
+    g_assert_cmphex(get_reg(m, IEADDR), ==, INTERRUPTS);
+    set_reg64(m, PECTL, UINT64_MAX);
+    stop(m);
+}
+
+/* What a reset takes away has to be set up again. */
+static void test_reset(void)
+{
+    Machine *m = start(&legacy, "");
+
+    do_access(m, true, 0x1000, NO_PASID, 0);
+    g_assert_cmphex(get_reg(m, FSTS), ==, PPF);
+    qtest_system_reset(m->qts);
+    g_assert_cmphex(get_reg(m, GSTS), ==, 0);
+    g_assert_cmphex(get_reg(m, FSTS), ==, 0);
+    qpci_device_enable(m->dma);
+    m->bar = qpci_iomap(m->dma, LU_DMA_BAR_REGS, NULL);
+    check_lands(m, DATA, DATA, NO_PASID);
+    stop(m);
+}
+
+static QDict *find_finding(QDict *response, const char *rule)
+{
+    QDict *info = qdict_get_qdict(response, "return");
+    QListEntry *e;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(info, "findings"), e) {
+        QDict *finding = qobject_to(QDict, qlist_entry_obj(e));
+
+        if (g_str_equal(qdict_get_str(finding, "rule"), rule)) {
+            return finding;
+        }
+    }
+    return NULL;
+}
+
+/* REG-7: one write of GCMD changes one thing. */
+static void test_gcmd(const void *data)
+{
+    bool break_it = data;
+    Machine *m = start(&legacy, "-object lu-monitor,id=lu,exit-code=off");
+    QDict *response, *finding;
+
+    set_reg(m, GCMD, TE | QIE);
+    set_reg(m, GCMD, TE | QIE | SRTP);
+    if (break_it) {
+        set_reg(m, GCMD, SRTP);
+    }
+    response = qtest_qmp(m->qts, "{ 'execute': 'query-lu' }");
+    finding = find_finding(response, "REG-7");
+    if (break_it) {
+        g_assert_nonnull(finding);
+        g_assert_cmpstr(qdict_get_str(finding, "register"), ==, "GCMD");
+        g_assert_cmphex(qdict_get_int(finding, "new"), ==, SRTP);
+    } else {
+        g_assert_null(finding);
+    }
+    qobject_unref(response);
+    stop(m);
+}
+
+/* Command line */
+
+static void test_help(void)
+{
+    QTestState *qts = qtest_init("-machine none");
+    QDict *response = qtest_qmp(qts, "{ 'execute': 'device-list-properties', "
+                                "'arguments': "
+                                "{ 'typename': 'intel-iommu-lu' } }");
+    QListEntry *e;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(response, "return"), e) {
+        QDict *prop = qobject_to(QDict, qlist_entry_obj(e));
+        const char *text = qdict_get_try_str(prop, "description");
+
+        if (!text || !strchr(text, ' ')) {
+            g_error("%s: not explained", qdict_get_str(prop, "name"));
+        }
+    }
+    qobject_unref(response);
+    qtest_quit(qts);
+}
+
+static void test_tlb_refused(void)
+{
+    const char *argv[] = {
+        qtest_qemu_binary(NULL), "-accel", "qtest", "-machine", "q35",
+        "-nodefaults", "-display", "none", "-device",
+        "intel-iommu-lu,tlb=strict", NULL
+    };
+    g_autofree char *errors = NULL;
+    int status;
+
+    g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL,
+                               G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL,
+                               &errors, &status, NULL));
+    g_assert_cmpint(status, !=, 0);
+    g_assert_nonnull(strstr(errors, "tlb=strict"));
+}
+
+static void add(const char *group, const char *name, const void *data,
+                void (*fn)(const void *))
+{
+    g_autofree char *path = g_strdup_printf("vtd/%s/%s", group, name);
+
+    qtest_add_data_func(path, data, fn);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+    for (size_t i = 0; i < ARRAY_SIZE(translations); i++) {
+        add("translate", translations[i].name, &translations[i],
+            test_translate);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(identities); i++) {
+        add("identity", identities[i].name, &identities[i], test_identity);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(breakages); i++) {
+        add("fault", breakages[i].name, &breakages[i], test_fault);
+    }
+    add("fault", "legacy/root/access", &legacy, test_fault_root_access);
+    add("fault", "scalable/root/access", &second, test_fault_root_access);
+    qtest_add_func("vtd/fault/root-mode", test_fault_root_mode);
+    qtest_add_func("vtd/fault/privileged", test_privileged);
+    qtest_add_func("vtd/fault/overflow", test_overflow);
+    qtest_add_func("vtd/fault/event", test_fault_event);
+    qtest_add_func("vtd/accessed", test_accessed);
+    qtest_add_func("vtd/swap-root", test_swap_root);
+    qtest_add_func("vtd/interrupt-range", test_interrupt_range);
+    qtest_add_func("vtd/wide-write", test_wide_write);
+    qtest_add_func("vtd/reset", test_reset);
+    qtest_add_data_func("vtd/gcmd/one-thing", NULL, test_gcmd);
+    qtest_add_data_func("vtd/gcmd/two-things", "", test_gcmd);
+    qtest_add_func("vtd/help", test_help);
+    qtest_add_func("vtd/tlb-refused", test_tlb_refused);
+    return g_test_run();
+}

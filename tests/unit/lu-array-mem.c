@@ -1,0 +1,108 @@
+/*
+ * A LuMem on a plain array, for unit tests.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "lu-array-mem.h"
+
+static bool inside(const LuArrayMem *m, hwaddr pa, hwaddr len)
+{
+    return pa >= m->base && len <= m->bytes &&
+           pa - m->base <= m->bytes - len;
+}
+
+static bool array_read64(const LuMem *mem, hwaddr pa, uint64_t *val)
+{
+    LuArrayMem *m = container_of(mem, LuArrayMem, view);
+
+    if (!inside(m, pa, 8)) {
+        return false;
+    }
+    m->reads++;
+    *val = m->words[(pa - m->base) / 8];
+    return true;
+}
+
+static bool array_read(const LuMem *mem, hwaddr pa, void *buf, size_t len)
+{
+    const LuArrayMem *m = container_of(mem, LuArrayMem, view);
+
+    if (!inside(m, pa, len)) {
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        hwaddr at = pa - m->base + i;
+
+        ((uint8_t *)buf)[i] = m->words[at / 8] >> (at % 8 * 8);
+    }
+    return true;
+}
+
+static bool array_cas64(const LuMem *mem, hwaddr pa, uint64_t *old,
+                        uint64_t val)
+{
+    LuArrayMem *m = container_of(mem, LuArrayMem, view);
+    uint64_t *word;
+
+    if (!inside(m, pa, 8)) {
+        *old = UINT64_MAX;
+        return false;
+    }
+    word = &m->words[(pa - m->base) / 8];
+    if (*word != *old) {
+        *old = *word;
+        return false;
+    }
+    *word = val;
+    return true;
+}
+
+static bool array_is_ram(const LuMem *mem, hwaddr pa, hwaddr len)
+{
+    return inside(container_of(mem, LuArrayMem, view), pa, len);
+}
+
+LuArrayMem *lu_array_new(hwaddr base, hwaddr bytes)
+{
+    LuArrayMem *m = g_new0(LuArrayMem, 1);
+
+    m->view = (LuMem) {
+        .read = array_read,
+        .read64 = array_read64,
+        .cas64 = array_cas64,
+        .is_ram = array_is_ram,
+    };
+    m->base = base;
+    m->bytes = bytes;
+    m->next = base;
+    m->words = g_new0(uint64_t, bytes / 8);
+    return m;
+}
+
+void lu_array_free(LuArrayMem *m)
+{
+    g_free(m->words);
+    g_free(m);
+}
+
+hwaddr lu_array_alloc(LuArrayMem *m, hwaddr bytes, hwaddr align)
+{
+    hwaddr pa = ROUND_UP(m->next, align);
+
+    g_assert(inside(m, pa, bytes));
+    m->next = pa + bytes;
+    return pa;
+}
+
+uint64_t lu_array_get(const LuArrayMem *m, hwaddr pa)
+{
+    g_assert(inside(m, pa, 8) && !(pa % 8));
+    return m->words[(pa - m->base) / 8];
+}
+
+void lu_array_set(LuArrayMem *m, hwaddr pa, uint64_t val)
+{
+    g_assert(inside(m, pa, 8) && !(pa % 8));
+    m->words[(pa - m->base) / 8] = val;
+}
