@@ -15,6 +15,7 @@
 #include "qapi/error.h"
 #include "hw/pci/pci_bus.h"
 #include "hw/qdev-properties.h"
+#include "hw/liveupdate/dma-target.h"
 #include "hw/liveupdate/monitor.h"
 #include "migration/blocker.h"
 #include "smmuv3-lu-internal.h"
@@ -68,6 +69,11 @@ static IOMMUTLBEntry region_translate(IOMMUMemoryRegion *mr, hwaddr addr,
     };
 }
 
+static LuXlat target_translate(LuDmaTarget *target, const LuAccess *access)
+{
+    return translate(ARM_SMMUV3_LU(target), access);
+}
+
 static int region_notify_flag_changed(IOMMUMemoryRegion *mr,
                                       IOMMUNotifierFlag old,
                                       IOMMUNotifierFlag new, Error **errp)
@@ -110,6 +116,11 @@ static bool smmuv3_lu_owns(void *fe, uint16_t rid)
         }
     }
     return false;
+}
+
+static bool target_owns(LuDmaTarget *target, uint16_t rid)
+{
+    return smmuv3_lu_owns(target, rid);
 }
 
 static const LuFrontEnd smmuv3_lu_front_end = {
@@ -242,6 +253,7 @@ static void smmuv3_lu_class_init(ObjectClass *oc, const void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(oc);
     SMMUv3LUClass *c = ARM_SMMUV3_LU_CLASS(oc);
+    LuDmaTargetClass *target = LU_DMA_TARGET_CLASS(oc);
 
     dc->desc = "Arm SMMUv3 that checks live updates";
     device_class_set_parent_realize(dc, smmuv3_lu_realize,
@@ -251,6 +263,8 @@ static void smmuv3_lu_class_init(ObjectClass *oc, const void *data)
                                        &c->parent_phases);
     device_class_set_props(dc, smmuv3_lu_properties);
     smmuv3_lu_describe_properties(oc);
+    target->translate = target_translate;
+    target->owns = target_owns;
 }
 
 static void smmuv3_lu_region_class_init(ObjectClass *oc, const void *data)
@@ -269,6 +283,10 @@ static const TypeInfo smmuv3_lu_types[] = {
         .instance_init = smmuv3_lu_init,
         .class_size = sizeof(SMMUv3LUClass),
         .class_init = smmuv3_lu_class_init,
+        .interfaces = (const InterfaceInfo[]) {
+            { TYPE_LU_DMA_TARGET },
+            { },
+        },
     },
     {
         .name = TYPE_SMMUV3_LU_REGION,

@@ -358,6 +358,7 @@ static void lu_vtd_reset_exit(Object *obj, ResetType type)
     lvc->parent_phases.exit(obj, type);
     advertise(lu);
     lu->gcmd_silent = 0;
+    lu->iommu.enabled = false;
     lu_vtd_latch(lu, true);
     lu_vtd_unmap_all(lu);
 }
@@ -393,29 +394,40 @@ static const Property lu_vtd_properties[] = {
     DEFINE_PROP_STRING("tlb", LuVtdState, tlb),
 };
 
+/* Inherited properties are shared: their lines hold for intel-iommu, too. */
 static const struct {
     const char *name, *text;
 } lu_vtd_help[] = {
-    { "tlb", "what may be remembered of translations: none" },
-    { "aw-bits", "IOVA width, which says how many levels tables have: "
-      "39 (3), 48 (3, 4) or 57 (also 5; memory stays at 48 bits)" },
+    { "tlb", "what is remembered of translations: none" },
+    { "aw-bits", "width of IOVAs and so levels of tables: 39 (3), 48 (3, 4), "
+      "intel-iommu-lu also 57 (3, 4, 5)" },
     { "intremap", "on/off/auto: remap interrupts" },
     { "eim", "on/off/auto: remapped interrupts reach x2APIC destinations" },
-    { "x-buggy-eim", "on/off: offer eim even without x2APIC in KVM" },
-    { "caching-mode", "on/off: ask the guest to invalidate what it maps, too" },
+    { "x-buggy-eim", "on/off: offer eim even if KVM has no x2APIC" },
+    { "caching-mode", "on/off: have the guest invalidate what it maps, too" },
     { "x-scalable-mode", "on/off: scalable root, context and PASID tables" },
-    { "x-flts", "on/off: scalable mode with first-stage instead of "
-      "second-stage tables" },
+    { "x-flts", "on/off: scalable mode with first-stage, not second-stage "
+      "tables" },
     { "x-pasid-mode", "on/off: advertise requests with PASID, up to 8 bits" },
-    { "snoop-control", "on/off: advertise the SNP bit of second-stage tables" },
-    { "device-iotlb", "on/off: advertise ATS, context entries may allow it" },
+    { "snoop-control", "on/off: second-stage entries have an SNP bit" },
+    { "device-iotlb", "on/off: context entries may allow ATS" },
     { "pt", "on/off: context and PASID entries may pass requests through" },
     { "dma-translation", "on/off: off leaves interrupt remapping only" },
     { "dma-drain", "on/off: advertise that invalidations drain DMA" },
-    { "stale-tm", "on/off: bit 62 of second-stage leaves is ignored" },
+    { "stale-tm", "on/off: second-stage bit 62 is ignored with device-iotlb; "
+      "intel-iommu-lu always has it reserved" },
     { "fs1gp", "on/off: first-stage pages of 1 GiB" },
-    { "version", "not used: VER is always 1.0" },
+    { "version", "no effect: VER is always 1.0" },
 };
+
+/* Most properties are the parents', who have them in their classes. */
+static void explain(ObjectClass *klass, const char *name, const char *text)
+{
+    ObjectProperty *prop = object_class_property_find(klass, name);
+
+    g_free(prop->description);
+    prop->description = g_strdup(text);
+}
 
 static void lu_vtd_class_init(ObjectClass *klass, const void *data)
 {
@@ -438,8 +450,7 @@ static void lu_vtd_class_init(ObjectClass *klass, const void *data)
     ldc->owns = lu_vtd_dma_owns;
     device_class_set_props(dc, lu_vtd_properties);
     for (size_t i = 0; i < ARRAY_SIZE(lu_vtd_help); i++) {
-        object_class_property_set_description(klass, lu_vtd_help[i].name,
-                                              lu_vtd_help[i].text);
+        explain(klass, lu_vtd_help[i].name, lu_vtd_help[i].text);
     }
 }
 

@@ -219,6 +219,6 @@ bool lu_vtd_fault(void *fe, const LuFault *fault)
 
 void lu_vtd_fault_init(LuVtdState *lu)
 {
-    lu->fault_bh = qemu_bh_new_guarded(fault_bh, lu,
-                                       &DEVICE(lu)->mem_reentrancy_guard);
+    lu->fault_bh = aio_bh_new_guarded(qemu_get_aio_context(), fault_bh, lu,
+                                      &DEVICE(lu)->mem_reentrancy_guard);
 }

@@ -20,7 +20,8 @@ class Failure(Exception):
 
 
 def say(text):
-    print(f'qemu-tree: {text}', flush=True)
+    """Tell the person who waits; standard output is for answers."""
+    print(f'qemu-tree: {text}', file=sys.stderr, flush=True)
 
 
 def sha256(path):

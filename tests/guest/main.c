@@ -169,6 +169,7 @@ void guest_main(uint64_t record)
         guest_report(g);
     }
     if (g->generation < GUEST_HANDOFFS) {
+        guest_wait(g, RUN_NS);
         guest_handoff(g);
     }
     say("lu: end verdict %u findings %u\n",

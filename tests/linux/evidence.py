@@ -1,67 +1,75 @@
 # What is known of a run: what the guest program and the kernels said on the
-# console, and what the emulator saw, on one time line.
+# console, what the emulator saw, and what lu-monitor made of it.
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
 
+import json
 import re
 
-import trace
+import events
 
+# Steps of the guest program that a person may want to follow.
 STAGES = {
-    'modules': 'loads VFIO', 'start': 'starts the endless DMA',
-    'load': 'loads the second kernel', 'crash': 'panics', 'kexec': 'kexecs',
+    'modules': 'loads VFIO',
+    'start': 'starts the endless DMA',
+    'load': 'loads the second kernel',
+    'crash': 'panics',
+    'kexec': 'kexecs',
     'registers': 'second kernel reads the engine',
     'finish': 'powers off',
 }
 
 
-class Guest:
-    """What the guest program said, line by line, and what the console showed."""
+class Console:
+    """What the kernels and the guest program said."""
 
     FIELD = re.compile(r'(\w+)=(\S+)')
-    BAD = re.compile(r'Kernel panic|Oops:|BUG: |general protection|'
-                     r'Unable to handle')
+    DEATH = re.compile(r'Kernel panic|Oops:|BUG: |general protection|'
+                       r'Unable to handle')
+    # the one panic that is wanted, and only in the first kernel
+    WANTED = 'sysrq triggered crash'
 
-    def __init__(self, status):
-        self.status = status
-        self.counters = {}      # name of the moment: {register: number}
-        self.marks = {}         # mark: virtual ns
-        self.rings = []
+    def __init__(self, tell):
+        self.tell = tell        # called with each new stage, in words
+        self.kernels = []       # (host time, version) of each that booted
         self.facts = {}
-        self.failures = []
-        self.kernels = []       # (host time, version)
+        self.counters = {}      # moment: {register: number}
+        self.marks = {}         # mark: virtual ns
+        self.rings = []         # each check of the ring
+        self.copied = False     # the tables, by the second kernel's word
         self.finished = False
-        self.copied = 0
-        self.last = []
+        self.deaths = []        # of a kernel
+        self.failures = []      # of the guest program
+        self.last = []          # lines
 
     def line(self, when, text):
-        """One line of the console."""
+        """One line, with the host's time."""
         if self.last and self.last[-1] == text:
-            return
-        self.last = (self.last + [text])[-15:]
-        head, mark, said = text.partition('lu-guest: ')
-        if mark:
+            return              # a kernel may flush a line twice
+        self.last = self.last[-14:] + [text]
+        kernel, mine, said = text.partition('lu-guest: ')
+        if mine:
             self.said(said)
-        elif 'Linux version ' in head:
-            self.kernels.append((when, head.split('Linux version ')[1]
-                                 .split()[0]))
-            self.status.say('second kernel boots' if len(self.kernels) > 1
-                            else f'kernel {self.kernels[0][1]} boots')
-        elif 'Copied translation tables from previous' in head:
-            self.copied += 1
-            self.status.say('second kernel copies the translation tables')
-        elif self.BAD.search(head):
-            # the one panic that is wanted is the first kernel's, by sysrq
-            if len(self.kernels) > 1 or 'sysrq triggered crash' not in head:
-                self.failures.append(head.partition('] ')[2] or head)
+        elif 'Linux version ' in kernel:
+            version = kernel.split('Linux version ')[1].split()[0]
+            self.tell('second kernel boots' if self.kernels
+                      else f'Linux {version} boots')
+            self.kernels.append((when, version))
+        elif 'Copied translation tables from previous' in kernel:
+            self.tell('second kernel copies the translation tables')
+            self.copied = True
+        elif self.DEATH.search(kernel) and (len(self.kernels) > 1
+                                            or self.WANTED not in kernel):
+            self.deaths.append(kernel)
 
     def said(self, text):
-        """One line of the guest program."""
+        """One line of the guest program: a word, then fields or text."""
         word, _, rest = text.partition(' ')
-        fields = {k: int(v, 0) if v[:1].isdigit() and k != 'engine' else v
-                  for k, v in self.FIELD.findall(rest)}
+        fields = {name: int(value, 0) if value.isdigit()
+                  or value.startswith('0x') else value
+                  for name, value in self.FIELD.findall(rest)}
         if word == 'step' and rest in STAGES:
-            self.status.say(STAGES[rest])
+            self.tell(STAGES[rest])
         elif word == 'counters':
             self.counters[fields.pop('at')] = fields
         elif word == 'mark':
@@ -76,50 +84,83 @@ class Guest:
             self.failures.append('guest: ' + rest)
 
 
-class Evidence:
-    """The trace of a run, cut at the guest's marks and put in virtual time."""
+class Trace:
+    """What the emulator saw, cut at the guest's marks, in virtual time."""
 
-    def __init__(self, path, guest):
-        self.guest = guest
-        self.events = list(trace.events(path, guest.facts.get('engine',
-                                                              '0:0.0')))
-        self.mark_at = {e.value: e.when for e in self.events
-                        if e.kind == 'mark'}
+    def __init__(self, path, console):
+        self.console = console
+        self.events = (list(events.read(path, console.facts['engine']))
+                       if 'engine' in console.facts else [])
+        self.mark_at = {event.value: event.when for event in self.events
+                        if event.kind == 'mark'}
 
     def virtual_ns(self, when):
-        """When, on the clock of the engine."""
-        zero = self.mark_at[trace.LEAVING]
-        return (self.guest.marks[trace.LEAVING]
-                + int((when - zero).total_seconds() * 1e9))
+        """A host time on the clock of the engine: both run at one speed."""
+        since = when - self.mark_at[events.LEAVING]
+        return (self.console.marks[events.LEAVING]
+                + int(since.total_seconds() * 1e9))
 
     def while_running(self, kind):
-        """Events of a kind from the start to where the guest was finished."""
-        end = self.mark_at.get(trace.FINISHED)
-        return [e for e in self.events
-                if e.kind == kind and (end is None or e.when < end)]
+        """Events of a kind, but not those of the final power-off."""
+        return [event for event in self.events if event.kind == kind
+                and event.when < self.mark_at[events.FINISHED]]
 
     def drops(self, kind):
         """Times at which a bit that had been set was cleared."""
-        return [e.when for e in self.while_running(kind) if not e.value]
+        return [event.when for event in self.while_running(kind)
+                if not event.value]
+
+    def in_blackout(self, when):
+        """After the first kernel's last word, before the second's /init."""
+        return (self.mark_at[events.LEAVING] < when
+                < self.mark_at[events.SECOND])
 
     def roots(self):
         """(address, scalable, whether TE was set) of each root table."""
-        te, found = False, []
+        enabled, found = False, []
         for event in self.events:
             if event.kind == 'te':
-                te = event.value
+                enabled = event.value
             elif event.kind == 'root':
-                found.append((*event.value, te))
+                found.append((*event.value, enabled))
         return found
 
     def phase(self, when):
-        """In words, where in the handoff that time is."""
-        if when < self.mark_at[trace.LEAVING]:
+        """Where in the handoff that time is, in words."""
+        if when < self.mark_at[events.LEAVING]:
             return 'while the first kernel ran'
-        if (len(self.guest.kernels) < 2
-                or when.timestamp() < self.guest.kernels[1][0]):
+        if when.timestamp() < self.console.kernels[1][0]:
             return "in the first kernel's shutdown"
-        if (trace.SECOND not in self.mark_at
-                or when < self.mark_at[trace.SECOND]):
+        if when < self.mark_at[events.SECOND]:
             return "in the second kernel's boot"
         return 'after the second kernel had booted'
+
+
+class Run:
+    """All that a run left behind."""
+
+    def __init__(self, console, directory, status):
+        self.console = console
+        self.trace = Trace(directory + '/trace.log', console)
+        self.monitor = self._verdict(directory + '/report.jsonl')
+        self.status = status    # the emulator's exit status
+
+    @staticmethod
+    def _verdict(path):
+        """The last word of lu-monitor, or None."""
+        try:
+            with open(path, encoding='utf-8') as f:
+                lines = [json.loads(line) for line in f]
+        except (OSError, ValueError):
+            return None
+        return next((line for line in reversed(lines)
+                     if line.get('type') == 'verdict'), None)
+
+    def complete(self):
+        """Whether both kernels played their parts to the end."""
+        marks = {events.LEAVING, events.SECOND, events.FINISHED}
+        return (self.console.finished and not self.console.deaths
+                and len(self.console.kernels) == 2
+                and {'before', 'second', 'end'} <= self.console.counters.keys()
+                and marks <= self.console.marks.keys()
+                and marks <= self.trace.mark_at.keys())

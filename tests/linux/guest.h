@@ -92,6 +92,7 @@ uint64_t engine_seq(const Guest *g);
 
 /* ring.c: look for missing sequence numbers */
 int ring_check(Guest *g, const char *source, RingReader *reader);
+int ring_spoil(Guest *g);
 int ring_read_mapped(Guest *g, unsigned int page, void *to);
 int ring_read_vmcore(Guest *g, unsigned int page, void *to);
 

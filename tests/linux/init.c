@@ -99,6 +99,12 @@ static const Step start_dma[] = {
     { }
 };
 
+/* For the contrary case: one wrong slot, which the checks must find. */
+static const Step spoil[] = {
+    { "spoil", ring_spoil },
+    { }
+};
+
 static const Step panic[] = {
     { "load", load_crash },
     { "clear-gap", engine_clear_gap },
@@ -148,7 +154,7 @@ static const Step after_jump[] = {
     { }
 };
 
-#define LISTS_MAX 2
+#define LISTS_MAX 3
 
 typedef struct Part {
     const char *scenario;
@@ -159,16 +165,23 @@ typedef struct Part {
 static const Part parts[] = {
     { "crash", "first", { start_dma, panic } },
     { "crash", "second", { after_panic } },
+    { "spoiled-crash", "first", { start_dma, spoil, panic } },
+    { "spoiled-crash", "second", { after_panic } },
     { "kexec", "first", { start_dma, jump } },
     { "kexec", "second", { after_jump } },
 };
 
-static int walk(Guest *g, const Step *step)
+static int walk(Guest *g, const Part *part)
 {
-    for (; step && step->run; step++) {
-        say("step %s", step->name);
-        if (step->run(g)) {
-            return fail("at step %s", step->name);
+    const Step *step;
+    size_t i;
+
+    for (i = 0; i < LISTS_MAX && part->lists[i]; i++) {
+        for (step = part->lists[i]; step->run; step++) {
+            say("step %s", step->name);
+            if (step->run(g)) {
+                return fail("at step %s", step->name);
+            }
         }
     }
     return 0;
@@ -191,9 +204,7 @@ int main(void)
         if (!strcmp(scenario, parts[i].scenario) &&
             !strcmp(stage, parts[i].stage)) {
             say("part case=%s stage=%s", scenario, stage);
-            if (!walk(&g, parts[i].lists[0])) {
-                walk(&g, parts[i].lists[1]);
-            }
+            walk(&g, &parts[i]);
             return power_off(&g);
         }
     }

@@ -3,12 +3,13 @@
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-import trace
+BITS = {'te': 'Translation Enable', 'bme': 'Bus Master Enable'}
 
 # What lu-monitor says of a run in which no stream was claimed, and the exit
 # status that it gives to the emulator for each verdict.
 UNCLAIMED = 'no live update claimed'
 EXIT = {'pass': 0, 'fail': 10, 'inconclusive': 12}
+
 
 def ms(ns):
     """A time for people."""
@@ -16,11 +17,14 @@ def ms(ns):
 
 
 class Judge:
-    """The rows of the table, and what was not as expected."""
+    """One run's rows and complaints."""
 
-    def __init__(self):
+    def __init__(self, run):
         self.rows = []
         self.wrong = []
+        self.run = run
+        self.console = run.console
+        self.trace = run.trace
 
     def row(self, name, value):
         """One line of the table."""
@@ -31,161 +35,149 @@ class Judge:
         if not true:
             self.wrong.append(wrong)
 
+    # Parts that several cases have
+
+    def transfers(self):
+        """Rows of the counters; (before, at the second /init, at the end)."""
+        before, second, end = (self.console.counters[at]
+                               for at in ('before', 'second', 'end'))
+        self.row('transfers before', before['done'])
+        self.row('  in the blackout', '%d (%s)' % (
+            second['done'] - before['done'],
+            ms(second['time_ns'] - before['time_ns'])))
+        self.row('  after', '%d (%s)' % (
+            end['done'] - second['done'],
+            ms(end['time_ns'] - second['time_ns'])))
+        self.row('longest gap', '%s, from %s' % (
+            ms(end['gap_ns']), ms(end['gap_start_ns']))
+            if end['done'] > second['done'] else
+            f'did not end; last transfer at {ms(end["last_ns"])}')
+        self.row('errors', end['errors'])
+        self.row('held back (BME clear)', end['blocked'])
+        return before, second, end
+
     def no_errors(self, end):
-        """No transfer failed; `end` is the last set of counters."""
+        """No transfer failed."""
         self.expect(end['errors'] == 0,
                     f'{end["errors"]} transfers failed, the last at IOVA '
                     f'0x{end["err_iova"]:x}')
 
+    def ring(self, before, wanted):
+        """The row about sequence numbers, of which `wanted` are missing."""
+        through = [ring for ring in self.console.rings
+                   if ring['through'] == '/proc/vmcore']
+        self.expect(len(through) == 2, 'the ring was not read to the end')
+        for ring in through[-1:]:
+            self.row('sequence numbers', f'{ring["from"]} to {ring["to"]}: '
+                     f'{ring["missing"] or "none"} missing, by /proc/vmcore')
+        for ring in through:
+            self.expect(ring['from'] <= before['seq'],
+                        'the blackout is too long for the ring: numbers '
+                        f'{before["seq"]} to {ring["from"]} are overwritten')
+            self.expect(ring['missing'] == wanted,
+                        f'{ring["missing"]} sequence numbers are missing')
 
-BITS = {'te': 'Translation Enable', 'bme': 'Bus Master Enable'}
+    def bit(self, kind):
+        """The row that says where a bit dropped; the times."""
+        drops = self.trace.drops(kind)
+        self.row(BITS[kind], '; '.join(
+            f'dropped at {ms(self.trace.virtual_ns(when))}, '
+            f'{self.trace.phase(when)}' for when in drops)
+            or ('never dropped' if self.trace.while_running(kind)
+                else 'was never set'))
+        return drops
+
+    def bit_held(self, kind):
+        """The bit was set, and stayed."""
+        self.expect(not self.bit(kind) and self.trace.while_running(kind),
+                    f'{BITS[kind]} did not stay set')
+
+    def bit_dropped(self, kind):
+        """The bit dropped in the blackout, and only there; the times."""
+        drops = self.bit(kind)
+        self.expect(drops, f'{BITS[kind]} did not drop')
+        self.expect(all(self.trace.in_blackout(when) for when in drops),
+                    f'{BITS[kind]} dropped outside of the blackout')
+        return drops
+
+    def unclaimed(self):
+        """No handoff was announced, so lu-monitor must not judge one."""
+        monitor = self.run.monitor
+        if not monitor:
+            self.expect(False, 'lu-monitor wrote no verdict')
+            return
+        self.row('lu-monitor', '; '.join([monitor['verdict'],
+                                          *monitor['reasons']]))
+        self.expect(UNCLAIMED in monitor['reasons'],
+                    'lu-monitor speaks of a live update')
+        self.expect(not monitor['findings'], 'findings of lu-monitor: '
+                    + ', '.join(f['rule'] for f in monitor['findings']))
+        self.expect(self.run.status == EXIT[monitor['verdict']],
+                    f'the emulator ended with status {self.run.status}')
 
 
-def judge_bit(judge, evidence, kind):
-    """A row that says where a bit dropped, or that it did not."""
-    drops, name = evidence.drops(kind), BITS[kind]
-    if drops:
-        judge.row(name, '; '.join(
-            f'dropped at {ms(evidence.virtual_ns(when))}, '
-            f'{evidence.phase(when)}' for when in drops))
-    elif evidence.while_running(kind):
-        judge.row(name, 'never dropped')
-    else:
-        judge.row(name, 'was never set')
-    return drops
+# The cases
 
-
-def judge_transfers(judge, guest):
-    """The rows that every case has; the three sets of counters."""
-    before, second, end = (guest.counters[at]
-                           for at in ('before', 'second', 'end'))
-    judge.row('transfers before', before['done'])
-    judge.row('  in the blackout', "%d (%s, to the second kernel's /init)" % (
-        second['done'] - before['done'],
-        ms(second['time_ns'] - before['time_ns'])))
-    judge.row('  after', '%d (%s)' % (end['done'] - second['done'],
-                                      ms(end['time_ns'] - second['time_ns'])))
-    judge.row('errors', end['errors'])
-    return before, second, end
-
-
-def judge_ring(judge, guest, before):
-    """The row about sequence numbers; how many are missing."""
-    through = [ring for ring in guest.rings
-               if ring['through'] == '/proc/vmcore']
-    missing = max((ring['missing'] for ring in guest.rings), default=0)
-    judge.expect(len(through) == 2, 'the ring was not read to the end')
-    if through:
-        first, last = through[0]['from'], through[-1]['to']
-        judge.row('sequence numbers', f'{first} to {last}: '
-                  f'{missing or "none"} missing, read through /proc/vmcore')
-        judge.expect(first <= before['seq'],
-                     'the ring is too short for this blackout: numbers '
-                     f'{before["seq"]} to {first - 1} were overwritten')
-    return missing
-
-
-def judge_crash(judge, guest, evidence):
-    """DMA must have gone on, untouched, through the panic and the boot."""
-    before, second, end = judge_transfers(judge, guest)
-    judge.row('longest gap', f'{ms(end["gap_ns"])}, at '
-              f'{ms(end["gap_start_ns"])}')
+def crash(judge, scalable):
+    """DMA went on, untouched, through the panic and the boot."""
+    before, second, end = judge.transfers()
     judge.expect(second['done'] > before['done'],
                  'no transfer landed in the blackout')
     judge.expect(end['done'] > second['done'],
                  'no transfer landed after the blackout')
     judge.no_errors(end)
-    judge.row('held back (BME clear)', end['blocked'])
     judge.expect(end['blocked'] == 0,
                  f'{end["blocked"]} transfers were held back')
-    missing = judge_ring(judge, guest, before)
-    judge.expect(not missing, f'{missing} sequence numbers are missing')
+    judge.ring(before, 0)
     judge.expect(end['seq'] == end['done'],
                  f'{end["done"]} transfers landed of {end["seq"]}')
-
-    for kind, name in BITS.items():
-        drops = judge_bit(judge, evidence, kind)
-        judge.expect(not drops and evidence.while_running(kind),
-                     f'{name} did not stay set')
-    faults = evidence.while_running('fault')
+    judge.bit_held('te')
+    judge.bit_held('bme')
+    faults = judge.trace.while_running('fault')
     judge.row('translation faults', len(faults))
     judge.expect(not faults, f'{len(faults)} translation faults')
-    roots = evidence.roots()
+    roots = judge.trace.roots()
     judge.row('root table', ' -> '.join(
-        f'0x{root:x}{" (scalable)" if scalable else ""}'
-        f'{" with TE set" if te else ""}' for root, scalable, te in roots))
+        f'0x{root:x}{" with TE set" if enabled else ""}'
+        for root, _, enabled in roots))
     judge.expect(len(roots) > 1 and roots[-1][2],
                  'no root table was replaced with translation on')
-    judge.expect(guest.copied,
+    judge.expect(all(mode == scalable for _, mode, _ in roots),
+                 'the tables are not in the mode that was asked for')
+    judge.expect(judge.console.copied,
                  'the second kernel did not copy the translation tables')
-    return roots
 
 
-def judge_crash_legacy(judge, guest, evidence):
-    """As every crash, with legacy-mode tables."""
-    judge.expect(not any(scalable for _, scalable, _
-                         in judge_crash(judge, guest, evidence)),
-                 'the tables are in scalable mode')
+def crash_legacy(judge):
+    """A crash in legacy mode."""
+    crash(judge, False)
 
 
-def judge_crash_scalable(judge, guest, evidence):
-    """As every crash, with scalable-mode tables."""
-    judge.expect(all(scalable for _, scalable, _
-                     in judge_crash(judge, guest, evidence)),
-                 'the tables are in legacy mode')
+def crash_scalable(judge):
+    """A crash in scalable mode."""
+    crash(judge, True)
 
 
-def judge_crash_off(judge, guest, evidence):
-    """The contrary: every witness of judge_crash must speak up."""
-    before, second, end = judge_transfers(judge, guest)
+def crash_off(judge):
+    """The contrary: every witness of a good crash speaks up."""
+    before, second, end = judge.transfers()
     judge.expect(end['done'] == second['done'],
                  'transfers land although translation is off')
     judge.expect(end['errors'] > 0, 'the engine saw no error')
-    judge.expect(judge_ring(judge, guest, before) > 0,
-                 'no sequence number is missing although transfers failed')
-    drops = judge_bit(judge, evidence, 'te')
-    judge.expect(drops, 'Translation Enable did not drop')
-    judge.expect(all(evidence.mark_at[trace.LEAVING] < when
-                     < evidence.mark_at[trace.SECOND] for when in drops),
-                 'Translation Enable dropped outside of the crash')
-    judge.expect(not judge_bit(judge, evidence, 'bme'),
-                 'Bus Master Enable dropped')
+    # the one that the guest spoiled; the engine itself stands still
+    judge.ring(before, 1)
+    judge.bit_dropped('te')
+    judge.bit_held('bme')
 
 
-def judge_monitor(judge, monitor, code):
-    """No handoff was announced, so the monitor must not have judged one."""
-    if not monitor:
-        judge.expect(False, 'lu-monitor wrote no verdict')
-        return
-    judge.row('lu-monitor', ', '.join(
-        [monitor['verdict'], *monitor['reasons'],
-         f'{len(monitor["findings"])} findings']))
-    judge.expect(UNCLAIMED in monitor['reasons'],
-                 'lu-monitor speaks of a live update')
-    judge.expect(not monitor['findings'], 'lu-monitor has findings: ' + ', '
-                 .join(finding['rule'] for finding in monitor['findings']))
-    judge.expect(code == EXIT[monitor['verdict']],
-                 f'the emulator ended with status {code}')
-
-
-def judge_kexec(judge, guest, evidence):
-    """The first kernel must have stopped the DMA, and then the IOMMU."""
-    _, second, end = judge_transfers(judge, guest)
-    judge.no_errors(end)
-    judge.row('held back (BME clear)', end['blocked'])
-    judge.expect(end['blocked'] > 0, 'the engine was never held back')
+def kexec(judge):
+    """The first kernel stopped the device, then the IOMMU."""
+    _, second, end = judge.transfers()
     judge.expect(end['done'] == second['done'],
                  'DMA goes on in the second kernel')
-    drops = {}
-    for kind in ('bme', 'te'):
-        drops[kind] = judge_bit(judge, evidence, kind)
-        judge.expect(drops[kind], f'{BITS[kind]} did not drop')
-        judge.expect(all(evidence.mark_at[trace.LEAVING] < when
-                         < evidence.mark_at[trace.SECOND]
-                         for when in drops[kind]),
-                     f'{BITS[kind]} dropped outside of the kexec')
-    if drops['te'] and drops['bme']:
-        judge.expect(drops['bme'][0] < drops['te'][0],
-                     'translation ended before the device was stopped')
-    judge.row('engine stopped', f'at {ms(end["blocked_ns"])} by its own word; '
-              f'last transfer at {ms(end["last_ns"])}')
+    judge.no_errors(end)
+    judge.expect(end['blocked'] > 0, 'the engine was never held back')
+    bme = judge.bit_dropped('bme')
+    te = judge.bit_dropped('te')
+    judge.expect(not te or not bme or bme[0] < te[0],
+                 'translation ended before the device was stopped')

@@ -90,6 +90,12 @@ int ring_check(Guest *g, const char *source, RingReader *reader)
     return 0;
 }
 
+int ring_spoil(Guest *g)
+{
+    g->buffer[SLOT_BYTES - 1] ^= 1;
+    return 0;
+}
+
 int ring_read_mapped(Guest *g, unsigned int page, void *to)
 {
     memcpy(to, g->buffer + page * PAGE_BYTES, PAGE_BYTES);

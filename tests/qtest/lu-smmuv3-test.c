@@ -1,341 +1,14 @@
 /*
  * arm-smmuv3-lu: every stage, every configuration fault and every event
- * record, word by word, with lu-dma as the master.  Tables are built here by
- * hand, from the architecture's text and not from the model's code.
+ * record, word by word, with lu-dma as the master.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
-#include "qemu/bitops.h"
-#include "qemu/units.h"
-#include "libqtest.h"
-#include "hw/liveupdate/lu-dma-regs.h"
-
-/* The virt machine: configuration space below 4 GiB, first platform device. */
-#define ECAM            0x3f000000ull
-#define BAR             0x10000000ull
-#define SMMU            0x0c000000ull
-#define SMMU_PAGE1      0x10000
-#define GICD            0x08000000ull
-#define SMMU_INTID      (32 + 112)
-#define RAM             0x40000000ull
-#define RAM_BYTES       (256 * MiB)
-#define HEAP            (RAM + 16 * MiB)
-#define NOT_RAM         0x20000000ull
-
-#define DMA_DEVFN       (1 << 3)
-#define SID             DMA_DEVFN
-
-/* Registers */
-#define IDR5            0x14
-#define CR0             0x20
-#define   SMMUEN        (1 << 0)
-#define   EVENTQEN      (1 << 2)
-#define   CMDQEN        (1 << 3)
-#define CR0ACK          0x24
-#define CR1             0x28
-#define CR2             0x2c
-#define   RECINVSID     (1 << 1)
-#define GBPA            0x44
-#define   GBPA_ABORT    (1u << 20)
-#define   GBPA_UPDATE   (1u << 31)
-#define IRQ_CTRL        0x50
-#define GERROR          0x60
-#define GERRORN         0x64
-#define STRTAB_BASE     0x80
-#define STRTAB_BASE_CFG 0x88
-#define CMDQ_BASE       0x90
-#define CMDQ_PROD       0x98
-#define CMDQ_CONS       0x9c
-#define EVENTQ_BASE     0xa0
-#define EVENTQ_PROD     (SMMU_PAGE1 + 0xa8)
-#define EVENTQ_CONS     (SMMU_PAGE1 + 0xac)
-#define   OVFLG         (1u << 31)
-
-#define QUEUE_LG2       3
-
-/* STE and CD */
-#define STE_V           1ull
-#define STE_ABORT       (0ull << 1)
-#define STE_BYPASS      (4ull << 1)
-#define STE_S1          (5ull << 1)
-#define STE_S2          (6ull << 1)
-#define STE_NESTED      (7ull << 1)
-#define S2_T0SZ(n)      ((uint64_t)(n) << 32)
-#define S2_SL0(n)       ((uint64_t)(n) << 38)
-#define S2_TG(n)        ((uint64_t)(n) << 46)
-#define S2_PS(n)        ((uint64_t)(n) << 48)
-#define S2_AA64         (1ull << 51)
-#define S2_R            (1ull << 58)
-#define S2_PTW          (1ull << 54)
-
-#define CD_T0SZ(n)      ((uint64_t)(n))
-#define CD_TG0(n)       ((uint64_t)(n) << 6)
-#define CD_EPD0         (1ull << 14)
-#define CD_T1SZ(n)      ((uint64_t)(n) << 16)
-#define CD_TG1(n)       ((uint64_t)(n) << 22)
-#define CD_EPD1         (1ull << 30)
-#define CD_V            (1ull << 31)
-#define CD_IPS(n)       ((uint64_t)(n) << 32)
-#define CD_AFFD         (1ull << 35)
-#define CD_TBI0         (1ull << 38)
-#define CD_AA64         (1ull << 41)
-#define CD_R            (1ull << 45)
-#define CD_A            (1ull << 46)
-#define CD_ASID(n)      ((uint64_t)(n) << 48)
-#define CD_OK           (CD_V | CD_AA64 | CD_A | CD_R | CD_IPS(4))
-
-/* Descriptors */
-#define D_TABLE         3ull
-#define D_PAGE          3ull
-#define D_BLOCK         1ull
-#define D_AF            (1ull << 10)
-#define S1_USER         (1ull << 6)
-#define S1_RO           (1ull << 7)
-#define S1_LEAF         (D_AF | S1_USER)
-#define S2_READ         (1ull << 6)
-#define S2_WRITE        (1ull << 7)
-#define S2_NORMAL       (0xfull << 2)
-#define S2_LEAF         (D_AF | S2_READ | S2_WRITE | S2_NORMAL)
-
-/* Events */
-#define C_BAD_STREAMID      0x02
-#define F_STE_FETCH         0x03
-#define C_BAD_STE           0x04
-#define F_CD_FETCH          0x09
-#define C_BAD_CD            0x0a
-#define F_WALK_EABT         0x0b
-#define F_TRANSLATION       0x10
-#define F_ADDR_SIZE         0x11
-#define F_ACCESS            0x12
-#define F_PERMISSION        0x13
-#define E_READ          (1ull << 35)
-#define E_S2            (1ull << 39)
-#define E_CLASS_CD      (0ull << 40)
-#define E_CLASS_TT      (1ull << 40)
-#define E_CLASS_IN      (2ull << 40)
-#define E_TTRNW         (1ull << 44)
-
-typedef struct Machine {
-    QTestState *qts;
-    uint64_t heap;
-    uint64_t strtab, cmdq, eventq;
-    uint64_t dma_seq;
-} Machine;
-
-/*
- * A table tree.  Addresses that go into descriptors are @bias above those we
- * write at: with nesting, stage-1 tables are known by their IPAs.
- */
-typedef struct Tree {
-    uint64_t root;
-    uint64_t bias;
-    unsigned granule;
-    int start;                  /* level of the top table, as specified */
-} Tree;
-
-static uint64_t alloc(Machine *m, uint64_t bytes)
-{
-    uint64_t align = pow2ceil(MAX(bytes, 4096)), addr;
-
-    addr = ROUND_UP(m->heap, align);
-    m->heap = addr + bytes;
-    g_assert_cmphex(m->heap, <, RAM + RAM_BYTES);
-    return addr;
-}
-
-static void wr32(Machine *m, uint64_t reg, uint32_t v)
-{
-    qtest_writel(m->qts, SMMU + reg, v);
-}
-
-static uint32_t rd32(Machine *m, uint64_t reg)
-{
-    return qtest_readl(m->qts, SMMU + reg);
-}
-
-static void wr64(Machine *m, uint64_t reg, uint64_t v)
-{
-    qtest_writeq(m->qts, SMMU + reg, v);
-}
-
-static void mem64(Machine *m, uint64_t addr, uint64_t v)
-{
-    qtest_writeq(m->qts, addr, v);
-}
-
-static void mem_words(Machine *m, uint64_t addr, const uint64_t *w, int n)
-{
-    for (int i = 0; i < n; i++) {
-        mem64(m, addr + 8 * i, w[i]);
-    }
-}
-
-static void smmu_enable(Machine *m)
-{
-    wr64(m, CMDQ_BASE, m->cmdq | QUEUE_LG2);
-    wr64(m, EVENTQ_BASE, m->eventq | QUEUE_LG2);
-    wr64(m, STRTAB_BASE, m->strtab);
-    wr32(m, CR2, RECINVSID);
-    wr32(m, CR0, SMMUEN | EVENTQEN | CMDQEN);
-    g_assert_cmphex(rd32(m, CR0ACK), ==, SMMUEN | EVENTQEN | CMDQEN);
-}
-
-/* A machine with a linear stream table of 16 entries, and SMMUEN = 0. */
-static void start(Machine *m, const char *opts)
-{
-    uint64_t cfg = ECAM + (DMA_DEVFN << 12);
-
-    m->qts = qtest_initf("-machine virt,highmem-ecam=off -m 256 -nodefaults "
-                         "-device arm-smmuv3-lu,primary-bus=pcie.0,id=smmu0%s "
-                         "-device lu-dma,addr=1", opts);
-    m->heap = HEAP;
-    m->dma_seq = 0x1000;
-    m->strtab = alloc(m, 16 * 64);
-    m->cmdq = alloc(m, 4096);
-    m->eventq = alloc(m, 4096);
-    wr32(m, STRTAB_BASE_CFG, 4);
-    qtest_writel(m->qts, cfg + 0x10, BAR);
-    qtest_writew(m->qts, cfg + 0x04, 6);
-    g_assert_cmphex(qtest_readl(m->qts, BAR + LU_DMA_ID), ==,
-                    LU_DMA_ID_VALUE);
-}
-
-static void stop(Machine *m)
-{
-    qtest_quit(m->qts);
-}
-
-static void set_ste(Machine *m, uint64_t q0, uint64_t q2, uint64_t q3)
-{
-    const uint64_t w[8] = { STE_V | q0, 0, q2, q3 };
-
-    mem_words(m, m->strtab + SID * 64, w, 8);
-}
-
-/* A CD, as its STE word 0. */
-static uint64_t new_cd(Machine *m, uint64_t q0, uint64_t ttb0, uint64_t ttb1)
-{
-    const uint64_t w[8] = { q0, ttb0, ttb1, 0xff };
-    uint64_t cd = alloc(m, 64);
-
-    mem_words(m, cd, w, 8);
-    return cd;
-}
-
-/* Descriptor slot of @in at @level, with tables made on the way down. */
-static uint64_t slot(Machine *m, Tree *t, uint64_t in, int level)
-{
-    unsigned bits = t->granule - 3;
-    uint64_t table = t->root;
-
-    for (int l = t->start; ; l++) {
-        unsigned shift = t->granule + (3 - l) * bits;
-        uint64_t idx = in >> shift;
-        uint64_t at, desc;
-
-        /* The top table may hold more entries than a page (concatenated). */
-        if (l != t->start) {
-            idx &= (1ull << bits) - 1;
-        }
-        at = table + idx * 8;
-        if (l == level) {
-            return at;
-        }
-        desc = qtest_readq(m->qts, at);
-        if (!desc) {
-            desc = (alloc(m, 1ull << t->granule) + t->bias) | D_TABLE;
-            mem64(m, at, desc);
-        }
-        table = (desc & MAKE_64BIT_MASK(t->granule, 48 - t->granule)) -
-                t->bias;
-    }
-}
-
-static void map(Machine *m, Tree *t, uint64_t in, uint64_t out, int level,
-                uint64_t attrs)
-{
-    mem64(m, slot(m, t, in, level),
-          out | attrs | (level == 3 ? D_PAGE : D_BLOCK));
-}
-
-/* One transfer of 4 bytes; whether it landed. */
-static bool dma(Machine *m, uint32_t op, uint64_t addr)
-{
-    uint64_t ch = BAR + LU_DMA_CHAN(0);
-    uint64_t done = qtest_readq(m->qts, ch + LU_DMA_DONE);
-    uint64_t errors = qtest_readq(m->qts, ch + LU_DMA_ERRORS);
-
-    qtest_writeq(m->qts, ch + LU_DMA_SRC, addr);
-    qtest_writeq(m->qts, ch + LU_DMA_DST, addr);
-    qtest_writel(m->qts, ch + LU_DMA_LEN, 4);
-    qtest_writeq(m->qts, ch + LU_DMA_SEQ, m->dma_seq);
-    qtest_writel(m->qts, ch + LU_DMA_CTRL,
-                 LU_DMA_CTRL_RUN | LU_DMA_CTRL_MANUAL | LU_DMA_CTRL_ENDLESS |
-                 op << LU_DMA_CTRL_OP_SHIFT);
-    qtest_writel(m->qts, ch + LU_DMA_STEP, 1);
-    qtest_writel(m->qts, ch + LU_DMA_CTRL, 0);
-
-    done = qtest_readq(m->qts, ch + LU_DMA_DONE) - done;
-    errors = qtest_readq(m->qts, ch + LU_DMA_ERRORS) - errors;
-    g_assert_cmpint(done + errors, ==, 1);
-    return done;
-}
-
-static bool dma_read(Machine *m, uint64_t addr)
-{
-    return dma(m, LU_DMA_OP_SUM, addr);
-}
-
-static bool dma_write(Machine *m, uint64_t addr)
-{
-    return dma(m, LU_DMA_OP_FILL, addr);
-}
-
-/* Writing to @iova changes memory at @pa, and reading is allowed too. */
-static void assert_reaches(Machine *m, uint64_t iova, uint64_t pa)
-{
-    m->dma_seq++;
-    g_assert_true(dma_write(m, iova));
-    g_assert_cmphex(qtest_readl(m->qts, pa), ==, (uint32_t)m->dma_seq);
-    g_assert_true(dma_read(m, iova));
-}
-
-static void assert_no_event(Machine *m)
-{
-    g_assert_cmphex(rd32(m, EVENTQ_PROD), ==, rd32(m, EVENTQ_CONS));
-}
-
-/* Exactly one new record, and it is this one. */
-static void assert_event(Machine *m, unsigned type, uint64_t w1, uint64_t w2,
-                         uint64_t w3)
-{
-    uint32_t mask = (2u << QUEUE_LG2) - 1;
-    uint32_t cons = rd32(m, EVENTQ_CONS);
-    uint64_t rec = m->eventq + (cons & (mask >> 1)) * 32;
-
-    cons = (cons & ~mask) | ((cons + 1) & mask);
-    g_assert_cmphex(rd32(m, EVENTQ_PROD), ==, cons);
-    g_assert_cmphex(qtest_readq(m->qts, rec), ==,
-                    (uint64_t)SID << 32 | type);
-    g_assert_cmphex(qtest_readq(m->qts, rec + 8), ==, w1);
-    g_assert_cmphex(qtest_readq(m->qts, rec + 16), ==, w2);
-    g_assert_cmphex(qtest_readq(m->qts, rec + 24), ==, w3);
-    wr32(m, EVENTQ_CONS, cons);
-}
-
-static void assert_write_faults(Machine *m, uint64_t iova, unsigned type,
-                                uint64_t w1, uint64_t w3)
-{
-    g_assert_false(dma_write(m, iova));
-    assert_event(m, type, w1, iova, w3);
-}
-
-static void assert_config_fault(Machine *m, unsigned type, uint64_t w3)
-{
-    g_assert_false(dma_write(m, 0x1000));
-    assert_event(m, type, 0, 0, w3);
-}
+#include "qobject/qdict.h"
+#include "qobject/qlist.h"
+#include "hw/liveupdate/lu-ctl-regs.h"
+#include "lu-smmuv3-machine.h"
 
 /* SMMUEN = 0 takes the GBPA path. */
 static void test_disabled(void)
@@ -489,6 +162,36 @@ static void test_stage1_faults(void)
     stop(&m);
 }
 
+/* What only lu-dma can say of an access: privilege, PASID. */
+static void test_attributes(void)
+{
+    Machine m;
+    Tree t;
+
+    start(&m, "");
+    t = stage1_39(&m, CD_OK);
+    smmu_enable(&m);
+    map(&m, &t, 0x1000, alloc(&m, 4096), 3, D_AF);
+    map(&m, &t, 0x2000, alloc(&m, 4096), 3, D_AF | S1_RO);
+    assert_write_faults(&m, 0x1000, F_PERMISSION, E_CLASS_IN, 0);
+    g_assert_true(dma(&m, DMA_WRITE | LU_DMA_CTRL_PRIV, 0x1000));
+    g_assert_true(dma(&m, DMA_READ | LU_DMA_CTRL_PRIV, 0x2000));
+    assert_no_event(&m);
+    g_assert_false(dma(&m, DMA_WRITE | LU_DMA_CTRL_PRIV, 0x2000));
+    assert_event(&m, F_PERMISSION, E_CLASS_IN | E_PRIV, 0x2000, 0);
+    /* Without substreams a SubstreamID is a fault of its own ... */
+    g_assert_false(dma(&m, DMA_WRITE | LU_DMA_CTRL_PASID, 0x1000));
+    assert_event(&m, C_BAD_SUBSTREAMID | E_SSID(PASID), 0, 0, 0);
+    set_ste(&m, STE_BYPASS, 0, 0);
+    g_assert_false(dma(&m, DMA_WRITE | LU_DMA_CTRL_PASID, RAM));
+    assert_event(&m, C_BAD_SUBSTREAMID | E_SSID(PASID), 0, 0, 0);
+    /* ... found after those of the STE. */
+    mem64(&m, m.strtab + SID * 64, 0);
+    g_assert_false(dma(&m, DMA_WRITE | LU_DMA_CTRL_PASID, 0x1000));
+    assert_event(&m, C_BAD_STE | E_SSV | E_SSID(PASID), 0, 0, 0);
+    stop(&m);
+}
+
 /* Start levels and concatenated tops that oas=42 makes reachable. */
 static const struct {
     unsigned granule, tg, bits, sl0;
@@ -580,66 +283,97 @@ static void test_stage2_faults(void)
 #define IPA_BASE        0x1000000000ull
 #define IPA(pa)         ((pa) - HEAP + IPA_BASE)
 
+/* A nested stream whose stage 1 maps 39 bits, and its one page. */
+typedef struct Nested {
+    Tree s1, s2;
+    uint64_t cd, page;
+} Nested;
+
+#define NESTED_IOVA     0x7654321000ull
+
+static void start_nested(Machine *m, Nested *n, uint64_t ste_q2)
+{
+    start(m, "");
+    n->s2 = (Tree) { .granule = 12, .start = 1, .root = alloc(m, 4096) };
+    n->s1 = (Tree) { .granule = 12, .start = 1, .root = alloc(m, 4096),
+                     .bias = IPA_BASE - HEAP };
+    n->page = alloc(m, 4096);
+    n->cd = new_cd(m, CD_OK | CD_T0SZ(25) | CD_EPD1, IPA(n->s1.root), 0);
+    map(m, &n->s1, NESTED_IOVA, IPA(n->page), 3, S1_LEAF);
+    /* Stage 2 has a page for each page used so far, CD and tables too. */
+    for (uint64_t pa = HEAP; pa < m->heap; pa += 4096) {
+        map(m, &n->s2, IPA(pa), pa, 3, S2_LEAF);
+    }
+    set_ste(m, STE_NESTED | IPA(n->cd), ste_s2(39, 1, 0) | ste_q2,
+            n->s2.root);
+    smmu_enable(m);
+}
+
 static void test_nested(void)
 {
     Machine m;
-    Tree s2 = { .granule = 12, .start = 1 };
-    Tree s1 = { .granule = 12, .start = 1, .bias = IPA_BASE - HEAP };
-    uint64_t page, cd, leaf, old;
-    uint64_t iova = 0x7654321000ull;
+    Nested n;
+    uint64_t leaf, old;
 
-    start(&m, "");
-    s2.root = alloc(&m, 4096);
-    s1.root = alloc(&m, 4096);
-    page = alloc(&m, 4096);
-    cd = new_cd(&m, CD_OK | CD_T0SZ(25) | CD_EPD1, IPA(s1.root), 0);
-    map(&m, &s1, iova, IPA(page), 3, S1_LEAF);
-    /* Stage 2 has a page for each page used so far, CD and tables too. */
-    for (uint64_t pa = HEAP; pa < m.heap; pa += 4096) {
-        map(&m, &s2, IPA(pa), pa, 3, S2_LEAF);
-    }
-    set_ste(&m, STE_NESTED | IPA(cd), ste_s2(39, 1, 0), s2.root);
-    smmu_enable(&m);
-    assert_reaches(&m, iova + 0x18, page + 0x18);
+    start_nested(&m, &n, 0);
+    assert_reaches(&m, NESTED_IOVA + 0x18, n.page + 0x18);
     assert_no_event(&m);
 
     /* Stage 1 says no. */
-    assert_write_faults(&m, iova + 0x1000, F_TRANSLATION, E_CLASS_IN, 0);
+    assert_write_faults(&m, NESTED_IOVA + 0x1000, F_TRANSLATION, E_CLASS_IN,
+                        0);
 
     /* Stage 2 has no output page ... */
-    leaf = slot(&m, &s2, IPA(page), 3);
+    leaf = slot(&m, &n.s2, IPA(n.page), 3);
     old = qtest_readq(m.qts, leaf);
     mem64(&m, leaf, 0);
-    assert_write_faults(&m, iova + 0x18, F_TRANSLATION, E_CLASS_IN | E_S2,
-                        IPA(page));
+    assert_write_faults(&m, NESTED_IOVA + 0x18, F_TRANSLATION,
+                        E_CLASS_IN | E_S2, IPA(n.page));
     mem64(&m, leaf, old);
 
-    /* ... no page for a stage-1 table ... */
-    leaf = slot(&m, &s2, IPA(s1.root), 3);
+    /* ... no page for a stage-1 table, or none to be read ... */
+    leaf = slot(&m, &n.s2, IPA(n.s1.root), 3);
     old = qtest_readq(m.qts, leaf);
     mem64(&m, leaf, 0);
-    assert_write_faults(&m, iova, F_TRANSLATION, E_CLASS_TT | E_S2,
-                        IPA(s1.root));
+    assert_write_faults(&m, NESTED_IOVA, F_TRANSLATION, E_CLASS_TT | E_S2,
+                        IPA(n.s1.root));
     mem64(&m, leaf, old & ~S2_READ);
-    assert_write_faults(&m, iova, F_PERMISSION,
-                        E_CLASS_TT | E_S2 | E_TTRNW, IPA(s1.root));
-    /* ... a Device page for it, which S2PTW forbids ... */
-    mem64(&m, leaf, old & ~S2_NORMAL);
-    assert_reaches(&m, iova, page);
-    set_ste(&m, STE_NESTED | IPA(cd), ste_s2(39, 1, 0) | S2_PTW, s2.root);
-    assert_write_faults(&m, iova, F_PERMISSION,
-                        E_CLASS_TT | E_S2 | E_TTRNW, IPA(s1.root));
+    assert_write_faults(&m, NESTED_IOVA, F_PERMISSION,
+                        E_CLASS_TT | E_S2 | E_TTRNW, IPA(n.s1.root));
     mem64(&m, leaf, old);
-    assert_reaches(&m, iova, page);
+    assert_reaches(&m, NESTED_IOVA, n.page);
 
     /* ... or no page for the CD. */
-    leaf = slot(&m, &s2, IPA(cd), 3);
+    leaf = slot(&m, &n.s2, IPA(n.cd), 3);
     old = qtest_readq(m.qts, leaf);
     mem64(&m, leaf, 0);
-    assert_write_faults(&m, iova, F_TRANSLATION, E_CLASS_CD | E_S2, IPA(cd));
+    assert_write_faults(&m, NESTED_IOVA, F_TRANSLATION, E_CLASS_CD | E_S2,
+                        IPA(n.cd));
     mem64(&m, leaf, old);
-    assert_reaches(&m, iova, page);
+    assert_reaches(&m, NESTED_IOVA, n.page);
     stop(&m);
+}
+
+/* S2PTW: stage-1 tables are not fetched from what stage 2 calls Device. */
+static void test_nested_s2ptw(void)
+{
+    for (int ptw = 0; ptw < 2; ptw++) {
+        Machine m;
+        Nested n;
+        uint64_t leaf;
+
+        start_nested(&m, &n, ptw ? S2_PTW : 0);
+        assert_reaches(&m, NESTED_IOVA, n.page);
+        leaf = slot(&m, &n.s2, IPA(n.s1.root), 3);
+        mem64(&m, leaf, qtest_readq(m.qts, leaf) & ~S2_NORMAL);
+        if (ptw) {
+            assert_write_faults(&m, NESTED_IOVA, F_PERMISSION,
+                                E_CLASS_TT | E_S2 | E_TTRNW, IPA(n.s1.root));
+        } else {
+            assert_reaches(&m, NESTED_IOVA, n.page);
+        }
+        stop(&m);
+    }
 }
 
 static void test_bad_ste(void)
@@ -978,6 +712,197 @@ static void test_guards(void)
     stop(&m);
 }
 
+#define CTL_DEVFN (2 << 3)
+#define MONITOR " -object lu-monitor,id=lu0,exit-code=off"
+
+/* How often REG-1 was decided, and the findings so far. */
+static int64_t query_lu(Machine *m, QList **findings)
+{
+    QDict *rsp = qtest_qmp(m->qts, "{ 'execute': 'query-lu' }");
+    QDict *info = qdict_get_qdict(rsp, "return");
+    const QListEntry *e;
+    int64_t evaluated = -1;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(info, "coverage"), e) {
+        QDict *rule = qobject_to(QDict, qlist_entry_obj(e));
+
+        if (g_str_equal(qdict_get_str(rule, "rule"), "REG-1")) {
+            evaluated = qdict_get_int(rule, "evaluated");
+        }
+    }
+    *findings = qobject_ref(qdict_get_qlist(info, "findings"));
+    qobject_unref(rsp);
+    return evaluated;
+}
+
+/* REG-1, both arms: writing what is there is right, a change is not. */
+static void test_rule_reg1(void)
+{
+    QList *findings;
+    QDict *finding;
+    int64_t before;
+    Machine m;
+
+    start(&m, MONITOR);
+    smmu_enable(&m);
+    before = query_lu(&m, &findings);
+    g_assert_true(qlist_empty(findings));
+    qobject_unref(findings);
+
+    wr64(&m, STRTAB_BASE, m.strtab);
+    wr32(&m, STRTAB_BASE_CFG, 4);
+    wr32(&m, CR1, 0x3f);            /* QUEUE_* alone */
+    g_assert_cmpint(query_lu(&m, &findings), ==, before + 3);
+    g_assert_true(qlist_empty(findings));
+    qobject_unref(findings);
+
+    wr64(&m, STRTAB_BASE, m.strtab + 0x1000);
+    wr64(&m, STRTAB_BASE, m.strtab + 0x2000);
+    g_assert_cmpint(query_lu(&m, &findings), ==, before + 5);
+    g_assert_cmpint(qlist_size(findings), ==, 1);
+    finding = qobject_to(QDict, qlist_peek(findings));
+    g_assert_cmpstr(qdict_get_str(finding, "rule"), ==, "REG-1");
+    g_assert_cmpstr(qdict_get_str(finding, "iommu"), ==, "smmu0");
+    g_assert_cmpstr(qdict_get_str(finding, "register"), ==,
+                    "SMMU_STRTAB_BASE");
+    g_assert_cmphex(qdict_get_int(finding, "old"), ==, m.strtab);
+    g_assert_cmphex(qdict_get_int(finding, "new"), ==, m.strtab + 0x1000);
+    g_assert_cmpint(qdict_get_int(finding, "count"), ==, 2);
+    qobject_unref(findings);
+    stop(&m);
+}
+
+static void ctl(Machine *m, uint8_t op, uint64_t addr, uint64_t len)
+{
+    uint64_t cfg = ECAM + (CTL_DEVFN << 12);
+    uint64_t cap = cfg + qtest_readb(m->qts, cfg + 0x34);
+
+    g_assert_cmphex(qtest_readl(m->qts, cap + LU_CTL_MAGIC), ==,
+                    LU_CTL_MAGIC_VALUE);
+    qtest_writel(m->qts, cap + LU_CTL_STREAM, SID);
+    qtest_writel(m->qts, cap + LU_CTL_TOKEN_LO, 1);
+    qtest_writel(m->qts, cap + LU_CTL_ADDR_LO, addr);
+    qtest_writel(m->qts, cap + LU_CTL_LEN_LO, len);
+    qtest_writel(m->qts, cap + LU_CTL_OP, op);
+    g_assert_cmphex(qtest_readl(m->qts, cap + LU_CTL_RESULT), ==, LU_CTL_OK);
+}
+
+/* Ring for a CMD_SYNC. */
+static void ring(Machine *m)
+{
+    uint32_t mask = (2u << QUEUE_LG2) - 1;
+    uint32_t prod = rd32(m, CMDQ_PROD);
+
+    mem64(m, m->cmdq + (prod & (mask >> 1)) * 16, 0x46);
+    wr32(m, CMDQ_PROD, (prod + 1) & mask);
+}
+
+static void invalidate_ste(Machine *m, bool invalid)
+{
+    uint64_t ste = m->strtab + SID * 64;
+    uint64_t q0 = qtest_readq(m->qts, ste);
+
+    mem64(m, ste, invalid ? q0 & ~STE_V : q0 | STE_V);
+}
+
+static void keep_sync(Machine *m)
+{
+    ring(m);
+}
+
+/* What no invalidation was rung for was never there to be seen. */
+static void unseen_hole(Machine *m)
+{
+    wr32(m, CR0, SMMUEN | EVENTQEN);
+    invalidate_ste(m, true);
+    ring(m);
+    invalidate_ste(m, false);
+    wr32(m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+}
+
+static void seen_hole(Machine *m)
+{
+    invalidate_ste(m, true);
+    ring(m);
+    invalidate_ste(m, false);
+    ring(m);
+}
+
+/* Commands that waited are consumed when the queue is enabled. */
+static void late_hole(Machine *m)
+{
+    wr32(m, CR0, SMMUEN | EVENTQEN);
+    ring(m);
+    invalidate_ste(m, true);
+    wr32(m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    invalidate_ste(m, false);
+}
+
+static void switch_off(Machine *m)
+{
+    wr32(m, CR0, EVENTQEN | CMDQEN);
+    wr32(m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+}
+
+/* A frozen stream, and what is done to it. */
+static void test_claim(void)
+{
+    static const struct {
+        void (*act)(Machine *m);
+        const char *rule;
+    } cases[] = {
+        { keep_sync, NULL },
+        { unseen_hole, NULL },
+        { seen_hole, "CON-5" },
+        { late_hole, "CON-5" },
+        { switch_off, "CON-3" },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        Machine m;
+        QList *findings;
+        QDict *finding;
+        Tree t;
+
+        start(&m, MONITOR " -device lu-ctl,addr=2");
+        t = stage1_39(&m, CD_OK);
+        map(&m, &t, 0x1000, alloc(&m, 4096), 3, S1_LEAF);
+        smmu_enable(&m);
+        ctl(&m, LU_CTL_OP_KEEP, RAM, RAM_BYTES);
+        ctl(&m, LU_CTL_OP_PRESERVE, 0, 0);
+        ctl(&m, LU_CTL_OP_FREEZE, 0, 0);
+        ctl(&m, LU_CTL_OP_KEXEC, 0, 0);
+        cases[i].act(&m);
+        query_lu(&m, &findings);
+        if (cases[i].rule) {
+            g_assert_cmpint(qlist_size(findings), ==, 1);
+            finding = qobject_to(QDict, qlist_peek(findings));
+            g_assert_cmpstr(qdict_get_str(finding, "rule"), ==,
+                            cases[i].rule);
+        } else {
+            g_assert_true(qlist_empty(findings));
+        }
+        qobject_unref(findings);
+        stop(&m);
+    }
+}
+
+/* What a monitor has seen does not travel. */
+static void test_migration(void)
+{
+    for (int monitor = 0; monitor < 2; monitor++) {
+        Machine m;
+        QDict *rsp;
+
+        start(&m, monitor ? MONITOR : "");
+        rsp = qtest_qmp(m.qts, "{ 'execute': 'migrate', 'arguments': "
+                        "{ 'uri': 'exec:cat >/dev/null' } }");
+        g_assert_cmpint(qdict_haskey(rsp, "error"), ==, monitor);
+        qobject_unref(rsp);
+        stop(&m);
+    }
+}
+
 /*
  * Every opcode, with every field set and clear, behind an STE that the stock
  * model cannot decode: the queue goes on, or stops with an error code.
@@ -1026,9 +951,11 @@ int main(int argc, char **argv)
     qtest_add_func("lu-smmuv3/bypass-abort", test_bypass_abort);
     qtest_add_func("lu-smmuv3/stage1", test_stage1);
     qtest_add_func("lu-smmuv3/stage1/faults", test_stage1_faults);
+    qtest_add_func("lu-smmuv3/attributes", test_attributes);
     qtest_add_func("lu-smmuv3/stage2", test_stage2);
     qtest_add_func("lu-smmuv3/stage2/faults", test_stage2_faults);
     qtest_add_func("lu-smmuv3/nested", test_nested);
+    qtest_add_func("lu-smmuv3/nested/s2ptw", test_nested_s2ptw);
     qtest_add_func("lu-smmuv3/stages-offered", test_stages_offered);
     qtest_add_func("lu-smmuv3/bad-ste", test_bad_ste);
     qtest_add_func("lu-smmuv3/bad-cd", test_bad_cd);
@@ -1039,6 +966,9 @@ int main(int argc, char **argv)
     qtest_add_func("lu-smmuv3/eventq-abort", test_eventq_abort);
     qtest_add_func("lu-smmuv3/event-irq", test_event_irq);
     qtest_add_func("lu-smmuv3/guards", test_guards);
+    qtest_add_func("lu-smmuv3/rule/reg-1", test_rule_reg1);
+    qtest_add_func("lu-smmuv3/rule/claim", test_claim);
+    qtest_add_func("lu-smmuv3/migration", test_migration);
     qtest_add_func("lu-smmuv3/commands", test_commands);
     return g_test_run();
 }

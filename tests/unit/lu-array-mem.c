@@ -45,11 +45,14 @@ static bool array_cas64(const LuMem *mem, hwaddr pa, uint64_t *old,
     LuArrayMem *m = container_of(mem, LuArrayMem, view);
     uint64_t *word;
 
-    if (!inside(m, pa, 8)) {
-        *old = UINT64_MAX;
+    if (!inside(m, pa, 8) || m->read_only) {
         return false;
     }
     word = &m->words[(pa - m->base) / 8];
+    if (m->races) {
+        m->races--;
+        *word ^= m->race_xor;
+    }
     if (*word != *old) {
         *old = *word;
         return false;

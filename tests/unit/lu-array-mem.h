@@ -16,6 +16,9 @@ typedef struct LuArrayMem {
     hwaddr next;                /* of lu_array_alloc() */
     uint64_t *words;            /* host order */
     uint64_t reads;             /* 8-byte reads so far */
+    bool read_only;             /* no exchange succeeds */
+    unsigned races;             /* exchanges still to be lost to another... */
+    uint64_t race_xor;          /* ...who changes these bits of the word */
 } LuArrayMem;
 
 LuArrayMem *lu_array_new(hwaddr base, hwaddr bytes);

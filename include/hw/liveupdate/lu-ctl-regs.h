@@ -15,6 +15,7 @@
 
 #define LU_CTL_CAP_ID           0x09        /* PCI vendor specific */
 #define LU_CTL_CAP_SIZE         0x48
+#define LU_CTL_REVISION         1           /* byte 3 of the capability */
 #define LU_CTL_BAR_BULK         0           /* array of lu-ctl ranges */
 #define LU_CTL_BULK_SIZE        0x10000
 #define LU_CTL_BULK_MAX         (LU_CTL_BULK_SIZE / 16)

@@ -1,0 +1,65 @@
+# Everything a person does with the project.  Each target does the set-up it
+# needs; "make help" lists them.
+#
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+ifdef SANITIZE
+VARIANT := --sanitize
+BUILD := build/qemu-san
+else
+BUILD := build/qemu
+endif
+export BUILD
+
+STEPS := 3
+demo demo-linux check: STEPS := 4
+
+.PHONY: all packages tree build demo demo-linux check lint clean distclean help
+
+all: build
+
+packages:
+	@scripts/step 1/$(STEPS) 'Debian packages' packages scripts/deps
+
+tree: packages
+	@scripts/step 2/$(STEPS) 'QEMU source, hooks, configure' tree \
+	    scripts/qemu-tree $(VARIANT)
+
+build: tree
+	@scripts/step 3/$(STEPS) 'build' build ninja -C $(BUILD) lu-all
+
+demo: build
+	@echo '[4/4] demonstration'
+	@scripts/demo
+
+demo-linux: build
+	@echo '[4/4] demonstration with Linux'
+	@scripts/demo-linux
+
+check: build
+	@echo '[4/4] tests'
+	@scripts/check
+
+lint: tree
+	@scripts/lint
+
+clean:
+	@if [ -e $(BUILD)/build.ninja ]; then ninja -C $(BUILD) -t clean; fi
+	@rm -rf build/report build/log
+
+distclean:
+	@if [ -e build/qemu ]; then scripts/qemu-tree --remove; fi
+	@rm -rf build
+
+help:
+	@echo 'make              set up and build: packages, QEMU, the overlay'
+	@echo 'make demo         a live update under DMA on both IOMMUs'
+	@echo '                  BUG=<name> plants a bug, BUG=list names them'
+	@echo '                  ARCH=aarch64|x86_64 and CASE=<name> narrow it'
+	@echo 'make demo-linux   crash-kexec of an unmodified Linux under DMA'
+	@echo 'make check        every test, and lint'
+	@echo 'make lint         style of our sources'
+	@echo 'make clean        remove what was built'
+	@echo 'make distclean    remove the QEMU tree as well'
+	@echo 'SANITIZE=1 with any of them: the same, built with sanitizers'
+	@echo 'QEMU_SRC=<directory or tarball> uses another source of QEMU 10.2.x'
