@@ -156,5 +156,7 @@ bool smmuv3_lu_queue_consumes(SMMUv3LUState *s, hwaddr offset, uint64_t data);
 MemTxResult smmuv3_lu_queue_write(SMMUv3LUState *s, hwaddr offset,
                                   uint64_t data, unsigned size,
                                   MemTxAttrs attrs);
+/* Let caches outside the model (vhost) forget every translation.  BQL held. */
+void smmuv3_lu_unmap_all(SMMUv3LUState *s);
 
 #endif

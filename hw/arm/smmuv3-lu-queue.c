@@ -35,8 +35,7 @@ bool smmuv3_lu_queue_consumes(SMMUv3LUState *s, hwaddr offset, uint64_t data)
            !FIELD_EX32(p->gerror ^ gerrorn, GERROR, CMDQ_ERR);
 }
 
-/* Which command it was does not matter: a cache may always forget more. */
-static void unmap_all(SMMUv3LUState *s)
+void smmuv3_lu_unmap_all(SMMUv3LUState *s)
 {
     for (guint i = 0; i < s->notified->len; i++) {
         IOMMUMemoryRegion *mr = g_ptr_array_index(s->notified, i);
@@ -56,6 +55,7 @@ MemTxResult smmuv3_lu_queue_write(SMMUv3LUState *s, hwaddr offset,
 
     lu_sample(&s->iommu);
     r = smmuv3_lu_regs_forward(s, offset, data, size, attrs);
-    unmap_all(s);
+    /* Which commands they were does not matter: forgetting more is right. */
+    smmuv3_lu_unmap_all(s);
     return r;
 }

@@ -113,6 +113,8 @@ static MemTxResult regs_write(void *opaque, hwaddr offset, uint64_t data,
     if ((cr0 ^ s->parent_obj.cr[0]) & R_CR0_SMMU_ENABLE_MASK) {
         lu_enable(&s->iommu, smmu_enabled(&s->parent_obj), "SMMU_CR0", cr0,
                   s->parent_obj.cr[0]);
+        /* Bypass is not cached in hardware, but it is in a notifier. */
+        smmuv3_lu_unmap_all(s);
     }
     return r;
 }

@@ -19,7 +19,6 @@
 #include "hw/liveupdate/monitor.h"
 #include "migration/blocker.h"
 #include "smmuv3-lu-internal.h"
-#include "trace.h"
 
 static LuXlat translate(SMMUv3LUState *s, const LuAccess *access)
 {
@@ -32,8 +31,6 @@ static LuXlat translate(SMMUv3LUState *s, const LuAccess *access)
             smmuv3_lu_fault_bypass(s, access);
         }
     }
-    trace_lu_smmuv3_translate(access->rid, access->iova, access->perm,
-                              x.status, x.pa);
     return x;
 }
 

@@ -287,7 +287,8 @@ static bool locate(const Visit *v, LuTreeTable *piece)
         } else if (walk.pa != pa + found) {
             break;
         }
-        found += walk.mask + 1 - (walk.pa & walk.mask);
+        /* A table is aligned to its size: it fills pages, or fits in one. */
+        found += walk.mask + 1;
     }
     if (found) {
         piece->pa = pa;

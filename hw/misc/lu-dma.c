@@ -17,6 +17,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/bitops.h"
 #include "qemu/bswap.h"
 #include "qemu/host-utils.h"
 #include "qemu/log.h"
@@ -270,17 +271,18 @@ static void fill_buffer(LuDmaChannel *c)
     }
 }
 
-/* Offset of the first word that differs from the pattern; LEN if none does. */
+/* Offset of the first byte that differs from the pattern; LEN: none does. */
 static uint32_t verify_buffer(const LuDmaChannel *c)
 {
     const uint8_t *buf = c->dma->buf;
 
     for (uint32_t i = 0; i < c->r.len; i += 8) {
-        uint64_t want = cpu_to_le64(lu_dma_pattern(c->r.seed, c->r.seq,
-                                                   i / 8));
+        uint64_t want = lu_dma_pattern(c->r.seed, c->r.seq, i / 8);
+        uint64_t valid = MAKE_64BIT_MASK(0, 8 * MIN(8, c->r.len - i));
+        uint64_t differ = (ldq_le_p(buf + i) ^ want) & valid;
 
-        if (memcmp(buf + i, &want, MIN(8, c->r.len - i))) {
-            return i;
+        if (differ) {
+            return i + ctz64(differ) / 8;
         }
     }
     return c->r.len;

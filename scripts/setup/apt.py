@@ -88,6 +88,9 @@ class Apt:
                    f'Dir::Cache={self.directory}/cache',
                    # The directory may lie where apt's own user cannot look.
                    'APT::Sandbox::User=root',
+                   # An index of a date past, as a frozen mirror has, is as
+                   # good: it is signed, and what we take has a known version.
+                   'Acquire::Check-Valid-Until=false',
                    'Acquire::Languages=none', 'Acquire::Retries=2',
                    'Acquire::http::Timeout=30', 'Acquire::https::Timeout=30']
         self.options = [word for o in options for word in ('-o', o)]

@@ -115,7 +115,7 @@ void guest_plant(Guest *g, GuestPoint at)
     unsigned i;
 
     for (i = 0; i < sizeof(plants) / sizeof(plants[0]); i++) {
-        if (plants[i].at == at && guest_bug(g, plants[i].bug)) {
+        if (plants[i].at == at && guest_new_bug(g, plants[i].bug)) {
             plants[i].bite(g, &g->stream[guest_victim(g)]);
         }
     }

@@ -29,6 +29,7 @@ typedef struct GuestStream {
     uint64_t token;
     uint32_t pages, freed, bad;
     uint64_t started, frozen, restored;     /* transfers that had landed */
+    uint64_t failed;                        /* ... that had not, at the start */
 } GuestStream;
 
 typedef struct Guest {
@@ -55,10 +56,15 @@ static inline unsigned guest_victim(const Guest *g)
 /* Handoffs before the machine is switched off: A to B, B to A. */
 #define GUEST_HANDOFFS  2
 
-/* Bugs are planted in the first handoff: the kernel before, the one after. */
-static inline bool guest_bug(const Guest *g, uint32_t bug)
+/* Bugs are planted in the first handoff: in its old or in its new kernel. */
+static inline bool guest_old_bug(const Guest *g, uint32_t bug)
 {
-    return g->bug == bug && g->generation <= 1;
+    return g->bug == bug && g->generation == 0;
+}
+
+static inline bool guest_new_bug(const Guest *g, uint32_t bug)
+{
+    return g->bug == bug && g->generation == 1;
 }
 
 /* console.c: %s, %u (64 bit), %x (64 bit); nothing else. */

@@ -40,6 +40,13 @@ static void cfg_write(Plat *p, uint16_t rid, unsigned off, uint32_t val,
     arch_cfg_write(rid, off, val, size);
 }
 
+static bool is_ram(Plat *p, uint64_t pa, uint64_t bytes)
+{
+    uint64_t off = pa - arch_ram_base();
+
+    return off < GUEST_RAM_BYTES && bytes <= GUEST_RAM_BYTES - off;
+}
+
 static void relax(Plat *p)
 {
     unsigned i;
@@ -57,8 +64,10 @@ static void puts_plain(Plat *p, const char *s)
 /* In .bss: the stack stays small. */
 static Guest guest = {
     .plat = {
-        mem_read, mem_write, barrier, cfg_read, cfg_write, heap_alloc,
-        heap_free, relax, puts_plain,
+        .read = mem_read, .write = mem_write, .barrier = barrier,
+        .cfg_read = cfg_read, .cfg_write = cfg_write,
+        .alloc = heap_alloc, .free = heap_free,
+        .is_ram = is_ram, .relax = relax, .puts = puts_plain,
     },
 };
 

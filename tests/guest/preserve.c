@@ -48,20 +48,15 @@ static uint64_t leaf_table(Guest *g, GuestStream *s, uint64_t iova)
     return w.desc_pa & ~((1ull << s->dom.pt.granule_lg2) - 1);
 }
 
-/* A leaf beside the ring that no hardware would take for one. */
+/* An entry of the unused half of the tree leads to where there is no memory. */
 static void plant_bad_descriptor(Guest *g, GuestStream *s)
 {
     const PgTable *t = &s->dom.pt;
-    uint64_t reserved = s->ring.pa | 1;         /* VMSA: block at level 3 */
     PgWalk w;
 
-    if (t->fmt == &pg_vtd_ss || t->fmt == &pg_x86_fs) {
-        /* beyond any host address width */
-        reserved = t->fmt->leaf(0, s->ring.pa, PG_READ) | 1ull << 51;
-    }
-    MUST(pg_walk(&g->plat, t, s->ring.iova - (1ull << t->granule_lg2), &w) &&
-         w.kind == PG_EMPTY && w.level == 0);
-    plat_w64(&g->plat, w.desc_pa, reserved);
+    MUST(pg_walk(&g->plat, t, s->ring.iova ^ 1ull << (t->vasz - 1), &w) &&
+         w.kind == PG_EMPTY && w.level);
+    plat_w64(&g->plat, w.desc_pa, t->fmt->table(1ull << 43));
 }
 
 static HandoffTree tree(const PgTable *t)
@@ -82,17 +77,17 @@ static void preserve_stream(Guest *g, unsigned i)
 
     s->token = 0x1000 * (g->generation + 1) + i;
     s->pages = 0;
-    if (victim && i && guest_bug(g, BUG_DUPLICATE_TOKEN)) {
+    if (victim && i && guest_old_bug(g, BUG_DUPLICATE_TOKEN)) {
         luctl_preserve(&g->ctl, s->dma.rid, s->token - 1);
         luctl_unpreserve(&g->ctl, s->dma.rid);
     }
-    if (victim && guest_bug(g, BUG_BAD_DESCRIPTOR)) {
+    if (victim && guest_old_bug(g, BUG_BAD_DESCRIPTOR)) {
         plant_bad_descriptor(g, s);
     }
-    if (victim && guest_bug(g, BUG_UNPRESERVED_TABLE)) {
+    if (victim && guest_old_bug(g, BUG_UNPRESERVED_TABLE)) {
         k.skip = leaf_table(g, s, s->ring.iova);
     }
-    if (victim && guest_bug(g, BUG_UNPRESERVED_TARGET)) {
+    if (victim && guest_old_bug(g, BUG_UNPRESERVED_TARGET)) {
         off = PLAT_PAGE;
     }
     MUST(luctl_preserve(&g->ctl, s->dma.rid, s->token) == LU_CTL_OK);
@@ -106,6 +101,7 @@ static void preserve_stream(Guest *g, unsigned i)
         .ring_pa = s->ring.pa, .ring_iova = s->ring.iova,
         .seed = s->ring.seed, .len = s->ring.len, .slots = s->ring.slots,
         .period_ns = s->ring.period_ns, .started = s->started,
+        .failed = s->failed,
     };
     if (s->dom.kind == IOMMU_NESTED) {
         g->rec->domain[i].tree[1] = tree(&s->dom.pt2);

@@ -30,6 +30,7 @@ static void read_stream(Guest *g, unsigned i)
     s->pages = hd->pages;
     s->started = hd->started;
     s->frozen = hd->frozen;
+    s->failed = hd->failed;
     s->dom.kind = hd->kind;
     s->dom.tag = hd->tag;
     s->dom.tag2 = hd->tag2;
@@ -68,15 +69,19 @@ static void read_record(Guest *g)
     heap_reserve(arch_ram_base() + GUEST_PARAM, PLAT_PAGE);
 }
 
+typedef struct Taking {
+    Guest *g;
+    bool forgetful;             /* the next page is not taken over */
+} Taking;
+
 static void take_table(void *arg, uint64_t pa, uint64_t bytes, unsigned level)
 {
-    Guest *g = arg;
+    Taking *t = arg;
 
-    if (guest_bug(g, BUG_FREE_UNTAKEN) &&
-        pa == g->stream[guest_victim(g)].dom.pt.top) {
-        return;
+    if (!t->forgetful) {
+        luctl_page(&t->g->ctl, LU_CTL_OP_TAKE, pa, bytes);
     }
-    luctl_page(&g->ctl, LU_CTL_OP_TAKE, pa, bytes);
+    t->forgetful = false;
 }
 
 static void restore_stream(Guest *g, GuestStream *s)
@@ -84,15 +89,18 @@ static void restore_stream(Guest *g, GuestStream *s)
     /* A nested domain is named by the stage its parent owns. */
     const PgTable *t = s->dom.kind == IOMMU_NESTED ? &s->dom.pt2 : &s->dom.pt;
     bool victim = s == &g->stream[guest_victim(g)];
+    Taking taking = {
+        .g = g, .forgetful = victim && guest_new_bug(g, BUG_FREE_UNTAKEN),
+    };
     uint64_t top = t->top;
 
-    if (victim && guest_bug(g, BUG_WRONG_TOP)) {
+    if (victim && guest_new_bug(g, BUG_WRONG_TOP)) {
         top += PLAT_PAGE;
     }
     MUST(luctl_restore(&g->ctl, s->token, top,
                        LU_CTL_SHAPE(t->fmt->id, t->level, t->vasz)) ==
          LU_CTL_OK);
-    iommu_foreach_table(&g->io, &s->dom, take_table, g);
+    iommu_foreach_table(&g->io, &s->dom, take_table, &taking);
     s->restored = ludma_chan64(&s->dma, s->ring.chan, LU_DMA_DONE);
 }
 
@@ -119,14 +127,14 @@ static void replace_stream(Guest *g, GuestStream *s)
 {
     bool victim = s == &g->stream[guest_victim(g)];
     Freeing f = {
-        .g = g, .s = s, .twice = victim && guest_bug(g, BUG_DOUBLE_FREE),
+        .g = g, .s = s, .twice = victim && guest_new_bug(g, BUG_DOUBLE_FREE),
     };
     IommuDomain next = s->dom;
 
     guest_build(g, s, &next);
     MUST(g->io.ops->replace(&g->io, s->dma.rid, &s->dom, &next));
     MUST(luctl_token(&g->ctl, LU_CTL_OP_REPLACE, s->token) == LU_CTL_OK);
-    if (victim && guest_bug(g, BUG_WRONG_VASZ_FREE)) {
+    if (victim && guest_new_bug(g, BUG_WRONG_VASZ_FREE)) {
         s->dom.pt.vasz -= 3;
     }
     iommu_foreach_table(&g->io, &s->dom, free_table, &f);
@@ -176,6 +184,8 @@ void guest_report(Guest *g)
         GuestStream *s = &g->stream[i];
         unsigned chan = s->ring.chan;
         uint64_t done = ludma_chan64(&s->dma, chan, LU_DMA_DONE);
+        uint64_t failed = ludma_chan64(&s->dma, chan, LU_DMA_ERRORS) +
+                          ludma_chan64(&s->dma, chan, LU_DMA_BLOCKED);
 
         say("lu: domain %s handoff %u stream %x token %x pages %u before %u "
             "blackout %u after %u gap_ns %u faults %u freed %u bad %u\n",
@@ -183,9 +193,9 @@ void guest_report(Guest *g)
             s->token, (uint64_t)s->pages, s->frozen - s->started,
             s->restored - s->frozen, done - s->restored,
             ludma_chan64(&s->dma, chan, LU_DMA_GAP_NS),
-            ludma_chan64(&s->dma, chan, LU_DMA_ERRORS), (uint64_t)s->freed,
-            (uint64_t)s->bad);
+            failed - s->failed, (uint64_t)s->freed, (uint64_t)s->bad);
         s->started = done;
+        s->failed = failed;
         ludma_clear_gap(&s->dma, &s->ring);
     }
     say("lu: handoff %u unit_faults %u\n", (uint64_t)g->generation,

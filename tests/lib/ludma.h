@@ -45,9 +45,11 @@ void ludma_stop(LuDma *d, const LuRing *r);
 void ludma_clear_gap(LuDma *d, const LuRing *r);
 
 /*
- * Compares the ring with the engine while it runs: every slot holds the
- * newest sequence number that belongs there, with its pattern, and the
- * engine's own counters agree.  Number of slots that do not; 0 is right.
+ * Compares the ring with the engine while it runs: every slot holds one of
+ * the last transfers, the one whose turn it was, with its pattern; nothing
+ * landed that was not counted, and nothing is missing between.  Returns the
+ * number of things that are wrong.  Transfers that failed are not looked at:
+ * LU_DMA_ERRORS has them.
  */
 unsigned ludma_check(LuDma *d, const LuRing *r);
 

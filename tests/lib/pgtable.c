@@ -291,9 +291,14 @@ typedef struct Visit {
 /* Recursion is as deep as the tree has levels: level falls at each step. */
 static void visit(const Visit *v, uint64_t table, unsigned level, uint64_t iova)
 {
+    uint64_t bytes = pg_table_bytes(v->t, level);
     uint64_t size = BIT(pg_shift(v->t, level));
     uint64_t n = entries(v->t, level);
     uint64_t i, desc;
+
+    if (v->p->is_ram && !v->p->is_ram(v->p, table, bytes)) {
+        return;
+    }
 
     for (i = 0; i < n && (level || v->leaf); i++) {
         desc = plat_r64(v->p, table + 8 * i);
@@ -312,7 +317,7 @@ static void visit(const Visit *v, uint64_t table, unsigned level, uint64_t iova)
         }
     }
     if (v->table) {
-        v->table(v->arg, table, pg_table_bytes(v->t, level), level);
+        v->table(v->arg, table, bytes, level);
     }
 }
 

@@ -101,7 +101,8 @@ bool pg_walk(Plat *p, const PgTable *t, uint64_t iova, PgWalk *w);
 
 /*
  * Calls @fn for every table page of the tree, children before parents, the
- * top last and whole.  @fn may free the page: it is not read again.
+ * top last and whole.  @fn may free the page: it is not read again.  Pointers
+ * to where no memory is are not followed, if the platform can tell.
  */
 typedef void PgTableFn(void *arg, uint64_t pa, uint64_t bytes, unsigned level);
 void pg_foreach_table(Plat *p, const PgTable *t, PgTableFn *fn, void *arg);

@@ -27,6 +27,8 @@ typedef struct Plat Plat;
  * @alloc: @pages zeroed 4 KiB pages in one piece, aligned to @align bytes (a
  *     power of two, at least 4096).  Physical address, 0 if there is none.
  * @free: what @alloc gave, whole or in part.
+ * @is_ram: whether all of [pa, pa + bytes) is memory.  May be NULL: then every
+ *     pointer found in a table is believed.
  * @relax: called in polling loops; may move the virtual clock.
  * @puts: text for the person who watches.
  */
@@ -39,6 +41,7 @@ struct Plat {
                       unsigned size);
     uint64_t (*alloc)(Plat *p, unsigned pages, uint64_t align);
     void (*free)(Plat *p, uint64_t pa, unsigned pages);
+    bool (*is_ram)(Plat *p, uint64_t pa, uint64_t bytes);
     void (*relax)(Plat *p);
     void (*puts)(Plat *p, const char *s);
 };

@@ -44,6 +44,7 @@ typedef struct HandoffDomain {
     uint32_t zero;
     uint64_t started;           /* transfers landed when this run began */
     uint64_t frozen;            /* ... and at the freeze */
+    uint64_t failed;            /* transfers that failed before this run */
 } HandoffDomain;
 
 typedef struct HandoffRecord {

@@ -25,7 +25,7 @@ class Console:
 
     FIELD = re.compile(r'(\w+)=(\S+)')
     DEATH = re.compile(r'Kernel panic|Oops:|BUG: |general protection|'
-                       r'Unable to handle')
+                       r'Unable to handle|No bootable device')
     # the one panic that is wanted, and only in the first kernel
     WANTED = 'sysrq triggered crash'
 

@@ -1,6 +1,6 @@
 # One run of an emulator: its serial console is drained by a thread, from start
-# to end, each line stamped with the host's time, and given to whoever asks, within
-# time limits.
+# to end, each line stamped with the host's time, and given to whoever asks,
+# within time limits.
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
 

@@ -20,7 +20,8 @@
 #define GSTS            0x1c
 #define   TE            0x80000000u
 #define   SRTP          0x40000000u
-#define   QIE           0x04000000u
+#define   IRE           0x02000000u
+#define   SIRTP         0x01000000u
 #define RTADDR          0x20
 #define   SCALABLE      0x400
 #define FSTS            0x34
@@ -33,6 +34,7 @@
 #define FEADDR          0x40
 #define IECTL           0xa0
 #define IEADDR          0xa8
+#define IRTA            0xb8
 #define PECTL           0xe0
 #define FRCD_LO         0x220
 #define FRCD_HI         0x228
@@ -47,10 +49,12 @@
 #define PASID_DIR       0x102000ull
 #define PASID_TABLE     0x103000ull
 #define ROOT2           0x104000ull
+#define IR_TABLE        0x105000ull
 #define TABLE(level)    (0x200000ull + (level) * 0x1000)
 #define DATA            0x4000000ull    /* aligned to 2 MiB */
 #define NOT_RAM         0x100000000ull
 #define INTERRUPTS      0xfee00000ull
+#define REMAPPABLE      0x10            /* of a message's address */
 
 #define SLOT            4
 #define UPPER_SLOT      0x10            /* behind the upper root pointer */
@@ -408,6 +412,35 @@ static void test_interrupt_range(void)
     stop(m);
 }
 
+/*
+ * A message of the engine reaches the parent's interrupt remapping, and under
+ * its requester ID: with a table of two entries, entry 5 is a fault.
+ */
+static void test_interrupt_remapping(void)
+{
+    Machine *m = start(&off, "");
+    uint64_t entry;
+
+    set_reg64(m, IRTA, IR_TABLE);
+    set_reg(m, GCMD, SIRTP);
+    set_reg(m, GCMD, IRE);
+    g_assert_cmphex(get_reg(m, GSTS) & IRE, ==, IRE);
+
+    qpci_msix_enable(m->dma);
+    entry = m->dma->msix_table_off;
+    qpci_io_writeq(m->dma, m->dma->msix_table_bar, entry,
+                   INTERRUPTS | REMAPPABLE | 5 << 5);
+    qpci_io_writeq(m->dma, m->dma->msix_table_bar, entry + 8, 0);
+    g_assert_false(do_access(m, true, NOT_RAM, NO_PASID,
+                             LU_DMA_CTRL_IRQ_ERROR));
+    g_assert_cmphex(get_reg64(m, FRCD_HI), ==,
+                    FRCD_F | 0x21ull << 32 | m->rid);
+    g_assert_cmphex(get_reg64(m, FRCD_LO), ==, 5ull << 48);
+    clear_fault(m);
+    qpci_msix_disable(m->dma);
+    stop(m);
+}
+
 /* Faults */
 
 typedef struct Breakage {
@@ -697,9 +730,9 @@ static void test_gcmd(const void *data)
     Machine *m = start(&legacy, "-object lu-monitor,id=lu,exit-code=off");
     QDict *response, *finding;
 
-    set_reg(m, GCMD, TE | QIE);
-    set_reg(m, GCMD, TE | QIE | SRTP);
+    set_reg(m, GCMD, TE | SRTP);
     if (break_it) {
+        /* As of a kernel that does not look at GSTS first. */
         set_reg(m, GCMD, SRTP);
     }
     response = qtest_qmp(m->qts, "{ 'execute': 'query-lu' }");
@@ -784,7 +817,8 @@ int main(int argc, char **argv)
     qtest_add_func("vtd/fault/event", test_fault_event);
     qtest_add_func("vtd/accessed", test_accessed);
     qtest_add_func("vtd/swap-root", test_swap_root);
-    qtest_add_func("vtd/interrupt-range", test_interrupt_range);
+    qtest_add_func("vtd/interrupt/range", test_interrupt_range);
+    qtest_add_func("vtd/interrupt/remapping", test_interrupt_remapping);
     qtest_add_func("vtd/wide-write", test_wide_write);
     qtest_add_func("vtd/reset", test_reset);
     qtest_add_data_func("vtd/gcmd/one-thing", NULL, test_gcmd);

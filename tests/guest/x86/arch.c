@@ -45,15 +45,21 @@ static const GuestDomain legacy[] = {
 static const GuestDomain first_stage[] = {
     { .name = "fs", .kind = IOMMU_FS, .granule_lg2 = 12, .level = 3,
       .vasz = 48, .iova = 0x5a50001f0000 },
-    { .name = "fs-2", .kind = IOMMU_FS, .granule_lg2 = 12, .level = 3,
-      .vasz = 48, .iova = 0x7ffffc1f0000 },
+    { .name = "fs-57", .kind = IOMMU_FS, .granule_lg2 = 12, .level = 4,
+      .vasz = 57, .iova = 0xd50000001f0000 },
 };
 
-/* Second stage by way of PASID entries as well. */
+static const GuestDomain second_stage[] = {
+    { .name = "ss", .kind = IOMMU_SS, .granule_lg2 = 12, .level = 3,
+      .vasz = 48, .iova = 0xa500001f0000 },
+    { .name = "ss-57", .kind = IOMMU_SS, .granule_lg2 = 12, .level = 4,
+      .vasz = 57, .iova = 0x1a50000001f0000 },
+};
+
 const GuestScenario arch_scenario[] = {
     { .n = 2, .domain = legacy },
     { .n = 2, .domain = first_stage, .scalable = true },
-    { .n = 2, .domain = legacy, .scalable = true },
+    { .n = 2, .domain = second_stage, .scalable = true },
 };
 const unsigned arch_scenarios =
     sizeof(arch_scenario) / sizeof(arch_scenario[0]);

@@ -1,0 +1,1007 @@
+/*
+ * lu-dma by hand, on q35 and virt, without an IOMMU: every operation, the
+ * ring, the clock, Bus Master Enable, errors, hostile values, interrupts,
+ * resets and migration.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "qobject/qdict.h"
+#include "hw/liveupdate/lu-dma-regs.h"
+#include "lu-pci.h"
+
+#define SEED        0x5eed
+#define LEN         64
+#define PERIOD      10000           /* ns */
+#define UNTOUCHED   0xa5
+
+#define MANUAL      (LU_DMA_CTRL_RUN | LU_DMA_CTRL_MANUAL | \
+                     LU_DMA_CTRL_ENDLESS)
+#define TIMED       (LU_DMA_CTRL_RUN | LU_DMA_CTRL_ENDLESS)
+#define OP(op)      (LU_DMA_OP_##op << LU_DMA_CTRL_OP_SHIFT)
+
+#define SRC(m)      ((m)->ram)
+#define DST(m)      ((m)->ram + 16 * MiB)
+
+/* The machine */
+
+static LuPci start_with(const char *options)
+{
+    g_autofree char *devices = g_strdup_printf("-device lu-dma,addr=4%s",
+                                               options);
+
+    return lu_pci_start(devices);
+}
+
+static LuPci start(void)
+{
+    LuPci m = start_with("");
+
+    lu_pci_enable(&m, true);
+    return m;
+}
+
+static void set_master(LuPci *m, bool on)
+{
+    lu_pci_write(m, PCI_COMMAND,
+                 PCI_COMMAND_MEMORY | (on ? PCI_COMMAND_MASTER : 0), 2);
+}
+
+/* Registers */
+
+static uint64_t reg(LuPci *m, unsigned ch, unsigned offset)
+{
+    return m->bar[LU_DMA_BAR_REGS] + LU_DMA_CHAN(ch) + offset;
+}
+
+static uint32_t get(LuPci *m, unsigned ch, unsigned offset)
+{
+    return qtest_readl(m->qts, reg(m, ch, offset));
+}
+
+static uint64_t get64(LuPci *m, unsigned ch, unsigned offset)
+{
+    return qtest_readq(m->qts, reg(m, ch, offset));
+}
+
+static void set(LuPci *m, unsigned ch, unsigned offset, uint32_t val)
+{
+    qtest_writel(m->qts, reg(m, ch, offset), val);
+}
+
+static void set64(LuPci *m, unsigned ch, unsigned offset, uint64_t val)
+{
+    qtest_writeq(m->qts, reg(m, ch, offset), val);
+}
+
+static uint32_t global(LuPci *m, unsigned offset)
+{
+    return qtest_readl(m->qts, m->bar[LU_DMA_BAR_REGS] + offset);
+}
+
+static uint64_t now(LuPci *m)
+{
+    return qtest_readq(m->qts, m->bar[LU_DMA_BAR_REGS] + LU_DMA_TIME);
+}
+
+static uint32_t status(LuPci *m, unsigned ch)
+{
+    return get(m, ch, LU_DMA_STATUS);
+}
+
+/* A ring of one slot; the sequence goes on where it was. */
+static void configure(LuPci *m, unsigned ch, uint32_t len)
+{
+    set(m, ch, LU_DMA_CTRL, 0);
+    set64(m, ch, LU_DMA_SRC, SRC(m));
+    set64(m, ch, LU_DMA_DST, DST(m));
+    set(m, ch, LU_DMA_LEN, len);
+    set(m, ch, LU_DMA_STRIDE, len);
+    set(m, ch, LU_DMA_SLOTS, 1);
+    set(m, ch, LU_DMA_PERIOD, PERIOD);
+    set64(m, ch, LU_DMA_SEED, SEED);
+}
+
+static void step(LuPci *m, unsigned ch, uint32_t ctrl, uint32_t n)
+{
+    set(m, ch, LU_DMA_CTRL, 0);
+    set(m, ch, LU_DMA_CTRL, MANUAL | ctrl);
+    set(m, ch, LU_DMA_STEP, n);
+}
+
+/* Memory */
+
+static uint8_t *new_pattern(uint64_t seq, uint32_t len)
+{
+    uint8_t *buf = g_malloc(len);
+
+    for (uint32_t i = 0; i < len; i++) {
+        buf[i] = lu_dma_pattern(SEED, seq, i / 8) >> (8 * (i % 8));
+    }
+    return buf;
+}
+
+static void write_pattern(LuPci *m, uint64_t addr, uint64_t seq, uint32_t len)
+{
+    g_autofree uint8_t *buf = new_pattern(seq, len);
+
+    qtest_memwrite(m->qts, addr, buf, len);
+}
+
+static void assert_pattern(LuPci *m, uint64_t addr, uint64_t seq, uint32_t len)
+{
+    g_autofree uint8_t *want = new_pattern(seq, len);
+    g_autofree uint8_t *have = g_malloc(len);
+
+    qtest_memread(m->qts, addr, have, len);
+    g_assert_cmpmem(have, len, want, len);
+}
+
+static void assert_untouched(LuPci *m, uint64_t addr, uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i++) {
+        g_assert_cmphex(qtest_readb(m->qts, addr + i), ==, UNTOUCHED);
+    }
+}
+
+/* Identity and access */
+
+static void test_identity(void)
+{
+    LuPci m = start();
+
+    g_assert_cmphex(lu_pci_read(&m, 0, 4), ==,
+                    (uint32_t)LU_DMA_DEVICE_ID << 16 | LU_DMA_VENDOR_ID);
+    g_assert_cmphex(lu_pci_read(&m, PCI_BASE_ADDRESS_2, 4) & 0xf, ==,
+                    PCI_BASE_ADDRESS_MEM_PREFETCH |
+                    PCI_BASE_ADDRESS_MEM_TYPE_64);
+    g_assert_cmphex(global(&m, LU_DMA_ID), ==, LU_DMA_ID_VALUE);
+    g_assert_cmphex(global(&m, LU_DMA_VERSION), ==, LU_DMA_VERSION_VALUE);
+    g_assert_cmphex(global(&m, LU_DMA_CAPS), ==, LU_DMA_CHANNELS);
+    g_assert_cmphex(global(&m, LU_DMA_RUNNING), ==, 0);
+    qtest_quit(m.qts);
+}
+
+/* A 64-bit register is one access or two halves; the rest is not there. */
+static void test_access_sizes(void)
+{
+    LuPci m = start();
+
+    set(&m, 7, LU_DMA_SEED, 0x11223344);
+    set(&m, 7, LU_DMA_SEED + 4, 0x55667788);
+    g_assert_cmphex(get64(&m, 7, LU_DMA_SEED), ==, 0x5566778811223344);
+    set64(&m, 7, LU_DMA_SEED, 0x99aabbccddeeff00);
+    g_assert_cmphex(get(&m, 7, LU_DMA_SEED), ==, 0xddeeff00);
+    g_assert_cmphex(get(&m, 7, LU_DMA_SEED + 4), ==, 0x99aabbcc);
+    /* Two 32-bit registers in one access. */
+    set64(&m, 7, LU_DMA_LEN, 0x0000004000000020);
+    g_assert_cmphex(get(&m, 7, LU_DMA_LEN), ==, 0x20);
+    g_assert_cmphex(get(&m, 7, LU_DMA_STRIDE), ==, 0x40);
+    /* Fields narrower than their registers. */
+    set(&m, 7, LU_DMA_PASID, UINT32_MAX);
+    g_assert_cmphex(get(&m, 7, LU_DMA_PASID), ==, 0xfffff);
+    set(&m, 7, LU_DMA_VECTOR, UINT32_MAX);
+    g_assert_cmphex(get(&m, 7, LU_DMA_VECTOR), ==, LU_DMA_CHANNELS - 1);
+    /* Read-only and absent registers. */
+    set64(&m, 7, LU_DMA_DONE, 1);
+    g_assert_cmphex(get64(&m, 7, LU_DMA_DONE), ==, 0);
+    for (unsigned i = LU_DMA_STEP; i < 0x100; i += 8) {
+        set64(&m, 7, i, UINT64_MAX);
+        g_assert_cmphex(get64(&m, 7, i), ==, 0);
+    }
+    for (unsigned i = 0x20; i < LU_DMA_CHAN(0); i += 8) {
+        uint64_t addr = m.bar[LU_DMA_BAR_REGS] + i;
+
+        qtest_writeq(m.qts, addr, UINT64_MAX);
+        g_assert_cmphex(qtest_readq(m.qts, addr), ==, 0);
+    }
+    qtest_quit(m.qts);
+}
+
+/* Operations, with lengths that end inside a word and that cross pages */
+
+static const uint32_t lengths[] = { 1, 8, 20, 4096, 10000, LU_DMA_LEN_MAX };
+
+static void test_fill(void)
+{
+    LuPci m = start();
+
+    for (unsigned i = 0; i < ARRAY_SIZE(lengths); i++) {
+        qtest_memset(m.qts, DST(&m), UNTOUCHED, LU_DMA_LEN_MAX + 16);
+        configure(&m, 0, lengths[i]);
+        set64(&m, 0, LU_DMA_SEQ, 0x123456789abc);
+        step(&m, 0, OP(FILL), 1);
+        assert_pattern(&m, DST(&m), 0x123456789abc, lengths[i]);
+        assert_untouched(&m, DST(&m) + lengths[i], 16);
+        g_assert_cmphex(get64(&m, 0, LU_DMA_SEQ), ==, 0x123456789abd);
+        g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, i + 1);
+    }
+    qtest_quit(m.qts);
+}
+
+static void test_copy(void)
+{
+    LuPci m = start();
+
+    for (unsigned i = 0; i < ARRAY_SIZE(lengths); i++) {
+        write_pattern(&m, SRC(&m) + 5, i, lengths[i]);
+        qtest_memset(m.qts, DST(&m), UNTOUCHED, LU_DMA_LEN_MAX + 16);
+        configure(&m, 1, lengths[i]);
+        set64(&m, 1, LU_DMA_SRC, SRC(&m) + 5);
+        step(&m, 1, OP(COPY), 1);
+        assert_pattern(&m, DST(&m), i, lengths[i]);
+        assert_untouched(&m, DST(&m) + lengths[i], 16);
+    }
+    qtest_quit(m.qts);
+}
+
+static void test_sum(void)
+{
+    LuPci m = start();
+    uint64_t want = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(lengths); i++) {
+        g_autofree uint8_t *buf = new_pattern(77, lengths[i]);
+
+        for (uint32_t j = 0; j < lengths[i]; j++) {
+            want += (uint64_t)buf[j] << (8 * (j % 8));
+        }
+        qtest_memwrite(m.qts, SRC(&m), buf, lengths[i]);
+        configure(&m, 2, lengths[i]);
+        step(&m, 2, OP(SUM), 1);
+        g_assert_cmphex(get64(&m, 2, LU_DMA_SUM), ==, want);
+    }
+    qtest_quit(m.qts);
+}
+
+static void test_verify(void)
+{
+    LuPci m = start();
+
+    for (unsigned i = 0; i < ARRAY_SIZE(lengths); i++) {
+        uint64_t last = SRC(&m) + lengths[i] - 1;
+
+        configure(&m, 3, lengths[i]);
+        write_pattern(&m, SRC(&m), 9, lengths[i]);
+        set64(&m, 3, LU_DMA_SEQ, 9);
+        step(&m, 3, OP(VERIFY), 1);
+        g_assert_cmpint(get64(&m, 3, LU_DMA_MISMATCH), ==, i);
+        g_assert_cmphex(status(&m, 3), ==, LU_DMA_STATUS_RUNNING);
+
+        /* The twin: one byte is not what it should be. */
+        qtest_writeb(m.qts, last, ~qtest_readb(m.qts, last));
+        set(&m, 3, LU_DMA_CTRL, 0);
+        set64(&m, 3, LU_DMA_SEQ, 9);
+        step(&m, 3, OP(VERIFY), 1);
+        g_assert_cmpint(get64(&m, 3, LU_DMA_MISMATCH), ==, i + 1);
+        g_assert_cmpint(get(&m, 3, LU_DMA_ERR_CODE), ==, LU_DMA_ERR_VERIFY);
+        g_assert_cmphex(get64(&m, 3, LU_DMA_ERR_IOVA), ==, last);
+        g_assert_cmphex(status(&m, 3), ==,
+                        LU_DMA_STATUS_RUNNING | LU_DMA_STATUS_ERROR);
+        /* It was read: it has landed, and is no error of the bus. */
+        g_assert_cmpint(get64(&m, 3, LU_DMA_SEQ), ==, 10);
+        g_assert_cmpint(get64(&m, 3, LU_DMA_DONE), ==, 2 * (i + 1));
+        g_assert_cmpint(get64(&m, 3, LU_DMA_ERRORS), ==, 0);
+    }
+    qtest_quit(m.qts);
+}
+
+/* Slots: number SEQ modulo SLOTS, STRIDE apart, on both sides */
+
+static void test_ring(void)
+{
+    LuPci m = start();
+
+    qtest_memset(m.qts, DST(&m), UNTOUCHED, 16 * LEN);
+    configure(&m, 0, LEN);
+    set(&m, 0, LU_DMA_STRIDE, 2 * LEN);
+    set(&m, 0, LU_DMA_SLOTS, 3);
+    step(&m, 0, OP(FILL), 5);
+    assert_pattern(&m, DST(&m), 3, LEN);
+    assert_pattern(&m, DST(&m) + 2 * LEN, 4, LEN);
+    assert_pattern(&m, DST(&m) + 4 * LEN, 2, LEN);
+    assert_untouched(&m, DST(&m) + LEN, LEN);
+    assert_untouched(&m, DST(&m) + 3 * LEN, LEN);
+    assert_untouched(&m, DST(&m) + 5 * LEN, LEN);
+
+    /* Without wrap. */
+    set(&m, 0, LU_DMA_CTRL, 0);
+    set(&m, 0, LU_DMA_SLOTS, 0);
+    step(&m, 0, OP(FILL), 1);
+    assert_pattern(&m, DST(&m) + 5 * 2 * LEN, 5, LEN);
+
+    /* A copied ring keeps its shape. */
+    configure(&m, 1, LEN);
+    set64(&m, 1, LU_DMA_SRC, DST(&m));
+    set64(&m, 1, LU_DMA_DST, SRC(&m));
+    set(&m, 1, LU_DMA_STRIDE, 2 * LEN);
+    set(&m, 1, LU_DMA_SLOTS, 3);
+    step(&m, 1, OP(COPY), 3);
+    assert_pattern(&m, SRC(&m), 3, LEN);
+    assert_pattern(&m, SRC(&m) + 2 * LEN, 4, LEN);
+    assert_pattern(&m, SRC(&m) + 4 * LEN, 2, LEN);
+    qtest_quit(m.qts);
+}
+
+static void test_count(void)
+{
+    LuPci m = start();
+
+    configure(&m, 0, LEN);
+    set(&m, 0, LU_DMA_COUNT, 3);
+    for (unsigned run = 1; run <= 2; run++) {
+        set(&m, 0, LU_DMA_CTRL,
+            LU_DMA_CTRL_RUN | LU_DMA_CTRL_MANUAL | OP(FILL));
+        g_assert_cmphex(status(&m, 0), ==, LU_DMA_STATUS_RUNNING);
+        g_assert_cmphex(global(&m, LU_DMA_RUNNING), ==, 1);
+        set(&m, 0, LU_DMA_STEP, 2);
+        g_assert_cmphex(status(&m, 0), ==, LU_DMA_STATUS_RUNNING);
+        /* Not more than were asked for; counters go on. */
+        set(&m, 0, LU_DMA_STEP, 100);
+        g_assert_cmphex(status(&m, 0), ==, LU_DMA_STATUS_DONE);
+        g_assert_cmphex(get(&m, 0, LU_DMA_CTRL) & LU_DMA_CTRL_RUN, ==, 0);
+        g_assert_cmphex(global(&m, LU_DMA_RUNNING), ==, 0);
+        g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 3 * run);
+        g_assert_cmpint(get64(&m, 0, LU_DMA_SEQ), ==, 3 * run);
+    }
+    /* A channel that does not run is not moved. */
+    set(&m, 0, LU_DMA_STEP, 1);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 6);
+    qtest_quit(m.qts);
+}
+
+/* The clock */
+
+static void test_period(void)
+{
+    LuPci m = start();
+    uint64_t began = now(&m);
+
+    configure(&m, 5, LEN);
+    set(&m, 5, LU_DMA_CTRL, TIMED | OP(FILL));
+    qtest_clock_step(m.qts, PERIOD - 1);
+    g_assert_cmpint(get64(&m, 5, LU_DMA_DONE), ==, 0);
+    qtest_clock_step(m.qts, 1);
+    g_assert_cmpint(get64(&m, 5, LU_DMA_DONE), ==, 1);
+    g_assert_cmpint(get64(&m, 5, LU_DMA_LAST_NS), ==, began + PERIOD);
+    qtest_clock_step(m.qts, 100 * PERIOD);
+    g_assert_cmpint(get64(&m, 5, LU_DMA_DONE), ==, 101);
+    g_assert_cmpint(get64(&m, 5, LU_DMA_GAP_NS), ==, PERIOD);
+    assert_pattern(&m, DST(&m), 100, LEN);
+
+    /* STEP moves a channel that runs by itself, too. */
+    set(&m, 5, LU_DMA_STEP, 2);
+    g_assert_cmpint(get64(&m, 5, LU_DMA_SEQ), ==, 103);
+
+    set(&m, 5, LU_DMA_CTRL, 0);
+    qtest_clock_step(m.qts, 100 * PERIOD);
+    g_assert_cmpint(get64(&m, 5, LU_DMA_DONE), ==, 103);
+    qtest_quit(m.qts);
+}
+
+static void test_period_is_raised(void)
+{
+    static const struct {
+        uint32_t len, ns;
+    } cases[] = {
+        { LEN, LU_DMA_PERIOD_MIN_NS },
+        { LU_DMA_LEN_MAX, LU_DMA_LEN_MAX },
+    };
+    LuPci m = start();
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        configure(&m, i, cases[i].len);
+        set(&m, i, LU_DMA_PERIOD, 0);
+        set(&m, i, LU_DMA_CTRL, TIMED | OP(SUM));
+        qtest_clock_step(m.qts, 10 * cases[i].ns);
+        g_assert_cmpint(get64(&m, i, LU_DMA_DONE), ==, 10);
+        set(&m, i, LU_DMA_CTRL, 0);
+    }
+    qtest_quit(m.qts);
+}
+
+static void test_channels(void)
+{
+    LuPci m = start();
+
+    for (unsigned ch = 0; ch < LU_DMA_CHANNELS; ch++) {
+        configure(&m, ch, LEN);
+        set64(&m, ch, LU_DMA_DST, DST(&m) + ch * LEN);
+        set(&m, ch, LU_DMA_PERIOD, PERIOD * (ch + 1));
+        set(&m, ch, LU_DMA_CTRL, TIMED | OP(FILL));
+    }
+    g_assert_cmphex(global(&m, LU_DMA_RUNNING), ==, 0xff);
+    qtest_clock_step(m.qts, PERIOD * 840);
+    for (unsigned ch = 0; ch < LU_DMA_CHANNELS; ch++) {
+        g_assert_cmpint(get64(&m, ch, LU_DMA_DONE), ==, 840 / (ch + 1));
+        assert_pattern(&m, DST(&m) + ch * LEN, 840 / (ch + 1) - 1, LEN);
+    }
+    qtest_quit(m.qts);
+}
+
+/* Bus Master Enable */
+
+static void test_bus_master(void)
+{
+    LuPci m = start();
+    uint64_t cleared;
+
+    configure(&m, 0, LEN);
+    set(&m, 0, LU_DMA_CTRL, TIMED | OP(FILL));
+    qtest_clock_step(m.qts, 3 * PERIOD);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_BLOCKED_NS), ==, 0);
+
+    qtest_clock_step(m.qts, PERIOD / 2);
+    cleared = now(&m);
+    set_master(&m, false);
+    g_assert_cmphex(status(&m, 0), ==,
+                    LU_DMA_STATUS_RUNNING | LU_DMA_STATUS_BLOCKED);
+    qtest_memset(m.qts, DST(&m), UNTOUCHED, LEN);
+    qtest_clock_step(m.qts, 5 * PERIOD);
+    assert_untouched(&m, DST(&m), LEN);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_BLOCKED), ==, 5);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_BLOCKED_NS), ==, cleared);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 3);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_SEQ), ==, 3);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_ERRORS), ==, 0);
+    /* The gap is seen while it lasts. */
+    g_assert_cmpint(get64(&m, 0, LU_DMA_GAP_NS), ==, 5 * PERIOD + PERIOD / 2);
+    /* STEP cannot force it. */
+    set(&m, 0, LU_DMA_STEP, 2);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_BLOCKED), ==, 7);
+
+    set_master(&m, true);
+    g_assert_cmphex(status(&m, 0), ==, LU_DMA_STATUS_RUNNING);
+    qtest_clock_step(m.qts, PERIOD);
+    assert_pattern(&m, DST(&m), 3, LEN);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_SEQ), ==, 4);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_GAP_NS), ==, 6 * PERIOD);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_GAP_START_NS), ==,
+                    cleared - PERIOD / 2);
+    /* A stopped channel is not blocked. */
+    set(&m, 0, LU_DMA_CTRL, 0);
+    set_master(&m, false);
+    g_assert_cmphex(status(&m, 0), ==, 0);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_BLOCKED_NS), ==, cleared);
+    qtest_quit(m.qts);
+}
+
+static void test_gap_is_cleared(void)
+{
+    LuPci m = start();
+
+    configure(&m, 0, LEN);
+    set(&m, 0, LU_DMA_CTRL, TIMED | OP(FILL));
+    set_master(&m, false);
+    qtest_clock_step(m.qts, 50 * PERIOD);
+    set_master(&m, true);
+    set64(&m, 0, LU_DMA_GAP_NS, 0);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_GAP_NS), ==, 0);
+    qtest_clock_step(m.qts, 3 * PERIOD);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_GAP_NS), ==, PERIOD);
+    qtest_quit(m.qts);
+}
+
+/* Errors */
+
+static void test_error_keeps_sequence(void)
+{
+    LuPci m = start();
+
+    configure(&m, 0, LEN);
+    set64(&m, 0, LU_DMA_DST, m.hole);
+    set(&m, 0, LU_DMA_CTRL, TIMED | OP(FILL));
+    qtest_clock_step(m.qts, 4 * PERIOD);
+    g_assert_cmphex(status(&m, 0), ==,
+                    LU_DMA_STATUS_RUNNING | LU_DMA_STATUS_ERROR);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_ERRORS), ==, 4);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 0);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_SEQ), ==, 0);
+    g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, LU_DMA_ERR_WRITE);
+    g_assert_cmphex(get64(&m, 0, LU_DMA_ERR_IOVA), ==, m.hole);
+    qtest_quit(m.qts);
+}
+
+/* The last page of memory lands; the page after it is named. */
+static void test_error_address(void)
+{
+    LuPci m = start();
+    uint64_t end = m.ram_end;
+
+    configure(&m, 0, 3 * 4096);
+    set64(&m, 0, LU_DMA_SRC, end - 4096 - 8);
+    set64(&m, 0, LU_DMA_DST, end - 4096 - 8);
+    step(&m, 0, OP(FILL), 1);
+    g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, LU_DMA_ERR_WRITE);
+    g_assert_cmphex(get64(&m, 0, LU_DMA_ERR_IOVA), ==, end);
+    assert_pattern(&m, end - 4096 - 8, 0, 4096 + 8);
+    step(&m, 0, OP(SUM), 1);
+    g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, LU_DMA_ERR_READ);
+    g_assert_cmphex(get64(&m, 0, LU_DMA_ERR_IOVA), ==, end);
+    g_assert_cmphex(get64(&m, 0, LU_DMA_SUM), ==, 0);
+    qtest_quit(m.qts);
+}
+
+static void test_stop_at_error(void)
+{
+    LuPci m = start();
+
+    configure(&m, 0, LEN);
+    set64(&m, 0, LU_DMA_SRC, m.hole);
+    set(&m, 0, LU_DMA_CTRL, TIMED | LU_DMA_CTRL_STOP_ERR | OP(COPY));
+    qtest_clock_step(m.qts, 4 * PERIOD);
+    g_assert_cmphex(status(&m, 0), ==, LU_DMA_STATUS_ERROR);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_ERRORS), ==, 1);
+    g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, LU_DMA_ERR_READ);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_SEQ), ==, 0);
+
+    /* So does a mismatch, though its transfer has landed. */
+    set64(&m, 0, LU_DMA_SRC, SRC(&m));
+    set(&m, 0, LU_DMA_CTRL, TIMED | LU_DMA_CTRL_STOP_ERR | OP(VERIFY));
+    qtest_clock_step(m.qts, 4 * PERIOD);
+    g_assert_cmphex(status(&m, 0), ==, LU_DMA_STATUS_ERROR);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_MISMATCH), ==, 1);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_SEQ), ==, 1);
+    qtest_quit(m.qts);
+}
+
+/* Attributes that nobody would see are refused rather than dropped. */
+static void test_attributes(void)
+{
+    static const uint32_t attrs[] = {
+        LU_DMA_CTRL_PASID, LU_DMA_CTRL_PRIV, LU_DMA_CTRL_NO_SNOOP,
+    };
+    LuPci m = start();
+
+    configure(&m, 0, LEN);
+    qtest_memset(m.qts, DST(&m), UNTOUCHED, LEN);
+    for (unsigned i = 0; i < ARRAY_SIZE(attrs); i++) {
+        step(&m, 0, OP(FILL) | attrs[i], 1);
+        g_assert_cmpint(get64(&m, 0, LU_DMA_ERRORS), ==, i + 1);
+        g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, LU_DMA_ERR_ATTRS);
+        g_assert_cmphex(get64(&m, 0, LU_DMA_ERR_IOVA), ==, DST(&m));
+    }
+    assert_untouched(&m, DST(&m), LEN);
+    qtest_quit(m.qts);
+}
+
+/* Hostile values */
+
+static void test_run_is_refused(void)
+{
+    static const struct {
+        uint32_t len, count, ctrl;
+    } cases[] = {
+        { 0, 1, 0 },
+        { LU_DMA_LEN_MAX + 1, 1, 0 },
+        { UINT32_MAX, 1, LU_DMA_CTRL_ENDLESS },
+        { LEN, 0, 0 },
+    };
+    LuPci m = start();
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        configure(&m, 0, cases[i].len);
+        set(&m, 0, LU_DMA_COUNT, cases[i].count);
+        set(&m, 0, LU_DMA_CTRL, LU_DMA_CTRL_RUN | cases[i].ctrl | OP(FILL));
+        g_assert_cmphex(status(&m, 0), ==, LU_DMA_STATUS_BADCFG);
+        set(&m, 0, LU_DMA_STEP, 1);
+        qtest_clock_step(m.qts, 10 * PERIOD);
+        g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 0);
+        g_assert_cmpint(get64(&m, 0, LU_DMA_ERRORS), ==, 0);
+    }
+    configure(&m, 0, LEN);
+    step(&m, 0, OP(FILL), 1);
+    g_assert_cmphex(status(&m, 0), ==, LU_DMA_STATUS_RUNNING);
+    qtest_quit(m.qts);
+}
+
+static void test_wrap(void)
+{
+    static const uint64_t seqs[] = { 0, 1, UINT64_MAX, 1ull << 63 };
+    static const uint64_t addrs[] = {
+        UINT64_MAX, -64ull, -4096ull, 1ull << 63, 1ull << 52,
+    };
+    LuPci m = start();
+    uint64_t errors = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(addrs); i++) {
+        for (unsigned j = 0; j < ARRAY_SIZE(seqs); j++) {
+            configure(&m, 0, LU_DMA_LEN_MAX);
+            set64(&m, 0, LU_DMA_SRC, addrs[i]);
+            set64(&m, 0, LU_DMA_SEQ, seqs[j]);
+            set(&m, 0, LU_DMA_SLOTS, UINT32_MAX);
+            set(&m, 0, LU_DMA_STRIDE, 0);
+            step(&m, 0, OP(SUM), 1);
+            g_assert_cmpint(get64(&m, 0, LU_DMA_ERRORS), ==, ++errors);
+            g_assert_cmphex(get64(&m, 0, LU_DMA_ERR_IOVA), ==, addrs[i]);
+        }
+    }
+    /* A ring that never ends, with the widest stride and the last number. */
+    configure(&m, 0, LU_DMA_LEN_MAX);
+    set64(&m, 0, LU_DMA_SEQ, UINT64_MAX);
+    set(&m, 0, LU_DMA_SLOTS, 0);
+    set(&m, 0, LU_DMA_STRIDE, UINT32_MAX);
+    step(&m, 0, OP(SUM), 256);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_ERRORS) +
+                    get64(&m, 0, LU_DMA_DONE), ==, errors + 256);
+    qtest_quit(m.qts);
+}
+
+static void test_step_is_bounded(void)
+{
+    LuPci m = start();
+
+    configure(&m, 0, LEN);
+    step(&m, 0, OP(FILL), UINT32_MAX);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, LU_DMA_STEP_MAX);
+    set(&m, 0, LU_DMA_STEP, 0);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, LU_DMA_STEP_MAX);
+    qtest_quit(m.qts);
+}
+
+static void test_frozen_while_running(void)
+{
+    static const unsigned frozen[] = {
+        LU_DMA_SRC, LU_DMA_DST, LU_DMA_LEN, LU_DMA_STRIDE, LU_DMA_SLOTS,
+        LU_DMA_COUNT, LU_DMA_PASID, LU_DMA_SEED, LU_DMA_SEQ,
+    };
+    LuPci m = start();
+
+    configure(&m, 0, LEN);
+    set(&m, 0, LU_DMA_CTRL, MANUAL | OP(FILL));
+    for (unsigned i = 0; i < ARRAY_SIZE(frozen); i++) {
+        uint32_t was = get(&m, 0, frozen[i]);
+
+        set(&m, 0, frozen[i], ~was);
+        g_assert_cmphex(get(&m, 0, frozen[i]), ==, was);
+    }
+    /* The operation stays; interrupt enables and STOP_ERR need not. */
+    set(&m, 0, LU_DMA_CTRL, MANUAL | OP(COPY) | LU_DMA_CTRL_IRQ_DONE |
+        LU_DMA_CTRL_IRQ_ERROR | LU_DMA_CTRL_STOP_ERR | LU_DMA_CTRL_PRIV);
+    g_assert_cmphex(get(&m, 0, LU_DMA_CTRL), ==, MANUAL | OP(FILL) |
+                    LU_DMA_CTRL_IRQ_DONE | LU_DMA_CTRL_IRQ_ERROR |
+                    LU_DMA_CTRL_STOP_ERR);
+    set(&m, 0, LU_DMA_VECTOR, 5);
+    g_assert_cmphex(get(&m, 0, LU_DMA_VECTOR), ==, 5);
+    qtest_quit(m.qts);
+}
+
+/* DMA to registers fails: it can neither read them nor move a channel. */
+static void test_own_registers(void)
+{
+    static const struct {
+        uint32_t op;
+        unsigned to, code;
+    } cases[] = {
+        { OP(FILL), LU_DMA_SRC, LU_DMA_ERR_WRITE },
+        { OP(SUM), LU_DMA_DST, LU_DMA_ERR_READ },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        LuPci m = start();
+
+        /* SEQ is the first word of the pattern: a STEP of 1. */
+        configure(&m, 1, LEN);
+        set(&m, 1, LU_DMA_CTRL, MANUAL | OP(FILL));
+        configure(&m, 0, 8);
+        set64(&m, 0, LU_DMA_SEQ, 1);
+        set64(&m, 0, LU_DMA_SRC, reg(&m, 1, LU_DMA_STEP));
+        set64(&m, 0, LU_DMA_DST, reg(&m, 1, LU_DMA_STEP));
+        /* From an access to the device, and from its timer. */
+        step(&m, 0, cases[i].op, 1);
+        set(&m, 0, LU_DMA_CTRL, 0);
+        set(&m, 0, LU_DMA_CTRL, TIMED | cases[i].op);
+        qtest_clock_step(m.qts, PERIOD);
+        g_assert_cmpint(get64(&m, 0, LU_DMA_ERRORS), ==, 2);
+        g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, cases[i].code);
+        g_assert_cmpint(get64(&m, 1, LU_DMA_DONE), ==, 0);
+        qtest_quit(m.qts);
+    }
+}
+
+/* Interrupts: messages go to memory here, so that they can be counted */
+
+#define MSG_DATA    0x4d534700u
+
+static void set_vector_control(LuPci *m, unsigned vector, uint32_t val)
+{
+    qtest_writel(m->qts, m->bar[LU_DMA_BAR_MSIX] +
+                 vector * PCI_MSIX_ENTRY_SIZE + PCI_MSIX_ENTRY_VECTOR_CTRL,
+                 val);
+}
+
+static void set_message(LuPci *m, unsigned vector, uint64_t addr,
+                        uint32_t data)
+{
+    uint64_t entry = m->bar[LU_DMA_BAR_MSIX] + vector * PCI_MSIX_ENTRY_SIZE;
+
+    qtest_writel(m->qts, entry + PCI_MSIX_ENTRY_LOWER_ADDR, addr);
+    qtest_writel(m->qts, entry + PCI_MSIX_ENTRY_UPPER_ADDR, addr >> 32);
+    qtest_writel(m->qts, entry + PCI_MSIX_ENTRY_DATA, data);
+    set_vector_control(m, vector, 0);
+}
+
+static void enable_messages(LuPci *m, bool on)
+{
+    unsigned cap = lu_pci_find_cap(m, PCI_CAP_ID_MSIX);
+
+    g_assert_cmpint(cap, !=, 0);
+    g_assert_cmpint(lu_pci_read(m, cap + PCI_MSIX_FLAGS, 2) &
+                    PCI_MSIX_FLAGS_QSIZE, ==, LU_DMA_CHANNELS - 1);
+    lu_pci_write(m, cap + PCI_MSIX_FLAGS, on ? PCI_MSIX_FLAGS_ENABLE : 0, 2);
+}
+
+static LuPci start_with_messages(void)
+{
+    LuPci m = start();
+
+    enable_messages(&m, true);
+    for (unsigned i = 0; i < LU_DMA_CHANNELS; i++) {
+        set_message(&m, i, SRC(&m) + 4 * i, MSG_DATA + i);
+    }
+    return m;
+}
+
+static bool take_message(LuPci *m, unsigned vector)
+{
+    uint32_t data = qtest_readl(m->qts, SRC(m) + 4 * vector);
+
+    qtest_writel(m->qts, SRC(m) + 4 * vector, 0);
+    g_assert_true(!data || data == MSG_DATA + vector);
+    return data;
+}
+
+static void test_irq_done(void)
+{
+    LuPci m = start_with_messages();
+
+    for (unsigned ch = 0; ch < LU_DMA_CHANNELS; ch++) {
+        configure(&m, ch, LEN);
+        set(&m, ch, LU_DMA_COUNT, 2);
+        set(&m, ch, LU_DMA_CTRL, LU_DMA_CTRL_RUN | LU_DMA_CTRL_IRQ_DONE |
+            OP(FILL));
+        qtest_clock_step(m.qts, PERIOD);
+        g_assert_false(take_message(&m, ch));
+        qtest_clock_step(m.qts, PERIOD);
+        g_assert_true(take_message(&m, ch));
+    }
+    /* Endless: with every transfer, and by the vector that is set. */
+    set(&m, 0, LU_DMA_CTRL, TIMED | LU_DMA_CTRL_IRQ_DONE | OP(FILL));
+    set(&m, 0, LU_DMA_VECTOR, 6);
+    for (unsigned i = 0; i < 3; i++) {
+        qtest_clock_step(m.qts, PERIOD);
+        g_assert_true(take_message(&m, 6));
+        g_assert_false(take_message(&m, 0));
+    }
+    set(&m, 0, LU_DMA_CTRL, TIMED);
+    qtest_clock_step(m.qts, PERIOD);
+    g_assert_false(take_message(&m, 6));
+    g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 6);
+    qtest_quit(m.qts);
+}
+
+static void test_irq_error(void)
+{
+    LuPci m = start_with_messages();
+
+    configure(&m, 0, LEN);
+    set64(&m, 0, LU_DMA_DST, m.hole);
+    step(&m, 0, OP(FILL), 1);
+    g_assert_false(take_message(&m, 0));
+    /* The first error of a run only. */
+    for (unsigned run = 0; run < 2; run++) {
+        step(&m, 0, OP(FILL) | LU_DMA_CTRL_IRQ_ERROR, 2);
+        g_assert_true(take_message(&m, 0));
+        set(&m, 0, LU_DMA_STEP, 1);
+        g_assert_false(take_message(&m, 0));
+    }
+    qtest_quit(m.qts);
+}
+
+static void test_irq_masked(void)
+{
+    LuPci m = start_with_messages();
+
+    set_vector_control(&m, 0, PCI_MSIX_ENTRY_CTRL_MASKBIT);
+    configure(&m, 0, LEN);
+    step(&m, 0, OP(FILL) | LU_DMA_CTRL_IRQ_DONE, 1);
+    g_assert_false(take_message(&m, 0));
+    set_vector_control(&m, 0, 0);
+    g_assert_true(take_message(&m, 0));
+
+    /* Nothing is kept for later while MSI-X is off. */
+    enable_messages(&m, false);
+    step(&m, 0, OP(FILL) | LU_DMA_CTRL_IRQ_DONE, 1);
+    enable_messages(&m, true);
+    g_assert_false(take_message(&m, 0));
+    qtest_quit(m.qts);
+}
+
+/* A message to a STEP register of its sender moves nothing. */
+static void test_irq_own_registers(void)
+{
+    LuPci m = start_with_messages();
+
+    set_message(&m, 0, reg(&m, 1, LU_DMA_STEP), 7);
+    configure(&m, 0, LEN);
+    configure(&m, 1, LEN);
+    set(&m, 1, LU_DMA_CTRL, MANUAL | OP(FILL));
+    step(&m, 0, OP(FILL) | LU_DMA_CTRL_IRQ_DONE, 3);
+    set(&m, 0, LU_DMA_CTRL, 0);
+    set(&m, 0, LU_DMA_CTRL, TIMED | LU_DMA_CTRL_IRQ_DONE | OP(FILL));
+    qtest_clock_step(m.qts, 3 * PERIOD);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 6);
+    g_assert_cmpint(get64(&m, 1, LU_DMA_DONE), ==, 0);
+    qtest_quit(m.qts);
+}
+
+/* Resets */
+
+static void assert_pristine(LuPci *m, unsigned ch)
+{
+    for (unsigned i = 0; i < 0x100; i += 4) {
+        g_assert_cmphex(get(m, ch, i), ==, i == LU_DMA_VECTOR ? ch : 0);
+    }
+}
+
+static void test_reset_register(void)
+{
+    LuPci m = start();
+    uint64_t addr = m.bar[LU_DMA_BAR_REGS] + LU_DMA_RESET;
+
+    for (unsigned ch = 0; ch < LU_DMA_CHANNELS; ch++) {
+        configure(&m, ch, LEN);
+        set(&m, ch, LU_DMA_CTRL, TIMED | OP(FILL));
+    }
+    qtest_clock_step(m.qts, PERIOD);
+    qtest_writel(m.qts, addr, 0);
+    g_assert_cmphex(global(&m, LU_DMA_RUNNING), ==, 0xff);
+    qtest_writel(m.qts, addr, 1);
+    qtest_clock_step(m.qts, 10 * PERIOD);
+    for (unsigned ch = 0; ch < LU_DMA_CHANNELS; ch++) {
+        assert_pristine(&m, ch);
+    }
+    qtest_quit(m.qts);
+}
+
+static void test_machine_reset(void)
+{
+    LuPci m = start();
+
+    configure(&m, 3, LEN);
+    set(&m, 3, LU_DMA_CTRL, TIMED | OP(FILL));
+    qtest_clock_step(m.qts, PERIOD);
+    qtest_system_reset(m.qts);
+    lu_pci_enable(&m, true);
+    qtest_clock_step(m.qts, 10 * PERIOD);
+    assert_pristine(&m, 3);
+    qtest_quit(m.qts);
+}
+
+/* The memory BAR */
+
+static void test_device_memory(void)
+{
+    LuPci m = start_with(",mem-size=1M");
+    uint64_t addr;
+
+    lu_pci_write(&m, PCI_BASE_ADDRESS_2, UINT32_MAX, 4);
+    g_assert_cmphex(lu_pci_read(&m, PCI_BASE_ADDRESS_2, 4) & ~0xf, ==,
+                    ~(uint32_t)(MiB - 1));
+    lu_pci_enable(&m, true);
+    addr = m.bar[LU_DMA_BAR_MEM] + MiB - LU_DMA_LEN_MAX;
+    configure(&m, 0, LU_DMA_LEN_MAX);
+    set64(&m, 0, LU_DMA_DST, addr);
+    step(&m, 0, OP(FILL), 1);
+    assert_pattern(&m, addr, 0, LU_DMA_LEN_MAX);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 1);
+    qtest_quit(m.qts);
+}
+
+static void test_no_device_memory(void)
+{
+    LuPci m = start_with(",mem-size=0");
+
+    lu_pci_write(&m, PCI_BASE_ADDRESS_2, UINT32_MAX, 4);
+    g_assert_cmphex(lu_pci_read(&m, PCI_BASE_ADDRESS_2, 4), ==, 0);
+    qtest_quit(m.qts);
+}
+
+/* Sizes that no BAR can have are refused with a reason. */
+static void test_bad_memory_size(void)
+{
+    static const char *const sizes[] = { "1", "2K", "12K", "2G", "8E" };
+    LuPci m = start();
+
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        QDict *reply = qtest_qmp(m.qts, "{ 'execute': 'device_add',"
+                                 " 'arguments': { 'driver': 'lu-dma',"
+                                 " 'bus': 'pcie.0', 'addr': '5',"
+                                 " 'mem-size': %s } }", sizes[i]);
+        const char *desc = qdict_get_str(qdict_get_qdict(reply, "error"),
+                                         "desc");
+
+        g_assert_nonnull(strstr(desc, "mem-size"));
+        qobject_unref(reply);
+    }
+    qtest_quit(m.qts);
+}
+
+/* A running channel runs on at the other end, where qtest's clock is 0. */
+static void test_migration(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("lu-dma-XXXXXX", NULL);
+    g_autofree char *file = g_strdup_printf("%s/state", dir);
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    g_autofree char *incoming = g_strdup_printf(" -incoming %s", uri);
+    LuPci m = start();
+    uint64_t next;
+
+    configure(&m, 2, LEN);
+    set(&m, 2, LU_DMA_CTRL, TIMED | OP(FILL));
+    qtest_clock_step(m.qts, 5 * PERIOD + PERIOD / 2);
+    next = get64(&m, 2, LU_DMA_LAST_NS) + PERIOD;
+    qtest_qmp_assert_success(m.qts, "{ 'execute': 'migrate',"
+                             " 'arguments': { 'uri': %s } }", uri);
+    for (bool done = false; !done; g_usleep(1000)) {
+        QDict *info = qtest_qmp_assert_success_ref(
+            m.qts, "{ 'execute': 'query-migrate' }");
+
+        g_assert_cmpstr(qdict_get_str(info, "status"), !=, "failed");
+        done = g_str_equal(qdict_get_str(info, "status"), "completed");
+        qobject_unref(info);
+    }
+    qtest_quit(m.qts);
+
+    m.qts = start_with(incoming).qts;
+    qtest_qmp_eventwait(m.qts, "RESUME");
+    g_assert_cmphex(status(&m, 2), ==, LU_DMA_STATUS_RUNNING);
+    g_assert_cmpint(get64(&m, 2, LU_DMA_DONE), ==, 5);
+    qtest_clock_set(m.qts, next - 1);
+    g_assert_cmpint(get64(&m, 2, LU_DMA_DONE), ==, 5);
+    qtest_clock_set(m.qts, next);
+    g_assert_cmpint(get64(&m, 2, LU_DMA_DONE), ==, 6);
+    assert_pattern(&m, DST(&m), 5, LEN);
+    qtest_quit(m.qts);
+    unlink(file);
+    rmdir(dir);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/lu-dma/identity", test_identity);
+    qtest_add_func("/lu-dma/access-sizes", test_access_sizes);
+    qtest_add_func("/lu-dma/op/fill", test_fill);
+    qtest_add_func("/lu-dma/op/copy", test_copy);
+    qtest_add_func("/lu-dma/op/sum", test_sum);
+    qtest_add_func("/lu-dma/op/verify", test_verify);
+    qtest_add_func("/lu-dma/ring", test_ring);
+    qtest_add_func("/lu-dma/count", test_count);
+    qtest_add_func("/lu-dma/clock/period", test_period);
+    qtest_add_func("/lu-dma/clock/period-is-raised", test_period_is_raised);
+    qtest_add_func("/lu-dma/clock/channels", test_channels);
+    qtest_add_func("/lu-dma/bus-master", test_bus_master);
+    qtest_add_func("/lu-dma/gap-is-cleared", test_gap_is_cleared);
+    qtest_add_func("/lu-dma/error/keeps-sequence", test_error_keeps_sequence);
+    qtest_add_func("/lu-dma/error/address", test_error_address);
+    qtest_add_func("/lu-dma/error/stop", test_stop_at_error);
+    qtest_add_func("/lu-dma/error/attributes", test_attributes);
+    qtest_add_func("/lu-dma/hostile/run-is-refused", test_run_is_refused);
+    qtest_add_func("/lu-dma/hostile/wrap", test_wrap);
+    qtest_add_func("/lu-dma/hostile/step", test_step_is_bounded);
+    qtest_add_func("/lu-dma/hostile/frozen", test_frozen_while_running);
+    qtest_add_func("/lu-dma/hostile/own-registers", test_own_registers);
+    qtest_add_func("/lu-dma/irq/done", test_irq_done);
+    qtest_add_func("/lu-dma/irq/error", test_irq_error);
+    qtest_add_func("/lu-dma/irq/masked", test_irq_masked);
+    qtest_add_func("/lu-dma/irq/own-registers", test_irq_own_registers);
+    qtest_add_func("/lu-dma/reset/register", test_reset_register);
+    qtest_add_func("/lu-dma/reset/machine", test_machine_reset);
+    qtest_add_func("/lu-dma/memory/bar", test_device_memory);
+    qtest_add_func("/lu-dma/memory/none", test_no_device_memory);
+    qtest_add_func("/lu-dma/memory/bad-size", test_bad_memory_size);
+    qtest_add_func("/lu-dma/migration", test_migration);
+    return g_test_run();
+}
