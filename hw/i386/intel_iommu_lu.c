@@ -63,27 +63,44 @@ static bool is_interrupt(hwaddr addr)
 }
 
 /*
- * What the core cannot know: requests whose PASID entry refuses their kind,
- * and translations that end in the interrupt range.  Both are refused here.
+ * Two refusals the core knows nothing of.  Both look at the configuration
+ * once more, for FPD.
  */
-static bool lu_vtd_refuses(LuVtdState *lu, const LuAccess *access,
-                           bool interrupt)
+static void refuse(LuVtdState *lu, const LuAccess *access, const LuCtx *ctx,
+                   LuVtdReason reason)
+{
+    if (access->probe || ctx->kind == LU_CTX_OFF) {
+        return;
+    }
+    lu->iommu.faults++;
+    if (ctx->no_record || !lu_vtd_record(lu, access, reason)) {
+        lu->iommu.lost_faults++;
+    }
+}
+
+/* The PASID entry may refuse privileged and execute requests. */
+static bool is_admitted(LuVtdState *lu, const LuAccess *access)
 {
     LuCtx ctx;
-    LuWalk walk;
 
     QEMU_LOCK_GUARD(&lu->iommu.lock);
-    lu_vtd_resolve(lu, access->rid, access->pasid, &ctx, &walk);
-    if (interrupt) {
-        ctx.fault = lu->latch.ttm == LU_VTD_TTM_LEGACY ? LU_VTD_INTERRUPT
-                                                       : LU_VTD_SM_INTERRUPT;
-    } else if (lu_vtd_admits(access, &ctx)) {
-        return false;
+    lu_vtd_resolve(lu, access->rid, access->pasid, &ctx, NULL);
+    if (lu_vtd_admits(access, &ctx)) {
+        return true;
     }
-    if (!access->probe && !ctx.no_record && ctx.kind != LU_CTX_OFF) {
-        lu_vtd_record(lu, access, ctx.fault);
-    }
-    return true;
+    refuse(lu, access, &ctx, ctx.fault);
+    return false;
+}
+
+/* Tables lead into the interrupt range. */
+static void refuse_interrupt(LuVtdState *lu, const LuAccess *access)
+{
+    LuCtx ctx;
+
+    QEMU_LOCK_GUARD(&lu->iommu.lock);
+    lu_vtd_resolve(lu, access->rid, access->pasid, &ctx, NULL);
+    refuse(lu, access, &ctx, lu->latch.ttm == LU_VTD_TTM_LEGACY
+                             ? LU_VTD_INTERRUPT : LU_VTD_SM_INTERRUPT);
 }
 
 static LuXlat lu_vtd_translate(LuVtdState *lu, const LuAccess *access)
@@ -96,13 +113,13 @@ static LuXlat lu_vtd_translate(LuVtdState *lu, const LuAccess *access)
         return (LuXlat) { .status = LU_XLATE_ABORT };
     }
     if ((access->priv || access->perm & LU_PERM_X) &&
-        lu_vtd_refuses(lu, access, false)) {
+        !is_admitted(lu, access)) {
         return refused;
     }
     x = lu_translate(&lu->iommu, access);
     if (x.status == LU_XLATE_OK) {
         if (is_interrupt(x.pa)) {
-            lu_vtd_refuses(lu, access, true);
+            refuse_interrupt(lu, access);
             return refused;
         }
         /* No answer reaches from DMA into the interrupt range. */

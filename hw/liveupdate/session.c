@@ -34,10 +34,9 @@ static void claim_free(gpointer p)
     g_free(c);
 }
 
-static void domain_free(gpointer p)
+static void domain_free(LuDomain *d)
 {
-    LuDomain *d = p;
-
+    g_ptr_array_unref(d->claims);
     g_ptr_array_unref(d->pages);
     g_free(d);
 }
@@ -52,8 +51,7 @@ void lu_session_init(LuSession *s, int64_t (*now)(void))
     lu_memmap_init(&s->books.memmap);
     s->iommus = g_ptr_array_new();
     s->claims = g_hash_table_new(claim_hash, claim_equal);
-    s->domains = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL,
-                                       domain_free);
+    s->domains = g_hash_table_new(g_int64_hash, g_int64_equal);
     s->history = g_ptr_array_new_with_free_func(claim_free);
 }
 
@@ -128,45 +126,60 @@ static void end_claim(LuSession *s, LuClaim *c)
     c->n_pages = d->n_pages;
     c->n_freed = d->n_freed;
     c->domain = NULL;
-    if (!--d->refs) {
-        g_hash_table_remove(s->domains, &d->token);
+    g_ptr_array_remove(d->claims, c);
+    if (!d->claims->len) {
+        if (g_hash_table_lookup(s->domains, &d->token) == d) {
+            g_hash_table_remove(s->domains, &d->token);
+        }
+        domain_free(d);
     }
     g_hash_table_remove(s->claims, c);
     c->iommu = NULL;
     qatomic_set(&s->n_open, s->n_open - 1);
 }
 
-static LuDomain *new_domain(LuSession *s, LuIommu *iommu, uint64_t token)
+static LuDomain *new_domain(const LuClaim *c)
 {
     LuDomain *d = g_new0(LuDomain, 1);
 
-    d->token = token;
-    d->iommu = iommu;
+    d->token = c->token;
+    d->ctx = c->ctx;
+    d->claims = g_ptr_array_new();
     d->pages = g_ptr_array_new();
-    g_hash_table_insert(s->domains, &d->token, d);
     return d;
 }
 
-/* DOM-1: the token is taken by other tables. */
-static void judge_token(LuSession *s, const LuClaim *c, const LuDomain *d)
+/*
+ * The domain @c's token names.  When the token is taken by other tables
+ * (DOM-1) the claim gets a domain of its own, without a name: it is followed
+ * like any other, and what goes wrong with it is blamed on the token.
+ */
+static LuDomain *domain_of(LuSession *s, const LuClaim *c)
 {
+    LuDomain *named = g_hash_table_lookup(s->domains, &c->token), *d;
     LuEvidence ev;
 
     lu_evaluated(&s->books.sink, LU_RULE_DOM_1);
-    if (!d->refs || (d->iommu == c->iommu &&
-                     lu_ctx_same_tables(&d->ctx, &c->ctx))) {
-        return;
+    if (!named) {
+        d = new_domain(c);
+        g_hash_table_insert(s->domains, &d->token, d);
+        return d;
+    }
+    if (lu_domain_claim(named)->iommu == c->iommu &&
+        lu_ctx_same_tables(&named->ctx, &c->ctx)) {
+        return named;
     }
     ev = lu_claim_evidence(c);
     ev.detail = "the token names another domain already";
-    lu_finding(&s->books.sink, LU_RULE_DOM_1, &ev);
+    d = new_domain(c);
+    d->cause = lu_finding(&s->books.sink, LU_RULE_DOM_1, &ev);
+    return d;
 }
 
 static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
 {
     LuIommu *iommu = owner_of(s, op->rid);
     LuWalk s2_walk;
-    LuDomain *d;
     LuClaim *c;
 
     if (!iommu) {
@@ -188,14 +201,8 @@ static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
     c->generation = s->books.sink.generation;
     c->config = g_ptr_array_new();
     iommu->ops->resolve(iommu->fe, c->rid, c->pasid, &c->ctx, &s2_walk);
-    d = g_hash_table_lookup(s->domains, &op->token);
-    if (!d) {
-        d = new_domain(s, iommu, op->token);
-        d->ctx = c->ctx;
-    }
-    judge_token(s, c, d);
-    d->refs++;
-    c->domain = d;
+    c->domain = domain_of(s, c);
+    g_ptr_array_add(c->domain->claims, c);
     g_hash_table_add(s->claims, c);
     g_ptr_array_add(s->history, c);
     qatomic_set(&s->n_open, s->n_open + 1);
@@ -231,8 +238,11 @@ static int op_boot(LuSession *s, const LuOp *op, LuClaim *c)
 static int op_restore(LuSession *s, const LuOp *op, LuClaim *c)
 {
     lu_claim_check_tables(&s->books, c, LU_RULE_TBL_1);
-    lu_claim_check_shape(&s->books, c, op->addr, op->param & 0xff,
-                         op->param >> 8 & 0xff, op->param >> 16 & 0xff);
+    if (c == lu_domain_claim(c->domain)) {
+        lu_domain_check_shape(&s->books, c->domain, op->addr,
+                              op->param & 0xff, op->param >> 8 & 0xff,
+                              op->param >> 16 & 0xff);
+    }
     return LU_CTL_OK;
 }
 
@@ -343,19 +353,20 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
 {
     for (guint i = 0; i < claims->len; i++) {
         LuClaim *c = g_ptr_array_index(claims, i);
+        bool last = c->domain->claims->len == 1;
 
         switch (op->op) {
         case LU_CTL_OP_FREEZE:
             lu_claim_judge_frozen(&s->books, c);
             break;
         case LU_CTL_OP_REPLACE:
-            if (!i) {
+            if (c == lu_domain_claim(c->domain)) {
                 lu_domain_replaced(c->domain);
             }
             break;
         case LU_CTL_OP_FINISH:
-            if (!i) {
-                lu_claim_check_freed(&s->books, c);
+            if (last) {
+                lu_domain_check_freed(&s->books, c->domain);
             }
             end_claim(s, c);
             break;
@@ -547,10 +558,7 @@ void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
                          uint64_t old, uint64_t new, const char *detail)
 {
     LuSession *s = iommu->session;
-    LuEvidence ev = {
-        .has = LU_EV_REG, .unit = iommu->id, .reg = reg,
-        .old_desc = old, .new_desc = new, .detail = detail,
-    };
+    LuEvidence ev = { };
     LuClaim *c;
 
     if (!s) {
@@ -559,9 +567,14 @@ void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
     QEMU_LOCK_GUARD(&s->lock);
     c = first_checked(s, iommu);
     if (c) {
-        ev.has |= LU_EV_PHASE;
-        ev.phase = lu_claim_state_name(c->state);
+        ev = lu_claim_evidence(c);
     }
+    ev.has |= LU_EV_REG;
+    ev.unit = iommu->id;
+    ev.reg = reg;
+    ev.old_desc = old;
+    ev.new_desc = new;
+    ev.detail = detail;
     lu_evaluated(&s->books.sink, rule);
     lu_finding(&s->books.sink, rule, &ev);
 }

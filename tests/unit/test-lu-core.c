@@ -314,6 +314,11 @@ static void second_token(Story *st)
     toy_map(&st->toy, top, IOVA, st->data);
     toy_attach(&st->toy, RID2, top, 9);
     op_stream(st, LU_CTL_OP_PRESERVE, RID2, TOKEN, LU_CTL_OK);
+}
+
+static void second_token_taken_back(Story *st)
+{
+    second_token(st);
     op_stream(st, LU_CTL_OP_UNPRESERVE, RID2, TOKEN, LU_CTL_OK);
 }
 
@@ -437,6 +442,8 @@ static const Case cases[] = {
       LU_VERDICT_FAIL },
     { "table-not-ram", FREEZE, lost_table, "TBL-4", LU_VERDICT_FAIL, true },
     { "token-twice", FREEZE, second_token, "DOM-1", LU_VERDICT_FAIL },
+    { "token-twice_taken-back", FREEZE, second_token_taken_back, "DOM-1",
+      LU_VERDICT_FAIL },
     { "width-wrong", RESTORE, wrong_width, "TBL-8", LU_VERDICT_FAIL },
     { "page-other", RESTORED, other_page, "CON-1", LU_VERDICT_FAIL },
     { "iova-new", RESTORED, new_iova, "CON-2", LU_VERDICT_FAIL },

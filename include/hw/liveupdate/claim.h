@@ -36,8 +36,8 @@ typedef struct LuBooks {
 
 typedef struct LuDomain {
     uint64_t token;
-    unsigned refs;              /* claims */
-    LuIommu *iommu;
+    GPtrArray *claims;          /* LuClaim, open ones; it ends with the last */
+    LuFinding *cause;           /* what is known to be wrong with it */
     LuCtx ctx;                  /* stages as at the freeze */
     GPtrArray *pages;           /* LuPage, tables; empty before the freeze */
     unsigned n_pages, n_freed;  /* kept after the pages are gone */
@@ -99,8 +99,14 @@ void lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
                      const LuCtx *ctx, const LuWalk *walk, LuStatus status);
 
 /* What the next kernel believes about the top table: TBL-8. */
-void lu_claim_check_shape(LuBooks *books, LuClaim *c, hwaddr top,
-                          uint8_t format, uint8_t level, uint8_t in_lg2);
+void lu_domain_check_shape(LuBooks *books, LuDomain *d, hwaddr top,
+                           uint8_t format, uint8_t level, uint8_t in_lg2);
+
+/* The claim that speaks for the domain: its first. */
+static inline LuClaim *lu_domain_claim(const LuDomain *d)
+{
+    return g_ptr_array_index(d->claims, 0);
+}
 
 /* Hardware has left the domain's tables: they may be freed from now on. */
 void lu_domain_replaced(LuDomain *domain);
@@ -109,7 +115,7 @@ void lu_domain_replaced(LuDomain *domain);
 void lu_pages_take(LuBooks *books, hwaddr pa, hwaddr len);
 void lu_pages_free(LuBooks *books, hwaddr pa, hwaddr len);
 
-/* The claim's domain has ended: FRE-3 for what was never freed. */
-void lu_claim_check_freed(LuBooks *books, LuClaim *c);
+/* The domain has ended: FRE-3 for what was never freed. */
+void lu_domain_check_freed(LuBooks *books, LuDomain *d);
 
 #endif

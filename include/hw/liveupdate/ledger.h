@@ -32,7 +32,7 @@ typedef struct LuPage {
     uint64_t in_base;           /* tables: first input address */
     unsigned refs;              /* domains and claims that reach it */
     unsigned busy;              /* domains that hardware still walks */
-    uint64_t token;             /* of a domain that reaches it */
+    struct LuDomain *domain;    /* tables: one that reaches it */
     uint64_t *shadow;           /* words, host order */
     hwaddr taken;               /* bytes declared taken over */
     hwaddr freed;               /* bytes declared freed */

@@ -1,0 +1,169 @@
+/*
+ * What becomes of a domain's tables in the next kernel: restored in the shape
+ * they had, taken over once, freed once, none left behind.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "hw/liveupdate/claim.h"
+
+/* A domain already known to be wrong takes the blame for what follows. */
+static bool blamed(LuDomain *d)
+{
+    if (d->cause) {
+        d->cause->consequences++;
+    }
+    return d->cause;
+}
+
+void lu_domain_check_shape(LuBooks *books, LuDomain *d, hwaddr top,
+                           uint8_t format, uint8_t level, uint8_t in_lg2)
+{
+    const LuCtx *ctx = &d->ctx;
+    const LuStage *stage = ctx->n_s1 ? &ctx->s1[0] : &ctx->s2;
+    g_autofree char *detail = NULL;
+    LuEvidence ev;
+
+    /* A nested domain may be restored by the name of its parent, too. */
+    if (ctx->n_s1 && ctx->has_s2 && ctx->s2.fmt->id == format) {
+        stage = &ctx->s2;
+    }
+    lu_evaluated(&books->sink, LU_RULE_TBL_8);
+    if (ctx->kind == LU_CTX_TRANSLATE && stage->root == top &&
+        stage->fmt->id == format && stage->top_level == level &&
+        stage->in_lg2 == in_lg2) {
+        return;
+    }
+    if (blamed(d)) {
+        return;
+    }
+    if (ctx->kind == LU_CTX_TRANSLATE) {
+        detail = g_strdup_printf("preserved: %s, top table 0x%" HWADDR_PRIx
+                                 ", level %d, %u input bits; restored: "
+                                 "format %u, top table 0x%" HWADDR_PRIx
+                                 ", level %u, %u input bits",
+                                 stage->fmt->name, stage->root,
+                                 stage->top_level, stage->in_lg2, format,
+                                 top, level, in_lg2);
+    }
+    ev = lu_claim_evidence(lu_domain_claim(d));
+    ev.has |= LU_EV_PAGE;
+    ev.page = top;
+    ev.detail = detail ?: "no tables were preserved for this token";
+    lu_finding(&books->sink, LU_RULE_TBL_8, &ev);
+}
+
+void lu_domain_replaced(LuDomain *domain)
+{
+    for (guint i = 0; i < domain->pages->len; i++) {
+        LuPage *page = g_ptr_array_index(domain->pages, i);
+
+        page->busy--;
+    }
+}
+
+static hwaddr overlap(const LuPage *page, hwaddr pa, hwaddr last)
+{
+    return MIN(page->node.last, last) - MAX(page->node.start, pa) + 1;
+}
+
+static void page_finding(LuBooks *books, LuRule rule, const LuPage *page,
+                         const char *detail)
+{
+    LuEvidence ev = lu_claim_evidence(lu_domain_claim(page->domain));
+
+    ev.has |= LU_EV_PAGE | LU_EV_IOVA | LU_EV_LEVEL;
+    ev.page = lu_page_pa(page) & ~(hwaddr)0xfff;
+    ev.iova = page->in_base;
+    ev.level = page->stage.fmt->spec_level(page->level);
+    ev.detail = detail;
+    lu_finding(&books->sink, rule, &ev);
+}
+
+void lu_pages_take(LuBooks *books, hwaddr pa, hwaddr len)
+{
+    hwaddr last = pa + (len - 1);
+    LuPage *page;
+
+    for (page = lu_ledger_first(&books->ledger, pa, last); page;
+         page = lu_ledger_next(page, pa, last)) {
+        hwaddr bytes = overlap(page, pa, last);
+
+        if (page->config) {
+            continue;
+        }
+        lu_evaluated(&books->sink, LU_RULE_FRE_1);
+        if (page->taken + bytes > lu_page_bytes(page)) {
+            page_finding(books, LU_RULE_FRE_1, page, "taken over twice");
+        } else {
+            page->taken += bytes;
+        }
+    }
+}
+
+/* Free one entry; what is wrong with it decides the rule. */
+static void free_page(LuBooks *books, LuPage *page, hwaddr bytes)
+{
+    hwaddr whole = lu_page_bytes(page);
+
+    lu_evaluated(&books->sink, LU_RULE_FRE_1);
+    lu_evaluated(&books->sink, LU_RULE_FRE_2);
+    if (page->freed + bytes > whole) {
+        page_finding(books, LU_RULE_FRE_2, page, "freed twice");
+        return;
+    }
+    page->freed += bytes;
+    if (page->busy) {
+        page_finding(books, LU_RULE_FRE_2, page,
+                     "freed while hardware still walks it");
+    } else if (page->taken < whole) {
+        page_finding(books, LU_RULE_FRE_1, page, "freed but never taken over");
+    }
+}
+
+void lu_pages_free(LuBooks *books, hwaddr pa, hwaddr len)
+{
+    hwaddr last = pa + (len - 1);
+    bool table = false;
+    LuPage *page;
+
+    for (page = lu_ledger_first(&books->ledger, pa, last); page;
+         page = lu_ledger_next(page, pa, last)) {
+        if (!page->config) {
+            table = true;
+            free_page(books, page, overlap(page, pa, last));
+        }
+    }
+    lu_evaluated(&books->sink, LU_RULE_FRE_3);
+    if (!table) {
+        LuEvidence ev = {
+            .has = LU_EV_PAGE, .page = pa & ~(hwaddr)0xfff,
+            .detail = "freed, but no table page of any claim",
+        };
+
+        lu_finding(&books->sink, LU_RULE_FRE_3, &ev);
+    }
+}
+
+void lu_domain_check_freed(LuBooks *books, LuDomain *d)
+{
+    const LuPage *leaked = NULL;
+    g_autofree char *detail = NULL;
+
+    lu_evaluated(&books->sink, LU_RULE_FRE_3);
+    d->n_freed = 0;
+    for (guint i = 0; i < d->pages->len; i++) {
+        const LuPage *page = g_ptr_array_index(d->pages, i);
+
+        if (page->freed == lu_page_bytes(page) || page->refs > 1) {
+            d->n_freed++;
+        } else if (!leaked) {
+            leaked = page;
+        }
+    }
+    if (leaked && !blamed(d)) {
+        detail = g_strdup_printf("%u of %u table pages were never freed",
+                                 d->n_pages - d->n_freed, d->n_pages);
+        page_finding(books, LU_RULE_FRE_3, leaked, detail);
+    }
+}
