@@ -928,6 +928,21 @@ static void test_bad_memory_size(void)
     qtest_quit(m.qts);
 }
 
+/* Migration */
+
+static void wait_for(LuPci *m, const char *command, const char *wanted)
+{
+    for (bool done = false; !done; g_usleep(1000)) {
+        QDict *reply = qtest_qmp_assert_success_ref(m->qts,
+                                                    "{ 'execute': %s }",
+                                                    command);
+
+        done = g_str_equal(qdict_get_str(reply, "status"), wanted);
+        g_assert_cmpstr(qdict_get_str(reply, "status"), !=, "failed");
+        qobject_unref(reply);
+    }
+}
+
 /* A running channel runs on at the other end, where qtest's clock is 0. */
 static void test_migration(void)
 {
@@ -944,18 +959,11 @@ static void test_migration(void)
     next = get64(&m, 2, LU_DMA_LAST_NS) + PERIOD;
     qtest_qmp_assert_success(m.qts, "{ 'execute': 'migrate',"
                              " 'arguments': { 'uri': %s } }", uri);
-    for (bool done = false; !done; g_usleep(1000)) {
-        QDict *info = qtest_qmp_assert_success_ref(
-            m.qts, "{ 'execute': 'query-migrate' }");
-
-        g_assert_cmpstr(qdict_get_str(info, "status"), !=, "failed");
-        done = g_str_equal(qdict_get_str(info, "status"), "completed");
-        qobject_unref(info);
-    }
+    wait_for(&m, "query-migrate", "completed");
     qtest_quit(m.qts);
 
     m.qts = start_with(incoming).qts;
-    qtest_qmp_eventwait(m.qts, "RESUME");
+    wait_for(&m, "query-status", "running");
     g_assert_cmphex(status(&m, 2), ==, LU_DMA_STATUS_RUNNING);
     g_assert_cmpint(get64(&m, 2, LU_DMA_DONE), ==, 5);
     qtest_clock_set(m.qts, next - 1);

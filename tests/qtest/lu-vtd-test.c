@@ -13,6 +13,7 @@
 #include "libqos/pci-pc.h"
 #include "qobject/qdict.h"
 #include "qobject/qlist.h"
+#include "hw/liveupdate/lu-ctl-regs.h"
 #include "hw/liveupdate/lu-dma-regs.h"
 
 #define REGS            0xfed90000ull
@@ -22,8 +23,10 @@
 #define   SRTP          0x40000000u
 #define   IRE           0x02000000u
 #define   SIRTP         0x01000000u
+#define   CFI           0x00800000u
 #define RTADDR          0x20
 #define   SCALABLE      0x400
+#define CCMD            0x28
 #define FSTS            0x34
 #define   PFO           1
 #define   PPF           2
@@ -32,10 +35,12 @@
 #define   IP            0x40000000u
 #define FEDATA          0x3c
 #define FEADDR          0x40
+#define IQT             0x88
 #define IECTL           0xa0
 #define IEADDR          0xa8
 #define IRTA            0xb8
 #define PECTL           0xe0
+#define IOTLB           0xf8
 #define FRCD_LO         0x220
 #define FRCD_HI         0x228
 #define   FRCD_F        BIT_ULL(63)
@@ -708,43 +713,148 @@ static void test_reset(void)
     stop(m);
 }
 
-static QDict *find_finding(QDict *response, const char *rule)
+/* Rules */
+
+#define CTL_SLOT        5
+#define MONITORED       "-object lu-monitor,id=lu,exit-code=off " \
+                        "-device lu-ctl,addr=5"
+
+/* The rule of the one finding there is; NULL: there is none. */
+static char *only_finding(Machine *m)
 {
-    QDict *info = qdict_get_qdict(response, "return");
-    QListEntry *e;
+    QDict *response = qtest_qmp(m->qts, "{ 'execute': 'query-lu' }");
+    QList *findings = qdict_get_qlist(qdict_get_qdict(response, "return"),
+                                      "findings");
+    char *rule = NULL;
 
-    QLIST_FOREACH_ENTRY(qdict_get_qlist(info, "findings"), e) {
-        QDict *finding = qobject_to(QDict, qlist_entry_obj(e));
+    g_assert_cmpint(qlist_size(findings), <=, 1);
+    if (!qlist_empty(findings)) {
+        QDict *finding = qobject_to(QDict, qlist_peek(findings));
 
-        if (g_str_equal(qdict_get_str(finding, "rule"), rule)) {
-            return finding;
-        }
+        rule = g_strdup(qdict_get_str(finding, "rule"));
     }
-    return NULL;
+    qobject_unref(response);
+    return rule;
+}
+
+static void check_finding(Machine *m, const char *rule)
+{
+    g_autofree char *found = only_finding(m);
+
+    g_assert_cmpstr(found, ==, rule);
+}
+
+static void ring(Machine *m, uint8_t op, int pasid)
+{
+    QPCIDevice *ctl = qpci_device_find(m->bus, QPCI_DEVFN(CTL_SLOT, 0));
+    uint8_t cap = qpci_find_capability(ctl, LU_CTL_CAP_ID, 0);
+
+    qpci_config_writel(ctl, cap + LU_CTL_STREAM, m->rid |
+                       (pasid == NO_PASID ? 0 : LU_CTL_STREAM_PASID));
+    qpci_config_writel(ctl, cap + LU_CTL_PASID, pasid & 0xfffff);
+    qpci_config_writel(ctl, cap + LU_CTL_TOKEN_LO, 1);
+    qpci_config_writeb(ctl, cap + LU_CTL_OP, op);
+    g_assert_cmpint(qpci_config_readl(ctl, cap + LU_CTL_RESULT), ==,
+                    LU_CTL_OK);
+    g_free(ctl);
+}
+
+/* A machine whose stream is claimed and frozen. */
+static Machine *start_frozen(const Setup *s, int pasid)
+{
+    Machine *m = start(s, MONITORED);
+
+    check_lands(m, iova_of(s), pa_of(s), pasid);
+    ring(m, LU_CTL_OP_PRESERVE, pasid);
+    ring(m, LU_CTL_OP_FREEZE, pasid);
+    return m;
 }
 
 /* REG-7: one write of GCMD changes one thing. */
-static void test_gcmd(const void *data)
+static void test_one_change(void)
 {
-    bool break_it = data;
-    Machine *m = start(&legacy, "-object lu-monitor,id=lu,exit-code=off");
-    QDict *response, *finding;
+    Machine *m = start(&legacy, MONITORED);
 
     set_reg(m, GCMD, TE | SRTP);
-    if (break_it) {
-        /* As of a kernel that does not look at GSTS first. */
-        set_reg(m, GCMD, SRTP);
-    }
-    response = qtest_qmp(m->qts, "{ 'execute': 'query-lu' }");
-    finding = find_finding(response, "REG-7");
-    if (break_it) {
-        g_assert_nonnull(finding);
-        g_assert_cmpstr(qdict_get_str(finding, "register"), ==, "GCMD");
-        g_assert_cmphex(qdict_get_int(finding, "new"), ==, SRTP);
+    set_reg(m, GCMD, TE | SIRTP);
+    set_reg(m, GCMD, TE | IRE);
+    set_reg(m, GCMD, TE | IRE | CFI);
+    set_reg(m, GCMD, TE | IRE | CFI | SRTP);
+    check_finding(m, NULL);
+    stop(m);
+}
+
+/* As a kernel does that forgets to look at GSTS first. */
+static void test_two_changes(void)
+{
+    Machine *m = start(&legacy, MONITORED);
+
+    set_reg(m, GCMD, SRTP);
+    check_finding(m, "REG-7");
+    stop(m);
+}
+
+/* CON-4 */
+static void test_translation_dropped(void)
+{
+    Machine *m = start_frozen(&legacy, NO_PASID);
+
+    check_lands(m, iova_of(&legacy), pa_of(&legacy), NO_PASID);
+    set_reg(m, GCMD, TE | SRTP);
+    check_finding(m, NULL);
+    set_reg(m, GCMD, 0);
+    check_finding(m, "CON-4");
+    stop(m);
+}
+
+/* CON-6: when an entry that is gone for a moment is noticed. */
+typedef struct Moment {
+    const char *name;
+    const Setup *setup;
+    int pasid;                  /* 0: none */
+    uint64_t entry;             /* gone for a moment */
+    unsigned offset;            /* the register written then */
+    unsigned bytes;
+    uint64_t val;
+    bool noticed;
+} Moment;
+
+#define COMMAND     BIT_ULL(63)     /* of CCMD and IOTLB */
+
+static const Moment moments[] = {
+    { "iqt", &legacy, 0, CTX_ENTRY, IQT, 8, 0, true },
+    { "iqt-32", &legacy, 0, CTX_ENTRY, IQT, 4, 0, true },
+    { "gcmd", &legacy, 0, CTX_ENTRY, GCMD, 4, TE, true },
+    { "ccmd", &legacy, 0, CTX_ENTRY, CCMD, 8, COMMAND | 1ull << 61, true },
+    { "ccmd-32", &legacy, 0, CTX_ENTRY, CCMD + 4, 4, 0xa0000000, true },
+    { "iotlb", &legacy, 0, CTX_ENTRY, IOTLB, 8, COMMAND | 1ull << 60, true },
+    { "iotlb-32", &legacy, 0, CTX_ENTRY, IOTLB + 4, 4, 0x90000000, true },
+    { "root", &legacy, 0, ROOT, IQT, 8, 0, true },
+    { "pasid", &second, 0, RID_ENTRY, IQT, 8, 0, true },
+    { "pasid-claimed", &first, PASID, PASID_TABLE + PASID * 64, IQT, 8, 0,
+      true },
+    { "pasid-of-others", &first, PASID, RID_ENTRY, IQT, 8, 0, false },
+    { "ccmd-no-command", &legacy, 0, CTX_ENTRY, CCMD, 8, 1ull << 61, false },
+    { "ccmd-low", &legacy, 0, CTX_ENTRY, CCMD, 4, UINT32_MAX, false },
+    { "rtaddr", &legacy, 0, CTX_ENTRY, RTADDR, 8, ROOT2, false },
+};
+
+static void test_moment(const void *data)
+{
+    const Moment *t = data;
+    int pasid = t->pasid ?: NO_PASID;
+    Machine *m = start_frozen(t->setup, pasid);
+    uint64_t entry = qtest_readq(m->qts, t->entry);
+
+    put(m, t->entry, 0);
+    if (t->bytes == 8) {
+        set_reg64(m, t->offset, t->val);
     } else {
-        g_assert_null(finding);
+        set_reg(m, t->offset, t->val);
     }
-    qobject_unref(response);
+    put(m, t->entry, entry);
+    check_lands(m, iova_of(t->setup), pa_of(t->setup), pasid);
+    check_finding(m, t->noticed ? "CON-6" : NULL);
     stop(m);
 }
 
@@ -821,8 +931,12 @@ int main(int argc, char **argv)
     qtest_add_func("vtd/interrupt/remapping", test_interrupt_remapping);
     qtest_add_func("vtd/wide-write", test_wide_write);
     qtest_add_func("vtd/reset", test_reset);
-    qtest_add_data_func("vtd/gcmd/one-thing", NULL, test_gcmd);
-    qtest_add_data_func("vtd/gcmd/two-things", "", test_gcmd);
+    qtest_add_func("vtd/rule/reg-7/one-change", test_one_change);
+    qtest_add_func("vtd/rule/reg-7/two-changes", test_two_changes);
+    qtest_add_func("vtd/rule/con-4", test_translation_dropped);
+    for (size_t i = 0; i < ARRAY_SIZE(moments); i++) {
+        add("rule/con-6", moments[i].name, &moments[i], test_moment);
+    }
     qtest_add_func("vtd/help", test_help);
     qtest_add_func("vtd/tlb-refused", test_tlb_refused);
     return g_test_run();

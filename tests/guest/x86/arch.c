@@ -8,7 +8,7 @@
 #include "arch.h"
 #include "raw.h"
 
-#define LOW_END         0x00100000ull       /* of VGA and firmware */
+#define LOW_END         0x00100000ull       /* of VGA and ROMs */
 #define PCI_MMIO        0xd0000000ull
 
 #define COM1_THR        0x3f8
@@ -102,7 +102,7 @@ uint64_t arch_ram_base(void)
     return 0;
 }
 
-/* The firmware has no say any more, but for what lies with the VGA's hole. */
+/* All but the first MiB, which is full of holes; firmware has done its part. */
 void arch_poison_range(uint64_t *start, uint64_t *end)
 {
     *start = LOW_END;
