@@ -353,7 +353,6 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
 {
     for (guint i = 0; i < claims->len; i++) {
         LuClaim *c = g_ptr_array_index(claims, i);
-        bool last = c->domain->claims->len == 1;
 
         switch (op->op) {
         case LU_CTL_OP_FREEZE:
@@ -365,7 +364,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
             }
             break;
         case LU_CTL_OP_FINISH:
-            if (last) {
+            if (c->domain->claims->len == 1) {
                 lu_domain_check_freed(&s->books, c->domain);
             }
             end_claim(s, c);

@@ -85,6 +85,11 @@ static LuFaultKind judge(const Walker *w, const Descent *d, const LuDesc *desc)
         !(stage->flags & LU_STAGE_AFFD)) {
         return LU_FAULT_ACCESS;
     }
+    /* S2PTW: stage-1 structures are not fetched from Device memory. */
+    if ((stage->flags & LU_STAGE_PTW) && w->out->class != LU_CLASS_IN &&
+        !(desc->memattr >> 2)) {
+        return LU_FAULT_PERMISSION;
+    }
     w->out->perm = stage->fmt->grant(stage, d->perm & desc->perm, w->priv);
     return d->need & ~w->out->perm ? LU_FAULT_PERMISSION : LU_FAULT_NONE;
 }

@@ -173,14 +173,10 @@ static void lu_ctl_reset_hold(Object *obj, ResetType type)
            LU_CTL_CAP_SIZE - LU_CTL_OP);
 }
 
+/* The session is the machine's memory of the handoff and stays behind. */
 static const VMStateDescription vmstate_lu_ctl = {
     .name = TYPE_LU_CTL,
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .fields = (const VMStateField[]) {
-        VMSTATE_PCI_DEVICE(parent_obj, LuCtlState),
-        VMSTATE_END_OF_LIST()
-    }
+    .unmigratable = 1,
 };
 
 static void lu_ctl_class_init(ObjectClass *klass, const void *data)

@@ -56,18 +56,13 @@ static void relax(Plat *p)
     }
 }
 
-static void puts_plain(Plat *p, const char *s)
-{
-    say("%s", s);
-}
-
 /* In .bss: the stack stays small. */
 static Guest guest = {
     .plat = {
         .read = mem_read, .write = mem_write, .barrier = barrier,
         .cfg_read = cfg_read, .cfg_write = cfg_write,
         .alloc = heap_alloc, .free = heap_free,
-        .is_ram = is_ram, .relax = relax, .puts = puts_plain,
+        .is_ram = is_ram, .relax = relax,
     },
 };
 

@@ -1,6 +1,6 @@
 /*
  * The ground the miniature drivers stand on: physical memory, configuration
- * space, a page allocator and a console, as a table of functions.  A guest
+ * space and a page allocator, as a table of functions.  A guest
  * fills it in with raw pointers, a qtest with libqtest; the drivers cannot
  * tell the difference.  Freestanding C: no libc, no globals.
  *
@@ -30,7 +30,6 @@ typedef struct Plat Plat;
  * @is_ram: whether all of [pa, pa + bytes) is memory.  May be NULL: then every
  *     pointer found in a table is believed.
  * @relax: called in polling loops; may move the virtual clock.
- * @puts: text for the person who watches.
  */
 struct Plat {
     uint64_t (*read)(Plat *p, uint64_t pa, unsigned size);
@@ -43,7 +42,6 @@ struct Plat {
     void (*free)(Plat *p, uint64_t pa, unsigned pages);
     bool (*is_ram)(Plat *p, uint64_t pa, uint64_t bytes);
     void (*relax)(Plat *p);
-    void (*puts)(Plat *p, const char *s);
 };
 
 static inline uint32_t plat_r32(Plat *p, uint64_t pa)

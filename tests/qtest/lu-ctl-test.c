@@ -5,22 +5,31 @@
  */
 #include "qemu/osdep.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
+#include "qobject/qdict.h"
 #include "lu-pci.h"
+
+#define MONITOR     "-object lu-monitor,id=lu0,exit-code=off "
 
 typedef struct Ctl {
     LuPci m;
     unsigned cap;
 } Ctl;
 
-static Ctl start(void)
+static Ctl start_with(const char *options)
 {
-    Ctl c = { lu_pci_start("-object lu-monitor,id=lu0,exit-code=off "
-                           "-device lu-ctl,addr=4") };
+    g_autofree char *devices = g_strdup_printf("%s -device lu-ctl,addr=4",
+                                               options);
+    Ctl c = { lu_pci_start(devices) };
 
     lu_pci_enable(&c.m, false);
     c.cap = lu_pci_find_cap(&c.m, LU_CTL_CAP_ID);
     g_assert_cmpint(c.cap, !=, 0);
     return c;
+}
+
+static Ctl start(void)
+{
+    return start_with(MONITOR);
 }
 
 static uint32_t get(Ctl *c, unsigned reg)
@@ -130,6 +139,78 @@ static void test_results(void)
     qtest_quit(c.m.qts);
 }
 
+/* The life of a claim; @state is what STATE says after each operation. */
+static void test_claim(void)
+{
+    enum { NONE, PRESERVED, FROZEN, BLACKOUT, RESTORING, RESTORED, REPLACED };
+    static const struct {
+        uint8_t op, token;
+        uint32_t result, state;
+    } steps[] = {
+        { LU_CTL_OP_PRESERVE, 7, LU_CTL_OK, PRESERVED },
+        { LU_CTL_OP_PRESERVE, 7, LU_CTL_EEXIST, PRESERVED },
+        { LU_CTL_OP_PRESERVE, 8, LU_CTL_EEXIST, PRESERVED },
+        { LU_CTL_OP_RESTORE, 7, LU_CTL_ESTATE, PRESERVED },
+        { LU_CTL_OP_RESTORE, 8, LU_CTL_ENOENT, PRESERVED },
+        { LU_CTL_OP_UNPRESERVE, 0, LU_CTL_OK, NONE },
+        { LU_CTL_OP_UNPRESERVE, 0, LU_CTL_ENOENT, NONE },
+        { LU_CTL_OP_FREEZE, 0, LU_CTL_OK, NONE },
+        { LU_CTL_OP_PRESERVE, 9, LU_CTL_OK, PRESERVED },
+        { LU_CTL_OP_IDLE, 0, LU_CTL_OK, PRESERVED },
+        { LU_CTL_OP_KEXEC, 0, LU_CTL_OK, PRESERVED },
+        { LU_CTL_OP_FREEZE, 0, LU_CTL_OK, FROZEN },
+        { LU_CTL_OP_UNPRESERVE, 0, LU_CTL_ESTATE, FROZEN },
+        { LU_CTL_OP_KEXEC, 0, LU_CTL_OK, BLACKOUT },
+        { LU_CTL_OP_ABORT, 0, LU_CTL_OK, PRESERVED },
+        { LU_CTL_OP_FREEZE, 0, LU_CTL_OK, FROZEN },
+        { LU_CTL_OP_KEXEC, 0, LU_CTL_OK, BLACKOUT },
+        { LU_CTL_OP_RESTORE, 9, LU_CTL_ESTATE, BLACKOUT },
+        { LU_CTL_OP_BOOT, 0, LU_CTL_OK, RESTORING },
+        { LU_CTL_OP_ABORT, 0, LU_CTL_OK, RESTORING },
+        { LU_CTL_OP_REPLACE, 9, LU_CTL_ESTATE, RESTORING },
+        { LU_CTL_OP_RESTORE, 9, LU_CTL_OK, RESTORED },
+        { LU_CTL_OP_FINISH, 9, LU_CTL_ESTATE, RESTORED },
+        { LU_CTL_OP_REPLACE, 9, LU_CTL_OK, REPLACED },
+        { LU_CTL_OP_REPLACE, 9, LU_CTL_ESTATE, REPLACED },
+        { LU_CTL_OP_FINISH, 9, LU_CTL_OK, NONE },
+        { LU_CTL_OP_FINISH, 9, LU_CTL_ENOENT, NONE },
+    };
+    bool x86 = g_str_equal(qtest_get_arch(), "x86_64");
+    Ctl c = start_with(x86 ? MONITOR "-device intel-iommu-lu" : MONITOR
+                       "-device arm-smmuv3-lu,primary-bus=pcie.0,id=smmu0");
+
+    for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
+        set(&c, LU_CTL_STREAM, LU_PCI_DEVFN);
+        set(&c, LU_CTL_TOKEN_LO, steps[i].token);
+        g_assert_cmpint(ring(&c, steps[i].op), ==, steps[i].result);
+        g_assert_cmpint(get(&c, LU_CTL_STATE), ==, steps[i].state);
+        /* The same requester with a PASID is another stream. */
+        set(&c, LU_CTL_STREAM, LU_PCI_DEVFN | LU_CTL_STREAM_PASID);
+        g_assert_cmpint(get(&c, LU_CTL_STATE), ==, NONE);
+    }
+    g_assert_cmpint(get(&c, LU_CTL_GENERATION), ==, 1);
+    qtest_quit(c.m.qts);
+}
+
+/* The doorbell needs no BAR; a reset empties it. */
+static void test_reset(void)
+{
+    Ctl c = start();
+
+    lu_pci_write(&c.m, PCI_COMMAND, 0, 2);
+    g_assert_cmpint(ring_range(&c, LU_CTL_OP_FREE, 0x1000, 0x1000), ==,
+                    LU_CTL_OK);
+    g_assert_cmpint(ring(&c, 0xff), ==, LU_CTL_EINVAL);
+    qtest_system_reset(c.m.qts);
+    for (unsigned i = LU_CTL_OP; i < LU_CTL_VERDICT; i += 4) {
+        g_assert_cmphex(get(&c, i), ==, 0);
+    }
+    g_assert_cmphex(get(&c, LU_CTL_MAGIC), ==, LU_CTL_MAGIC_VALUE);
+    /* What was found stays found. */
+    g_assert_cmpint(get(&c, LU_CTL_FINDINGS), ==, 1);
+    qtest_quit(c.m.qts);
+}
+
 static void test_bulk(void)
 {
     Ctl c = start();
@@ -145,6 +226,12 @@ static void test_bulk(void)
                     ==, LU_CTL_EINVAL);
     g_assert_cmpint(ring_range(&c, LU_CTL_OP_BULK, 0, UINT64_MAX), ==,
                     LU_CTL_EINVAL);
+    for (unsigned i = 0; i < LU_CTL_BULK_MAX; i++) {
+        qtest_writeq(c.m.qts, c.m.bar[0] + i * 16, 0x2000ull * i);
+        qtest_writeq(c.m.qts, c.m.bar[0] + i * 16 + 8, 0x1000);
+    }
+    g_assert_cmpint(ring_range(&c, LU_CTL_OP_BULK, 0, LU_CTL_BULK_MAX), ==,
+                    LU_CTL_OK);
     set(&c, LU_CTL_PARAM, LU_CTL_OP_BULK);
     g_assert_cmpint(ring_range(&c, LU_CTL_OP_BULK, 0, 1), ==, LU_CTL_EINVAL);
     set(&c, LU_CTL_PARAM, LU_CTL_OP_PRESERVE);
@@ -183,14 +270,49 @@ static void test_exit_code(void)
     }
 }
 
+/* Without a monitor there is nothing to ring. */
+static void test_no_monitor(void)
+{
+    g_autofree char *out = NULL;
+    g_autofree char *err = NULL;
+    const char *argv[] = {
+        qtest_qemu_binary(NULL), "-M",
+        g_str_equal(qtest_get_arch(), "x86_64") ? "q35" : "virt",
+        "-nodefaults", "-display", "none", "-S", "-device", "lu-ctl", NULL,
+    };
+    int status = 0;
+
+    g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, &out,
+                               &err, &status, NULL));
+    g_assert_cmpint(status, !=, 0);
+    g_assert_nonnull(strstr(err, "add -object lu-monitor,id=lu0"));
+}
+
+/* What the session knows cannot be taken along. */
+static void test_migration_is_refused(void)
+{
+    Ctl c = start();
+    QDict *reply = qtest_qmp(c.m.qts, "{ 'execute': 'migrate',"
+                             " 'arguments': { 'uri': 'exec:cat' } }");
+
+    g_assert_nonnull(strstr(qdict_get_str(qdict_get_qdict(reply, "error"),
+                                          "desc"), "lu-ctl"));
+    qobject_unref(reply);
+    qtest_quit(c.m.qts);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/lu-ctl/capability", test_capability);
     qtest_add_func("/lu-ctl/access", test_access);
     qtest_add_func("/lu-ctl/results", test_results);
+    qtest_add_func("/lu-ctl/claim", test_claim);
+    qtest_add_func("/lu-ctl/reset", test_reset);
     qtest_add_func("/lu-ctl/bulk", test_bulk);
     qtest_add_func("/lu-ctl/freed-nothing", test_freed_nothing);
     qtest_add_func("/lu-ctl/exit-code", test_exit_code);
+    qtest_add_func("/lu-ctl/no-monitor", test_no_monitor);
+    qtest_add_func("/lu-ctl/migration-is-refused", test_migration_is_refused);
     return g_test_run();
 }

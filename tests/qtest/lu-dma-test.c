@@ -1,5 +1,5 @@
 /*
- * lu-dma by hand, on q35 and virt, without an IOMMU: every operation, the
+ * lu-dma by hand, on q35 and virt, without our IOMMUs: every operation, the
  * ring, the clock, Bus Master Enable, errors, hostile values, interrupts,
  * resets and migration.
  *
@@ -671,11 +671,10 @@ static void test_frozen_while_running(void)
 static void test_own_registers(void)
 {
     static const struct {
-        uint32_t op;
-        unsigned to, code;
+        uint32_t op, code;
     } cases[] = {
-        { OP(FILL), LU_DMA_SRC, LU_DMA_ERR_WRITE },
-        { OP(SUM), LU_DMA_DST, LU_DMA_ERR_READ },
+        { OP(FILL), LU_DMA_ERR_WRITE },
+        { OP(SUM), LU_DMA_ERR_READ },
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -698,6 +697,40 @@ static void test_own_registers(void)
         g_assert_cmpint(get64(&m, 1, LU_DMA_DONE), ==, 0);
         qtest_quit(m.qts);
     }
+}
+
+/* Nor does it touch another device: IOAPIC, UART. */
+static void test_other_registers(void)
+{
+    LuPci m = start();
+    uint64_t addr = m.x86 ? 0xfec00000 : 0x09000000;
+
+    configure(&m, 0, 4);
+    set64(&m, 0, LU_DMA_SRC, addr);
+    set64(&m, 0, LU_DMA_DST, addr);
+    step(&m, 0, OP(FILL), 1);
+    g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, LU_DMA_ERR_WRITE);
+    step(&m, 0, OP(SUM), 1);
+    g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, LU_DMA_ERR_READ);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 0);
+    qtest_quit(m.qts);
+}
+
+/* A stock IOMMU that is off lets accesses pass, and carries no attributes. */
+static void test_stock_iommu(void)
+{
+    LuPci m = start_with(g_str_equal(qtest_get_arch(), "x86_64")
+                         ? " -device intel-iommu"
+                         : " -machine iommu=smmuv3");
+
+    lu_pci_enable(&m, true);
+    configure(&m, 0, LEN);
+    step(&m, 0, OP(FILL), 1);
+    assert_pattern(&m, DST(&m), 0, LEN);
+    g_assert_cmphex(global(&m, LU_DMA_CAPS) & LU_DMA_CAPS_ATTRS, ==, 0);
+    step(&m, 0, OP(FILL) | LU_DMA_CTRL_PASID, 1);
+    g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, LU_DMA_ERR_ATTRS);
+    qtest_quit(m.qts);
 }
 
 /* Interrupts: messages go to memory here, so that they can be counted */
@@ -912,13 +945,13 @@ static void test_no_device_memory(void)
 static void test_bad_memory_size(void)
 {
     static const char *const sizes[] = { "1", "2K", "12K", "2G", "8E" };
-    LuPci m = start();
+    LuPci m = start_with(" -device pcie-root-port,id=rp");
 
     for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
         QDict *reply = qtest_qmp(m.qts, "{ 'execute': 'device_add',"
                                  " 'arguments': { 'driver': 'lu-dma',"
-                                 " 'bus': 'pcie.0', 'addr': '5',"
-                                 " 'mem-size': %s } }", sizes[i]);
+                                 " 'bus': 'rp', 'mem-size': %s } }",
+                                 sizes[i]);
         const char *desc = qdict_get_str(qdict_get_qdict(reply, "error"),
                                          "desc");
 
@@ -1001,6 +1034,8 @@ int main(int argc, char **argv)
     qtest_add_func("/lu-dma/hostile/step", test_step_is_bounded);
     qtest_add_func("/lu-dma/hostile/frozen", test_frozen_while_running);
     qtest_add_func("/lu-dma/hostile/own-registers", test_own_registers);
+    qtest_add_func("/lu-dma/hostile/other-registers", test_other_registers);
+    qtest_add_func("/lu-dma/stock-iommu", test_stock_iommu);
     qtest_add_func("/lu-dma/irq/done", test_irq_done);
     qtest_add_func("/lu-dma/irq/error", test_irq_error);
     qtest_add_func("/lu-dma/irq/masked", test_irq_masked);

@@ -291,7 +291,7 @@ typedef struct Nested {
 
 #define NESTED_IOVA     0x7654321000ull
 
-static void start_nested(Machine *m, Nested *n)
+static void start_nested(Machine *m, Nested *n, uint64_t ste_q2)
 {
     start(m, "");
     n->s2 = (Tree) { .granule = 12, .start = 1, .root = alloc(m, 4096) };
@@ -304,7 +304,8 @@ static void start_nested(Machine *m, Nested *n)
     for (uint64_t pa = HEAP; pa < m->heap; pa += 4096) {
         map(m, &n->s2, IPA(pa), pa, 3, S2_LEAF);
     }
-    set_ste(m, STE_NESTED | IPA(n->cd), ste_s2(39, 1, 0), n->s2.root);
+    set_ste(m, STE_NESTED | IPA(n->cd), ste_s2(39, 1, 0) | ste_q2,
+            n->s2.root);
     smmu_enable(m);
 }
 
@@ -314,7 +315,7 @@ static void test_nested(void)
     Nested n;
     uint64_t leaf, old;
 
-    start_nested(&m, &n);
+    start_nested(&m, &n, 0);
     assert_reaches(&m, NESTED_IOVA + 0x18, n.page + 0x18);
     assert_no_event(&m);
 
@@ -351,6 +352,28 @@ static void test_nested(void)
     mem64(&m, leaf, old);
     assert_reaches(&m, NESTED_IOVA, n.page);
     stop(&m);
+}
+
+/* S2PTW: stage-1 tables are not fetched from what stage 2 calls Device. */
+static void test_nested_s2ptw(void)
+{
+    for (int ptw = 0; ptw < 2; ptw++) {
+        Machine m;
+        Nested n;
+        uint64_t leaf;
+
+        start_nested(&m, &n, ptw ? S2_PTW : 0);
+        assert_reaches(&m, NESTED_IOVA, n.page);
+        leaf = slot(&m, &n.s2, IPA(n.s1.root), 3);
+        mem64(&m, leaf, qtest_readq(m.qts, leaf) & ~S2_NORMAL);
+        if (ptw) {
+            assert_write_faults(&m, NESTED_IOVA, F_PERMISSION,
+                                E_CLASS_TT | E_S2 | E_TTRNW, IPA(n.s1.root));
+        } else {
+            assert_reaches(&m, NESTED_IOVA, n.page);
+        }
+        stop(&m);
+    }
 }
 
 static void test_bad_ste(void)
@@ -946,6 +969,7 @@ int main(int argc, char **argv)
     qtest_add_func("lu-smmuv3/stage2", test_stage2);
     qtest_add_func("lu-smmuv3/stage2/faults", test_stage2_faults);
     qtest_add_func("lu-smmuv3/nested", test_nested);
+    qtest_add_func("lu-smmuv3/nested/s2ptw", test_nested_s2ptw);
     qtest_add_func("lu-smmuv3/stages-offered", test_stages_offered);
     qtest_add_func("lu-smmuv3/bad-ste", test_bad_ste);
     qtest_add_func("lu-smmuv3/bad-cd", test_bad_cd);

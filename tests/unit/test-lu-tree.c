@@ -132,7 +132,8 @@ static void test_tree(const void *opaque)
     g_assert_false(truncated);
     census_destroy(&c);
     census_init(&c);
-    g_assert_cmpint(one_visit(&t, &census_ops, &c, n - 1, &truncated), ==, n - 1);
+    g_assert_cmpint(one_visit(&t, &census_ops, &c, n - 1, &truncated), ==,
+                    n - 1);
     g_assert_true(truncated);
     census_destroy(&c);
 
@@ -172,7 +173,8 @@ static void test_tree_lost(const void *opaque)
         good = lu_array_get(t.m, slot);
         lu_array_set(t.m, slot, gen_table_desc(shape, NOT_RAM));
         census_init(&c);
-        g_assert_cmpint(one_visit(&t, &census_ops, &c, 100, &truncated), ==, shape->top);
+        g_assert_cmpint(one_visit(&t, &census_ops, &c, 100, &truncated), ==,
+                        shape->top);
         g_assert_cmpint(c.lost->len, ==, 1);
         g_assert_cmpint(c.descs->len, ==, 0);
         lost = &g_array_index(c.lost, LuTreeTable, 0);

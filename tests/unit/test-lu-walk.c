@@ -379,9 +379,7 @@ static void test_halves(const void *opaque)
     one_destroy(&t);
 }
 
-/* ------------------------------------------------------------------------
- * Accessed and dirty
- */
+/* Accessed and dirty */
 
 static LuFaultKind mark_walk(One *t, uint64_t in, unsigned perm)
 {
@@ -507,9 +505,7 @@ static void test_mark_race(const void *opaque)
     }
 }
 
-/* ------------------------------------------------------------------------
- * Random trees and hostile memory
- */
+/* Random trees and hostile memory */
 
 static void test_random(const void *opaque)
 {

@@ -62,7 +62,7 @@
 #define LU_DMA_SRC              0x08        /* 64: address of transfer 0 */
 #define LU_DMA_DST              0x10        /* 64 */
 #define LU_DMA_LEN              0x18        /* bytes, 1..LU_DMA_LEN_MAX */
-#define LU_DMA_STRIDE           0x1c        /* bytes from one slot to the next */
+#define LU_DMA_STRIDE           0x1c        /* bytes from slot to slot */
 #define LU_DMA_SLOTS            0x20        /* slots in the ring; 0: no wrap */
 #define LU_DMA_COUNT            0x24        /* transfers unless ENDLESS */
 #define LU_DMA_PERIOD           0x28        /* ns of the virtual clock */
@@ -73,7 +73,7 @@
 #define LU_DMA_ERRORS           0x48        /* RO 64: transfers that failed */
 #define LU_DMA_BLOCKED          0x50        /* RO 64: suppressed, BME clear */
 #define LU_DMA_SUM              0x58        /* RO 64: sum of LE 64-bit words */
-#define LU_DMA_MISMATCH         0x60        /* RO 64: VERIFY transfers unequal */
+#define LU_DMA_MISMATCH         0x60        /* RO 64: unequal VERIFYs */
 #define LU_DMA_ERR_IOVA         0x68        /* RO 64: address of last error */
 #define LU_DMA_ERR_CODE         0x70        /* RO */
 #define   LU_DMA_ERR_NONE       0
@@ -85,7 +85,7 @@
 #define LU_DMA_LAST_NS          0x78        /* RO 64: time of last success */
 #define LU_DMA_GAP_NS           0x80        /* 64: longest gap; write clears */
 #define LU_DMA_GAP_START_NS     0x88        /* RO 64: when that gap began */
-#define LU_DMA_BLOCKED_NS       0x90        /* RO 64: when BME stopped it */
+#define LU_DMA_BLOCKED_NS       0x90        /* RO 64: when BME was cleared */
 #define LU_DMA_STEP             0x98        /* WO: do n transfers now */
 
 /*

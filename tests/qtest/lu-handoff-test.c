@@ -1,0 +1,517 @@
+/*
+ * The handoff by hand: the miniature drivers of tests/lib, which the
+ * bare-metal kernels use as well, on a machine without a CPU.  A second
+ * driver instance that knows nothing but the registers and a few numbers
+ * stands for the next kernel, and the test decides what happens in between.
+ *
+ * This proves the model and the drivers, in every order one cares to write
+ * down.  It proves no jump and no reuse of memory: tests/guest does.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "qemu/units.h"
+#include "libqtest.h"
+#include "../lib/iommu.h"
+#include "../lib/luctl.h"
+#include "../lib/ludma.h"
+
+#define RAM_BYTES       (128 * MiB)
+#define HEAP_OFF        (16 * MiB)
+#define TOKEN           0x746f6b656e
+#define PERIOD_NS       10000
+
+/* A ring of 4 pages, of whatever size pages are. */
+#define SLOTS           64
+#define SLOTS_PER_PAGE  16
+
+typedef struct Case {
+    const char *name;
+    const char *arch;
+    const char *iommu;          /* properties */
+    bool scalable;
+    IommuKind kind;
+    uint8_t format, granule_lg2, level, vasz, level2, vasz2;
+    uint64_t iova;
+} Case;
+
+/* Small tables: every word of them is read many times over a socket. */
+static const Case cases[] = {
+    { "s1-4k", "aarch64", "", false, IOMMU_S1,
+      LU_CTL_FMT_VMSA_S1, 12, 2, 39, 0, 0, 0x5a00000000 },
+    { "s1-16k", "aarch64", "", false, IOMMU_S1,
+      LU_CTL_FMT_VMSA_S1, 14, 2, 47, 0, 0, 0x5a0000000000 },
+    { "s1-64k", "aarch64", "", false, IOMMU_S1,
+      LU_CTL_FMT_VMSA_S1, 16, 1, 36, 0, 0, 0xa60000000 },
+    { "s2-4k-concat", "aarch64", "", false, IOMMU_S2,
+      LU_CTL_FMT_VMSA_S2, 12, 2, 42, 0, 0, 0x2a500000000 },
+    { "s2-16k-concat", "aarch64", "", false, IOMMU_S2,
+      LU_CTL_FMT_VMSA_S2, 14, 1, 37, 0, 0, 0x1500000000 },
+    { "s2-64k", "aarch64", "", false, IOMMU_S2,
+      LU_CTL_FMT_VMSA_S2, 16, 1, 36, 0, 0, 0xa60000000 },
+    { "nested-4k", "aarch64", "", false, IOMMU_NESTED,
+      LU_CTL_FMT_VMSA_S1, 12, 2, 39, 2, 42, 0x5a00000000 },
+    { "nested-64k", "aarch64", "", false, IOMMU_NESTED,
+      LU_CTL_FMT_VMSA_S1, 16, 1, 36, 1, 36, 0xa60000000 },
+    { "ss-legacy", "x86_64", "", false, IOMMU_SS,
+      LU_CTL_FMT_VTD_SS, 12, 3, 48, 0, 0, 0xa50000000000 },
+    { "ss-scalable", "x86_64", ",x-scalable-mode=on", true, IOMMU_SS,
+      LU_CTL_FMT_VTD_SS, 12, 2, 39, 0, 0, 0x5a00000000 },
+    { "fs", "x86_64", ",x-scalable-mode=on,x-flts=on", true, IOMMU_FS,
+      LU_CTL_FMT_X86_FS, 12, 3, 48, 0, 0, 0x5a5000000000 },
+};
+
+typedef struct Machine {
+    Plat plat;                  /* first: the operations get it */
+    QTestState *qts;
+    const Case *c;
+    uint64_t ram, heap;
+    int64_t pages_out;          /* allocated and not freed */
+    Iommu io;
+    LuCtl ctl;
+    LuDma dma;
+    LuRing ring;
+    IommuDomain dom;
+} Machine;
+
+/* ------------------------------------------------------------------ */
+/* The platform                                                       */
+
+static QTestState *qts_of(Plat *p)
+{
+    return container_of(p, Machine, plat)->qts;
+}
+
+static uint64_t mem_read(Plat *p, uint64_t pa, unsigned size)
+{
+    switch (size) {
+    case 1:
+        return qtest_readb(qts_of(p), pa);
+    case 2:
+        return qtest_readw(qts_of(p), pa);
+    case 4:
+        return qtest_readl(qts_of(p), pa);
+    default:
+        return qtest_readq(qts_of(p), pa);
+    }
+}
+
+static void mem_write(Plat *p, uint64_t pa, uint64_t val, unsigned size)
+{
+    switch (size) {
+    case 1:
+        qtest_writeb(qts_of(p), pa, val);
+        break;
+    case 2:
+        qtest_writew(qts_of(p), pa, val);
+        break;
+    case 4:
+        qtest_writel(qts_of(p), pa, val);
+        break;
+    default:
+        qtest_writeq(qts_of(p), pa, val);
+        break;
+    }
+}
+
+static void nothing(Plat *p)
+{
+}
+
+static uint32_t ecam_read(Plat *p, uint16_t rid, unsigned off, unsigned size)
+{
+    return mem_read(p, 0x3f000000 + (rid << 12) + off, size);
+}
+
+static void ecam_write(Plat *p, uint16_t rid, unsigned off, uint32_t val,
+                       unsigned size)
+{
+    mem_write(p, 0x3f000000 + (rid << 12) + off, val, size);
+}
+
+static uint32_t port_read(Plat *p, uint16_t rid, unsigned off, unsigned size)
+{
+    qtest_outl(qts_of(p), 0xcf8, 0x80000000 | rid << 8 | (off & 0xfc));
+    return qtest_inl(qts_of(p), 0xcfc) >> (off & 3) * 8 &
+           MAKE_64BIT_MASK(0, size * 8);
+}
+
+static void port_write(Plat *p, uint16_t rid, unsigned off, uint32_t val,
+                       unsigned size)
+{
+    qtest_outl(qts_of(p), 0xcf8, 0x80000000 | rid << 8 | (off & 0xfc));
+    switch (size) {
+    case 1:
+        qtest_outb(qts_of(p), 0xcfc + (off & 3), val);
+        break;
+    case 2:
+        qtest_outw(qts_of(p), 0xcfc + (off & 3), val);
+        break;
+    default:
+        qtest_outl(qts_of(p), 0xcfc, val);
+        break;
+    }
+}
+
+/* Memory is never used twice: what was freed keeps its contents. */
+static uint64_t alloc(Plat *p, unsigned pages, uint64_t align)
+{
+    Machine *m = container_of(p, Machine, plat);
+    uint64_t pa = ROUND_UP(m->heap, align);
+
+    if (pa + pages * PLAT_PAGE > m->ram + RAM_BYTES) {
+        return 0;
+    }
+    m->heap = pa + pages * PLAT_PAGE;
+    m->pages_out += pages;
+    return pa;
+}
+
+static void unalloc(Plat *p, uint64_t pa, unsigned pages)
+{
+    container_of(p, Machine, plat)->pages_out -= pages;
+}
+
+static Machine *start(const Case *c)
+{
+    bool x86 = g_str_equal(c->arch, "x86_64");
+    Machine *m = g_new0(Machine, 1);
+
+    m->c = c;
+    m->ram = x86 ? 0 : 0x40000000;
+    m->heap = m->ram + HEAP_OFF;
+    m->plat = (Plat) {
+        .read = mem_read, .write = mem_write, .barrier = nothing,
+        .cfg_read = x86 ? port_read : ecam_read,
+        .cfg_write = x86 ? port_write : ecam_write,
+        .alloc = alloc, .free = unalloc, .relax = nothing,
+    };
+    m->qts = qtest_initf(
+        "%s -m %d -nodefaults -object lu-monitor,id=lu0,exit-code=off "
+        "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10 "
+        "-device lu-dma,addr=0x11",
+        x86 ? "-M q35" : "-M virt,highmem-ecam=off -cpu max",
+        (int)(RAM_BYTES / MiB),
+        x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0", c->iommu);
+    m->io = (Iommu) {
+        .ops = x86 ? &vtd_ops : &smmuv3_ops, .plat = &m->plat,
+        .regs = x86 ? 0xfed90000 : 0x0c000000, .scalable = c->scalable,
+    };
+    g_assert_true(luctl_find(&m->ctl, &m->plat));
+    g_assert_true(ludma_find(&m->dma, &m->plat, 0,
+                             x86 ? 0xe0000000 : 0x10000000));
+    g_assert_true(m->io.ops->init(&m->io));
+    return m;
+}
+
+static void stop(Machine *m)
+{
+    qtest_quit(m->qts);
+    g_free(m);
+}
+
+/* ------------------------------------------------------------------ */
+/* Steps                                                              */
+
+static uint64_t granule(const Machine *m)
+{
+    return 1ull << m->c->granule_lg2;
+}
+
+static uint64_t ring_bytes(const Machine *m)
+{
+    return (uint64_t)m->ring.slots * m->ring.len;
+}
+
+static void geometry(const Machine *m, IommuDomain *d)
+{
+    const Case *c = m->c;
+
+    *d = (IommuDomain) {
+        .kind = c->kind, .tag = 5, .tag2 = 6,
+        .pt = {
+            .fmt = pg_format(c->format), .granule_lg2 = c->granule_lg2,
+            .level = c->level, .vasz = c->vasz,
+            .ptr_off = c->vasz2 ? 1ull << (c->vasz2 - 1) : 0,
+        },
+    };
+    if (c->kind == IOMMU_NESTED) {
+        d->pt2 = (PgTable) {
+            .fmt = &pg_vmsa_s2, .granule_lg2 = c->granule_lg2,
+            .level = c->level2, .vasz = c->vasz2,
+        };
+    }
+}
+
+/* A ring in memory, not mapped yet. */
+static void place_ring(Machine *m)
+{
+    m->ring = (LuRing) {
+        .iova = m->c->iova, .seed = 42, .len = granule(m) / SLOTS_PER_PAGE,
+        .slots = SLOTS, .period_ns = PERIOD_NS,
+    };
+    m->ring.pa = alloc(&m->plat, ring_bytes(m) / PLAT_PAGE, granule(m));
+}
+
+static void build(Machine *m, IommuDomain *d)
+{
+    geometry(m, d);
+    g_assert_true(iommu_domain_init(&m->io, d));
+    g_assert_true(iommu_map(&m->io, d, m->ring.iova, m->ring.pa,
+                            ring_bytes(m), PG_READ | PG_WRITE));
+}
+
+static void start_traffic(Machine *m)
+{
+    place_ring(m);
+    build(m, &m->dom);
+    g_assert_true(m->io.ops->attach(&m->io, m->dma.rid, &m->dom));
+    ludma_fill(&m->dma, &m->ring, 0);
+}
+
+static uint64_t landed(Machine *m)
+{
+    return ludma_chan64(&m->dma, m->ring.chan, LU_DMA_DONE);
+}
+
+static uint64_t failed(Machine *m)
+{
+    return ludma_chan64(&m->dma, m->ring.chan, LU_DMA_ERRORS);
+}
+
+/* @n periods go by; every transfer lands, and where it should. */
+static void flows(Machine *m, unsigned n)
+{
+    uint64_t before = landed(m);
+
+    qtest_clock_step(m->qts, n * PERIOD_NS);
+    g_assert_cmpuint(landed(m), >=, before + n - 1);
+    g_assert_cmpuint(failed(m), ==, 0);
+    g_assert_cmpuint(ludma_check(&m->dma, &m->ring), ==, 0);
+    g_assert_cmpuint(m->io.ops->faults(&m->io), ==, 0);
+}
+
+/* ... and no transfer lands. */
+static void refused(Machine *m, unsigned n)
+{
+    uint64_t before = landed(m), errors = failed(m);
+
+    qtest_clock_step(m->qts, n * PERIOD_NS);
+    g_assert_cmpuint(landed(m), ==, before);
+    g_assert_cmpuint(failed(m), >, errors);
+}
+
+static void keep_table(void *arg, uint64_t pa, uint64_t bytes, unsigned level)
+{
+    g_assert_cmpuint(luctl_page(arg, LU_CTL_OP_KEEP, pa, bytes), ==,
+                     LU_CTL_OK);
+}
+
+static void keep_config(void *arg, uint64_t pa, uint64_t bytes)
+{
+    g_assert_cmpuint(luctl_keep(arg, pa, bytes), ==, LU_CTL_OK);
+}
+
+static void take(void *arg, uint64_t pa, uint64_t bytes, unsigned level)
+{
+    luctl_page(arg, LU_CTL_OP_TAKE, pa, bytes);
+}
+
+static void count_bytes(void *arg, uint64_t pa, uint64_t bytes, unsigned level)
+{
+    *(uint64_t *)arg += bytes;
+}
+
+static void give_back(void *arg, uint64_t pa, uint64_t bytes, unsigned level)
+{
+    luctl_page(arg, LU_CTL_OP_FREE, pa, bytes);
+}
+
+static void op(Machine *m, unsigned op)
+{
+    g_assert_cmpuint(luctl_simple(&m->ctl, op), ==, LU_CTL_OK);
+}
+
+static void preserve(Machine *m)
+{
+    g_assert_cmpuint(luctl_preserve(&m->ctl, m->dma.rid, TOKEN), ==,
+                     LU_CTL_OK);
+    iommu_foreach_table(&m->io, &m->dom, keep_table, &m->ctl);
+    m->io.ops->foreach_config_page(&m->io, keep_config, &m->ctl);
+    luctl_keep(&m->ctl, m->ring.pa, ring_bytes(m));
+    op(m, LU_CTL_OP_FREEZE);
+}
+
+/* The next kernel: knows the registers, and of the domain its numbers. */
+static void kexec(Machine *m)
+{
+    IommuDomain old = m->dom;
+
+    g_assert_true(m->io.ops->quiesce(&m->io));
+    op(m, LU_CTL_OP_KEXEC);
+    m->io = (Iommu) {
+        .ops = m->io.ops, .plat = &m->plat, .regs = m->io.regs,
+    };
+    geometry(m, &m->dom);
+    m->dom.pt.top = old.pt.top;
+    m->dom.pt2.top = old.pt2.top;
+    m->dom.restored = true;
+}
+
+static void restore(Machine *m)
+{
+    const PgTable *t = m->dom.pt2.fmt ? &m->dom.pt2 : &m->dom.pt;
+
+    g_assert_cmpuint(luctl_restore(&m->ctl, TOKEN, t->top,
+                                   LU_CTL_SHAPE(t->fmt->id, t->level,
+                                                t->vasz)), ==, LU_CTL_OK);
+    iommu_foreach_table(&m->io, &m->dom, take, &m->ctl);
+    g_assert_false(iommu_map(&m->io, &m->dom, m->ring.iova + GiB, m->ring.pa,
+                             granule(m), PG_READ));
+}
+
+static void replace(Machine *m)
+{
+    IommuDomain next;
+
+    build(m, &next);
+    g_assert_true(m->io.ops->replace(&m->io, m->dma.rid, &m->dom, &next));
+    g_assert_cmpuint(luctl_token(&m->ctl, LU_CTL_OP_REPLACE, TOKEN), ==,
+                     LU_CTL_OK);
+    iommu_foreach_table(&m->io, &m->dom, give_back, &m->ctl);
+    g_assert_cmpuint(luctl_token(&m->ctl, LU_CTL_OP_FINISH, TOKEN), ==,
+                     LU_CTL_OK);
+    iommu_domain_free(&m->io, &m->dom);
+    m->dom = next;
+}
+
+/* ------------------------------------------------------------------ */
+/* Tests                                                              */
+
+/* Everything in order: nothing is lost, and the verdict is PASS. */
+static void test_pass(const void *arg)
+{
+    Machine *m = start(arg);
+
+    start_traffic(m);
+    flows(m, 10);
+    preserve(m);
+    kexec(m);
+    qtest_clock_step(m->qts, 10 * PERIOD_NS);
+    op(m, LU_CTL_OP_BOOT);
+    g_assert_true(m->io.ops->adopt(&m->io));
+    flows(m, 10);
+    restore(m);
+    flows(m, 10);
+    replace(m);
+    flows(m, 10);
+    g_assert_cmpuint(luctl_read(&m->ctl, LU_CTL_FINDINGS), ==, 0);
+    g_assert_cmpuint(luctl_read(&m->ctl, LU_CTL_VERDICT), ==, LU_CTL_PASS);
+    stop(m);
+}
+
+/* A kexec that fails: the old kernel goes on, and may map again. */
+static void test_abort(const void *arg)
+{
+    Machine *m = start(arg);
+    uint64_t iova;
+
+    start_traffic(m);
+    preserve(m);
+    g_assert_true(m->io.ops->quiesce(&m->io));
+    op(m, LU_CTL_OP_KEXEC);
+    op(m, LU_CTL_OP_ABORT);
+    g_assert_true(m->io.ops->adopt(&m->io));
+    iova = m->ring.iova + ring_bytes(m);
+    g_assert_true(iommu_map(&m->io, &m->dom, iova,
+                            alloc(&m->plat, granule(m) / PLAT_PAGE,
+                                  granule(m)),
+                            granule(m), PG_READ | PG_WRITE));
+    flows(m, 10);
+    g_assert_true(iommu_unmap(&m->io, &m->dom, iova, granule(m)));
+    flows(m, 10);
+    g_assert_cmpuint(luctl_unpreserve(&m->ctl, m->dma.rid), ==, LU_CTL_OK);
+    g_assert_cmpuint(luctl_read(&m->ctl, LU_CTL_FINDINGS), ==, 0);
+    stop(m);
+}
+
+/* What is unmapped, and what is detached, is out of reach. */
+static void test_refuse(const void *arg)
+{
+    Machine *m = start(arg);
+    uint64_t bytes = 0;
+    int64_t pages;
+
+    start_traffic(m);
+    flows(m, 10);
+    g_assert_true(iommu_unmap(&m->io, &m->dom, m->ring.iova, ring_bytes(m)));
+    refused(m, 10);
+    g_assert_cmpuint(m->io.ops->faults(&m->io), >, 0);
+    g_assert_true(iommu_map(&m->io, &m->dom, m->ring.iova, m->ring.pa,
+                            ring_bytes(m), PG_READ | PG_WRITE));
+    qtest_clock_step(m->qts, 10 * PERIOD_NS);
+    g_assert_cmpuint(ludma_check(&m->dma, &m->ring), ==, 0);
+    g_assert_true(m->io.ops->detach(&m->io, m->dma.rid, &m->dom));
+    refused(m, 10);
+    ludma_stop(&m->dma, &m->ring);
+    qtest_clock_step(m->qts, 10 * PERIOD_NS);
+    iommu_foreach_table(&m->io, &m->dom, count_bytes, &bytes);
+    pages = m->pages_out;
+    iommu_domain_free(&m->io, &m->dom);
+    g_assert_cmpint(pages - m->pages_out, ==, bytes / PLAT_PAGE);
+    stop(m);
+}
+
+static void check_leaf(void *arg, uint64_t iova, uint64_t pa, uint64_t bytes)
+{
+    Machine *m = arg;
+
+    g_assert_cmphex(iova, ==, m->c->iova);
+    g_assert_cmphex(pa, ==, QEMU_ALIGN_DOWN(m->ring.pa, bytes) +
+                            m->dom.pt.ptr_off);
+    g_assert_cmpuint(bytes, ==, 1ull << pg_shift(&m->dom.pt, 1));
+}
+
+/* One leaf above the lowest level translates what 512 or more would. */
+static void test_block(const void *arg)
+{
+    Machine *m = start(arg);
+    uint64_t block;
+
+    place_ring(m);
+    geometry(m, &m->dom);
+    block = 1ull << pg_shift(&m->dom.pt, 1);
+    m->dom.pt.leaf_max = m->dom.pt2.leaf_max = 1;
+    g_assert_true(iommu_domain_init(&m->io, &m->dom));
+    g_assert_true(iommu_map(&m->io, &m->dom, m->c->iova,
+                            QEMU_ALIGN_DOWN(m->ring.pa, block), block,
+                            PG_READ | PG_WRITE));
+    pg_foreach_leaf(&m->plat, &m->dom.pt, check_leaf, m);
+    m->ring.iova += m->ring.pa % block;
+    g_assert_true(m->io.ops->attach(&m->io, m->dma.rid, &m->dom));
+    ludma_fill(&m->dma, &m->ring, 0);
+    flows(m, 10);
+    stop(m);
+}
+
+static void add(const char *what, const Case *c, GTestDataFunc fn)
+{
+    g_autofree char *path = g_strdup_printf("lu-handoff/%s/%s", what, c->name);
+
+    qtest_add_data_func(path, c, fn);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        if (g_str_equal(cases[i].arch, qtest_get_arch())) {
+            add("pass", &cases[i], test_pass);
+            add("abort", &cases[i], test_abort);
+            add("refuse", &cases[i], test_refuse);
+            add("block", &cases[i], test_block);
+        }
+    }
+    return g_test_run();
+}
