@@ -6,10 +6,13 @@
 ifdef SANITIZE
 VARIANT := --sanitize
 BUILD := build/qemu-san
+# QEMU frees little of what it has when it ends.
+export ASAN_OPTIONS ?= detect_leaks=0
 else
 BUILD := build/qemu
 endif
-export BUILD
+QEMU ?= $(CURDIR)/$(BUILD)/qemu-system-x86_64
+export BUILD QEMU
 
 STEPS := 3
 demo demo-linux check: STEPS := 4
@@ -30,7 +33,7 @@ build: tree
 
 demo: build
 	@echo '[4/4] demonstration'
-	@scripts/demo
+	@scripts/demo --build $(BUILD)
 
 demo-linux: build
 	@echo '[4/4] demonstration with Linux'

@@ -9,7 +9,7 @@
 
 const LuRuleInfo lu_rule_info[LU_RULE__MAX] = {
 #define LU_RULE(id, name, severity, life, need, text, basis) \
-    [LU_RULE_##id] = { name, severity, life, need, text, basis },
+    [LU_RULE_##id] = { name, severity, life, need, text, basis }
 #include "hw/liveupdate/rules.def"
 #undef LU_RULE
 };

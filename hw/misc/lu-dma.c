@@ -224,8 +224,8 @@ static bool access_target(LuDmaChannel *c, hwaddr iova, hwaddr bytes,
 }
 
 /*
- * Move LEN bytes between @iova and the buffer.  Ends at the first page that
- * fails, with its address in ERR_IOVA.
+ * Move LEN bytes between @iova, which may wrap, and the buffer.  Ends at the
+ * first page that fails, with its address in ERR_IOVA.
  */
 static bool access_memory(LuDmaChannel *c, hwaddr iova, bool is_write)
 {
@@ -234,10 +234,6 @@ static bool access_memory(LuDmaChannel *c, hwaddr iova, bool is_write)
     const MemTxAttrs attrs = { .memory = true, .requester_id = rid_of(s) };
     uint32_t pos = 0;
 
-    if (iova + (c->r.len - 1) < iova) {
-        c->r.err_iova = iova;
-        return false;
-    }
     while (pos < c->r.len) {
         hwaddr at = iova + pos;
         hwaddr bytes = MIN(c->r.len - pos, ACCESS_PAGE - at % ACCESS_PAGE);
@@ -271,15 +267,14 @@ static void fill_buffer(LuDmaChannel *c)
     }
 }
 
-/* Offset of the first byte that differs from the pattern; LEN: none does. */
+/* Offset of the first byte that differs from the pattern; >= LEN: none does. */
 static uint32_t verify_buffer(const LuDmaChannel *c)
 {
     const uint8_t *buf = c->dma->buf;
 
     for (uint32_t i = 0; i < c->r.len; i += 8) {
-        uint64_t want = lu_dma_pattern(c->r.seed, c->r.seq, i / 8);
-        uint64_t valid = MAKE_64BIT_MASK(0, 8 * MIN(8, c->r.len - i));
-        uint64_t differ = (ldq_le_p(buf + i) ^ want) & valid;
+        uint64_t differ = ldq_le_p(buf + i) ^
+                          lu_dma_pattern(c->r.seed, c->r.seq, i / 8);
 
         if (differ) {
             return i + ctz64(differ) / 8;

@@ -236,6 +236,14 @@ static void test_copy(void)
     qtest_quit(m.qts);
 }
 
+/* What an earlier transfer left in the engine must not matter. */
+static void spoil_buffer(LuPci *m)
+{
+    configure(m, 7, LU_DMA_LEN_MAX);
+    set64(m, 7, LU_DMA_SEQ, 1000);
+    step(m, 7, OP(FILL), 1);
+}
+
 static void test_sum(void)
 {
     LuPci m = start();
@@ -248,6 +256,7 @@ static void test_sum(void)
             want += (uint64_t)buf[j] << (8 * (j % 8));
         }
         qtest_memwrite(m.qts, SRC(&m), buf, lengths[i]);
+        spoil_buffer(&m);
         configure(&m, 2, lengths[i]);
         step(&m, 2, OP(SUM), 1);
         g_assert_cmphex(get64(&m, 2, LU_DMA_SUM), ==, want);
@@ -264,6 +273,7 @@ static void test_verify(void)
 
         configure(&m, 3, lengths[i]);
         write_pattern(&m, SRC(&m), 9, lengths[i]);
+        spoil_buffer(&m);
         set64(&m, 3, LU_DMA_SEQ, 9);
         step(&m, 3, OP(VERIFY), 1);
         g_assert_cmpint(get64(&m, 3, LU_DMA_MISMATCH), ==, i);
@@ -464,6 +474,16 @@ static void test_bus_master(void)
     set_master(&m, false);
     g_assert_cmphex(status(&m, 0), ==, 0);
     g_assert_cmpint(get64(&m, 0, LU_DMA_BLOCKED_NS), ==, cleared);
+    /* A run that begins blocked says so, too. */
+    set(&m, 0, LU_DMA_CTRL, TIMED | OP(FILL));
+    g_assert_cmphex(status(&m, 0), ==,
+                    LU_DMA_STATUS_RUNNING | LU_DMA_STATUS_BLOCKED);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_BLOCKED_NS), ==, now(&m));
+    /* A gap that lasts to the end of a run counts. */
+    qtest_clock_step(m.qts, 20 * PERIOD);
+    set(&m, 0, LU_DMA_CTRL, 0);
+    qtest_clock_step(m.qts, 20 * PERIOD);
+    g_assert_cmpint(get64(&m, 0, LU_DMA_GAP_NS), ==, 20 * PERIOD);
     qtest_quit(m.qts);
 }
 

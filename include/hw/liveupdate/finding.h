@@ -14,7 +14,7 @@
 #include "exec/hwaddr.h"
 
 typedef enum LuRule {
-#define LU_RULE(id, name, severity, life, need, text, basis) LU_RULE_##id,
+#define LU_RULE(id, name, severity, life, need, text, basis) LU_RULE_##id
 #include "hw/liveupdate/rules.def"
 #undef LU_RULE
     LU_RULE__MAX

@@ -31,7 +31,7 @@
 #define   LU_CTL_EEXIST         3           /* stream is claimed already */
 #define   LU_CTL_ESTATE         4           /* not in this phase */
 #define   LU_CTL_ENOSPC         5           /* a limit of the model */
-#define LU_CTL_STREAM           0x10        /* [15:0] RID, bit 31: PASID valid */
+#define LU_CTL_STREAM           0x10        /* [15:0] RID; bit 31: PASID */
 #define   LU_CTL_STREAM_PASID   (1u << 31)
 #define LU_CTL_PASID            0x14        /* 20 bits */
 #define LU_CTL_TOKEN_LO         0x18
