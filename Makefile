@@ -33,7 +33,7 @@ build: tree
 
 demo: build
 	@echo '[4/4] demonstration'
-	@scripts/demo --build $(BUILD)
+	@scripts/demo
 
 demo-linux: build
 	@echo '[4/4] demonstration with Linux'

@@ -7,9 +7,6 @@
 #include "qemu/bswap.h"
 #include "hw/liveupdate/ledger.h"
 
-/* A tree of a claimed stream has at most this many tables (F7). */
-#define TABLES_MAX (LU_LEDGER_BYTES_MAX / 4096)
-
 static LuPage *page_of(IntervalTreeNode *node)
 {
     return node ? container_of(node, LuPage, node) : NULL;
@@ -25,15 +22,23 @@ LuPage *lu_ledger_next(LuPage *page, hwaddr pa, hwaddr last)
     return page_of(interval_tree_iter_next(&page->node, pa, last));
 }
 
-static LuPage *find_word(const LuLedger *ledger, hwaddr pa)
+LuPage *lu_ledger_table(const LuLedger *ledger, hwaddr pa)
 {
-    return lu_ledger_first((LuLedger *)ledger, pa, pa + 7);
+    LuPage *page, *best = NULL;
+
+    for (page = lu_ledger_first((LuLedger *)ledger, pa, pa + 7); page;
+         page = lu_ledger_next(page, pa, pa + 7)) {
+        if (!page->config && (!best || page->busy > best->busy)) {
+            best = page;
+        }
+    }
+    return best;
 }
 
 static bool view_read64(const LuMem *mem, hwaddr pa, uint64_t *val)
 {
     const LuLedger *ledger = container_of(mem, LuLedger, view);
-    LuPage *page = find_word(ledger, pa);
+    LuPage *page = lu_ledger_table(ledger, pa);
 
     if (!page) {
         return false;
@@ -62,7 +67,7 @@ static bool view_is_ram(const LuMem *mem, hwaddr pa, hwaddr len)
 {
     const LuLedger *ledger = container_of(mem, LuLedger, view);
 
-    return find_word(ledger, pa);
+    return lu_ledger_table(ledger, pa);
 }
 
 void lu_ledger_init(LuLedger *ledger)
@@ -73,12 +78,13 @@ void lu_ledger_init(LuLedger *ledger)
         .read64 = view_read64,
         .is_ram = view_is_ram,
     };
+    ledger->bytes_max = LU_LEDGER_BYTES_MAX;
+    ledger->visits = LU_LEDGER_VISITS_MAX;
 }
 
 static void drop(LuLedger *ledger, LuPage *page)
 {
     interval_tree_remove(&page->node, &ledger->pages);
-    ledger->bytes -= lu_page_bytes(page);
     g_free(page->shadow);
     g_free(page);
 }
@@ -92,11 +98,18 @@ void lu_ledger_destroy(LuLedger *ledger)
     }
 }
 
+/* What one reference counts against bytes_max. */
+static hwaddr cost_of(hwaddr bytes, bool config)
+{
+    return config ? bytes : MAX(bytes, 4096);
+}
+
 void lu_ledger_leave(LuLedger *ledger, GPtrArray *pages)
 {
     for (guint i = 0; i < pages->len; i++) {
         LuPage *page = g_ptr_array_index(pages, i);
 
+        ledger->bytes -= cost_of(lu_page_bytes(page), page->config);
         if (!--page->refs) {
             drop(ledger, page);
         }
@@ -104,8 +117,8 @@ void lu_ledger_leave(LuLedger *ledger, GPtrArray *pages)
     g_ptr_array_set_size(pages, 0);
 }
 
-/* The entry that is exactly [@pa, @pa + @bytes), or a new one. */
-static LuPage *enter(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config)
+/* The entry that is exactly [@pa, @pa + @bytes), or NULL. */
+static LuPage *find(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config)
 {
     hwaddr last = pa + bytes - 1;
     LuPage *page;
@@ -117,17 +130,37 @@ static LuPage *enter(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config)
             return page;
         }
     }
-    if (ledger->bytes + bytes > LU_LEDGER_BYTES_MAX) {
-        ledger->truncated = true;
-        return NULL;
-    }
-    page = g_new0(LuPage, 1);
+    return NULL;
+}
+
+static LuPage *add(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config)
+{
+    LuPage *page = g_new0(LuPage, 1);
+
     page->node.start = pa;
-    page->node.last = last;
+    page->node.last = pa + bytes - 1;
     page->config = config;
     page->shadow = g_new(uint64_t, bytes / 8);
     interval_tree_insert(&page->node, &ledger->pages);
-    ledger->bytes += bytes;
+    return page;
+}
+
+/* Append the entry to @pages, which refers to it; NULL when that is full. */
+static LuPage *enter(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config,
+                     GPtrArray *pages)
+{
+    hwaddr cost = cost_of(bytes, config);
+    LuPage *page;
+
+    if (ledger->bytes + cost > ledger->bytes_max) {
+        ledger->truncated = true;
+        return NULL;
+    }
+    page = find(ledger, pa, bytes, config) ?:
+           add(ledger, pa, bytes, config);
+    ledger->bytes += cost;
+    page->refs++;
+    g_ptr_array_add(pages, page);
     return page;
 }
 
@@ -142,10 +175,19 @@ typedef struct Entering {
     void *opaque;
 } Entering;
 
-static void shadow_page(Entering *e, LuPage *page)
+/* The entry begins as piece @done of @table, as it is in memory now. */
+static void shadow_page(Entering *e, LuPage *page, const LuTreeTable *table,
+                        hwaddr done)
 {
     hwaddr bytes = lu_page_bytes(page);
 
+    page->stage = *e->stage;
+    page->stage_nr = e->stage_nr;
+    page->level = table->level;
+    page->in_base = table->in_base +
+                    ((done / 8) << lu_stage_shift(e->stage, table->level));
+    page->taken = page->freed = 0;
+    page->cause = NULL;
     if (!lu_mem_read_words(e->mem, lu_page_pa(page), page->shadow,
                            bytes / 8)) {
         memset(page->shadow, 0xff, bytes);
@@ -156,27 +198,24 @@ static bool enter_table(void *opaque, const LuTreeTable *table)
 {
     Entering *e = opaque;
     hwaddr granule = 1ull << e->stage->granule_lg2;
-    unsigned shift = lu_stage_shift(e->stage, table->level);
     bool fresh = false;
 
     for (hwaddr done = 0; done < table->bytes; ) {
         hwaddr pa = table->pa + done;
         hwaddr bytes = MIN(table->bytes - done, granule);
-        LuPage *page = enter(e->ledger, pa, bytes, false);
+        LuPage *page = find(e->ledger, pa, bytes, false);
 
-        if (!page) {
-            return false;
-        }
-        if (g_hash_table_add(e->seen, page)) {
+        if (!page || !g_hash_table_contains(e->seen, page)) {
+            page = enter(e->ledger, pa, bytes, false, e->pages);
+            if (!page) {
+                return false;
+            }
+            g_hash_table_add(e->seen, page);
             fresh = true;
-            page->refs++;
-            page->stage = *e->stage;
-            page->stage_nr = e->stage_nr;
-            page->level = table->level;
-            page->in_base = table->in_base + ((done / 8) << shift);
-            page->taken = page->freed = 0;
-            shadow_page(e, page);
-            g_ptr_array_add(e->pages, page);
+            /* What hardware walks for another domain is promised already. */
+            if (!page->busy) {
+                shadow_page(e, page, table, done);
+            }
         }
         done += bytes;
     }
@@ -225,24 +264,30 @@ void lu_ledger_enter(LuLedger *ledger, const LuMem *mem, const LuStage *s1,
         .stage_nr = s1 ? 1 : 2, .pages = domain_pages, .seen = seen,
         .problem = problem, .opaque = opaque,
     };
-    bool truncated = false;
 
     for (guint i = 0; i < domain_pages->len; i++) {
         g_hash_table_add(seen, g_ptr_array_index(domain_pages, i));
     }
-    lu_tree_visit(mem, s1, s2, &enter_ops, &e, TABLES_MAX, &truncated);
+    lu_ledger_visit(ledger, mem, s1, s2, &enter_ops, &e);
+}
+
+void lu_ledger_visit(LuLedger *ledger, const LuMem *mem, const LuStage *s1,
+                     const LuStage *s2, const LuTreeOps *ops, void *opaque)
+{
+    bool truncated;
+
+    ledger->visits -= lu_tree_visit(mem, s1, s2, ops, opaque, ledger->visits,
+                                    &truncated);
     ledger->truncated |= truncated;
 }
 
 void lu_ledger_enter_config(LuLedger *ledger, hwaddr pa, const uint64_t *w,
                             unsigned n_words, GPtrArray *pages)
 {
-    LuPage *page = enter(ledger, pa, n_words * 8, true);
+    LuPage *page = enter(ledger, pa, n_words * 8, true, pages);
 
     if (page) {
-        page->refs++;
         memcpy(page->shadow, w, n_words * 8);
-        g_ptr_array_add(pages, page);
     }
 }
 

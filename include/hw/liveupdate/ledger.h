@@ -20,8 +20,15 @@
 #include "hw/liveupdate/finding.h"
 #include "hw/liveupdate/walk.h"
 
-/* Bytes of guest tables a ledger shadows; more is said, not followed. */
+/*
+ * Bytes of guest tables a ledger shadows; more is said, not followed.  A page
+ * counts once for each domain that reaches it and as 4 KiB at least, so that
+ * this bounds what one operation compares, too.
+ */
 #define LU_LEDGER_BYTES_MAX (256 * 1024 * 1024ull)
+
+/* Tables that one operation visits, over all claims: to enter and to judge. */
+#define LU_LEDGER_VISITS_MAX (2 * (LU_LEDGER_BYTES_MAX / 4096))
 
 typedef struct LuPage {
     IntervalTreeNode node;      /* [pa, pa + bytes - 1] */
@@ -32,7 +39,7 @@ typedef struct LuPage {
     uint64_t in_base;           /* tables: first input address */
     unsigned refs;              /* domains and claims that reach it */
     unsigned busy;              /* domains that hardware still walks */
-    struct LuDomain *domain;    /* tables: one that reaches it */
+    struct LuDomain *domain;    /* one that reaches it, or NULL */
     uint64_t *shadow;           /* words, host order */
     hwaddr taken;               /* bytes declared taken over */
     hwaddr freed;               /* bytes declared freed */
@@ -42,7 +49,8 @@ typedef struct LuPage {
 typedef struct LuLedger {
     LuMem view;                 /* reads the shadow */
     IntervalTreeRoot pages;
-    hwaddr bytes;
+    hwaddr bytes, bytes_max;    /* LU_LEDGER_BYTES_MAX */
+    unsigned visits;            /* left to the operation under way */
     bool truncated;
 } LuLedger;
 
@@ -64,6 +72,12 @@ LuPage *lu_ledger_first(LuLedger *ledger, hwaddr pa, hwaddr last);
 LuPage *lu_ledger_next(LuPage *page, hwaddr pa, hwaddr last);
 
 /*
+ * The table that holds the descriptor at @pa, or NULL.  One that hardware
+ * walks goes before one it has left, whose memory may be in use again.
+ */
+LuPage *lu_ledger_table(const LuLedger *ledger, hwaddr pa);
+
+/*
  * Enter every table of the tree of @s1 and @s2 that @domain_pages does not
  * hold yet, shadow it, and append it there.  @problem, if not NULL, is called
  * for every reserved descriptor and every pointer that leads nowhere.
@@ -78,6 +92,13 @@ void lu_ledger_enter(LuLedger *ledger, const LuMem *mem, const LuStage *s1,
 /* Enter one configuration structure. */
 void lu_ledger_enter_config(LuLedger *ledger, hwaddr pa, const uint64_t *w,
                             unsigned n_words, GPtrArray *pages);
+
+/*
+ * Visit the tree of @s1 and @s2 out of the ledger's visits.  When they are
+ * used up the ledger is truncated.
+ */
+void lu_ledger_visit(LuLedger *ledger, const LuMem *mem, const LuStage *s1,
+                     const LuStage *s2, const LuTreeOps *ops, void *opaque);
 
 /* Drop the references @pages holds; entries nobody reaches go away. */
 void lu_ledger_leave(LuLedger *ledger, GPtrArray *pages);
