@@ -50,7 +50,6 @@ static bool same_stage(const LuStage *a, const LuStage *b)
            a->in_base == b->in_base && a->in_lg2 == b->in_lg2 &&
            a->granule_lg2 == b->granule_lg2 &&
            a->top_level == b->top_level &&
-           a->domain == b->domain && a->space == b->space &&
            a->attrs[0] == b->attrs[0] && a->attrs[1] == b->attrs[1] &&
            a->flags == b->flags;
 }
@@ -132,6 +131,8 @@ void lu_claim_freeze(LuBooks *books, LuClaim *c)
 {
     Freezing f = { books, c };
     LuDomain *d = c->domain;
+    LuEvidence ev;
+    guint known = d->pages->len;
 
     resolve(c, &c->ctx);
     for (unsigned i = 0; i < c->ctx.n_obj; i++) {
@@ -139,13 +140,20 @@ void lu_claim_freeze(LuBooks *books, LuClaim *c)
                                c->ctx.obj[i].w, c->ctx.obj[i].len / 8,
                                c->config);
     }
-    if (d->pages->len) {
+    lu_evaluated(&books->sink, LU_RULE_DOM_1);
+    if (!d->frozen) {
+        d->frozen = true;
+        d->ctx = c->ctx;
+    } else if (lu_ctx_same_tables(&d->ctx, &c->ctx)) {
         return;                 /* a sibling of the same token was first */
+    } else if (!d->cause) {
+        ev = lu_claim_evidence(c);
+        ev.detail = "the stream has left the domain its token names";
+        d->cause = lu_finding(&books->sink, LU_RULE_DOM_1, &ev);
     }
-    d->ctx = c->ctx;
     lu_evaluated(&books->sink, LU_RULE_TBL_4);
     foreach_tree(&c->ctx, freeze_tree, &f);
-    for (guint i = 0; i < d->pages->len; i++) {
+    for (guint i = known; i < d->pages->len; i++) {
         LuPage *page = g_ptr_array_index(d->pages, i);
 
         page->busy++;
@@ -171,6 +179,10 @@ static void judge_owned(LuBooks *books, LuClaim *c, LuPage *page)
         break;
     }
     lu_evaluated(&books->sink, LU_RULE_OWN_1);
+    if (page->cause) {
+        page->cause->consequences++;
+        return;                 /* said of another claim that reaches it */
+    }
     ev = lu_claim_evidence(c);
     ev.has |= LU_EV_PAGE;
     ev.page = hole & ~(hwaddr)0xfff;
@@ -225,35 +237,50 @@ static void judge_targets(void *opaque, const LuStage *s1, const LuStage *s2)
 {
     static const LuTreeOps ops = { .desc = judge_target };
     Freezing *f = opaque;
-    bool truncated = false;
 
     if (!s1 || !s2) {
-        lu_tree_visit(f->c->iommu->mem, s1, s2, &ops, f,
-                      LU_LEDGER_BYTES_MAX / 4096, &truncated);
-        f->books->ledger.truncated |= truncated;
+        lu_ledger_visit(&f->books->ledger, f->c->iommu->mem, s1, s2, &ops, f);
     }
 }
 
 void lu_claim_judge_frozen(LuBooks *books, LuClaim *c)
 {
     Freezing f = { books, c };
+    LuDomain *d = c->domain;
 
-    for (guint i = 0; i < c->domain->pages->len; i++) {
-        judge_owned(books, c, g_ptr_array_index(c->domain->pages, i));
-    }
+    c->unmapped = !books->memmap.spoken;
     for (guint i = 0; i < c->config->len; i++) {
         judge_owned(books, c, g_ptr_array_index(c->config, i));
     }
-    foreach_tree(&c->ctx, judge_targets, &f);
+    if (c != lu_domain_claim(d)) {
+        return;
+    }
+    for (guint i = 0; i < d->pages->len; i++) {
+        judge_owned(books, c, g_ptr_array_index(d->pages, i));
+    }
+    foreach_tree(&d->ctx, judge_targets, &f);
 }
 
 void lu_claim_thaw(LuBooks *books, LuClaim *c)
 {
     lu_ledger_leave(&books->ledger, c->config);
-    if (c->domain && c->domain->claims->len == 1) {
-        lu_ledger_leave(&books->ledger, c->domain->pages);
-    }
     c->cause = NULL;
+}
+
+void lu_domain_thaw(LuBooks *books, LuDomain *d)
+{
+    if (d->frozen && !d->replaced) {
+        lu_domain_replaced(d);
+    }
+    for (guint i = 0; i < d->pages->len; i++) {
+        LuPage *page = g_ptr_array_index(d->pages, i);
+
+        if (page->domain == d) {
+            page->domain = NULL;
+        }
+    }
+    lu_ledger_leave(&books->ledger, d->pages);
+    d->frozen = d->replaced = false;
 }
 
 /* ------------------------------------------------------------------ */
@@ -296,9 +323,10 @@ static void table_changed(LuBooks *books, LuClaim *c, LuRule rule,
     page->cause = lu_finding(&books->sink, rule, &ev);
 }
 
-void lu_claim_check_tables(LuBooks *books, LuClaim *c, LuRule rule)
+void lu_domain_check_tables(LuBooks *books, LuDomain *d, LuRule rule)
 {
-    GPtrArray *pages = c->domain->pages;
+    LuClaim *c = lu_domain_claim(d);
+    GPtrArray *pages = d->pages;
 
     lu_evaluated(&books->sink, rule);
     for (guint i = 0; i < pages->len; i++) {
@@ -335,6 +363,25 @@ static bool first_difference(const LuCtx *then, const LuCtx *now,
     return false;
 }
 
+/*
+ * Whether the configuration no longer gives the stream what it had.  One that
+ * translates now and did not then is judged by its answers.
+ */
+static bool config_gone(const LuClaim *c, const LuCtx *now)
+{
+    return now->kind != c->ctx.kind && now->kind != LU_CTX_TRANSLATE;
+}
+
+/* A configuration structure that was known to be broken has changed. */
+static LuFinding *config_cause(LuBooks *books, LuClaim *c, const LuCtx *now,
+                               LuEvidence *ev)
+{
+    if (!c->cause && first_difference(&c->ctx, now, ev)) {
+        c->cause = known_cause(books, ev->desc_pa);
+    }
+    return c->cause;
+}
+
 /* The stream's configuration is gone: whose fault? */
 static void config_broken(LuBooks *books, LuClaim *c, const LuCtx *now,
                           const uint64_t *iova)
@@ -347,10 +394,7 @@ static void config_broken(LuBooks *books, LuClaim *c, const LuCtx *now,
         }
         return;
     }
-    if (!c->cause && first_difference(&c->ctx, now, &ev)) {
-        c->cause = known_cause(books, ev.desc_pa);
-    }
-    if (c->cause) {
+    if (config_cause(books, c, now, &ev)) {
         c->cause->consequences++;
         return;
     }
@@ -366,8 +410,11 @@ void lu_claim_check_config(LuBooks *books, LuClaim *c)
     LuCtx now;
 
     resolve(c, &now);
+    if (now.kind != LU_CTX_OFF) {
+        lu_evaluated(&books->sink, c->iommu->ops->enable_rule);
+    }
     lu_evaluated(&books->sink, c->iommu->ops->config_rule);
-    if (now.kind != c->ctx.kind) {
+    if (config_gone(c, &now)) {
         config_broken(books, c, &now, NULL);
     }
 }
@@ -377,20 +424,21 @@ void lu_claim_check_config(LuBooks *books, LuClaim *c)
 
 /*
  * A table on the way of this access is not what it was.  Both ways are
- * looked at: the one taken now and the one it would have taken then.
+ * looked at: the one it took, as it was read, so that a change the software
+ * takes back at once is seen; and the one it would have taken then.
  */
 static bool path_changed(LuBooks *books, LuClaim *c, LuRule rule,
-                         const LuWalk *walk, uint64_t iova)
+                         const LuWalk *walk, bool taken, uint64_t iova)
 {
     for (unsigned i = 0; i < walk->n_steps; i++) {
         hwaddr pa = walk->step[i].pa;
-        LuPage *page = lu_ledger_first(&books->ledger, pa, pa + 7);
-        uint64_t now;
+        LuPage *page = lu_ledger_table(&books->ledger, pa);
+        uint64_t now = walk->step[i].desc;
 
-        if (!page || page->config) {
+        if (!page || !page->busy) {
             continue;
         }
-        if (!lu_mem_read64(c->iommu->mem, pa, &now)) {
+        if (!taken && !lu_mem_read64(c->iommu->mem, pa, &now)) {
             now = UINT64_MAX;
         }
         if (lu_page_word_differs(page, pa, now)) {
@@ -401,6 +449,7 @@ static bool path_changed(LuBooks *books, LuClaim *c, LuRule rule,
     return false;
 }
 
+/* What the access would have met at the freeze. */
 static LuFaultKind walk_then(LuBooks *books, LuClaim *c, const LuAccess *a,
                              LuWalk *then)
 {
@@ -408,6 +457,17 @@ static LuFaultKind walk_then(LuBooks *books, LuClaim *c, const LuAccess *a,
     const LuStage *s1 = lu_ctx_stage1(&c->ctx, a->iova);
 
     then->n_steps = 0;
+    then->pa = a->iova;
+    switch (c->ctx.kind) {
+    case LU_CTX_TRANSLATE:
+        break;
+    case LU_CTX_BYPASS:
+        return LU_FAULT_NONE;
+    case LU_CTX_OFF:
+        return c->ctx.off_abort ? LU_FAULT_CONFIG : LU_FAULT_NONE;
+    default:
+        return LU_FAULT_CONFIG;
+    }
     if (c->ctx.n_s1 && !s1) {
         return LU_FAULT_INPUT;
     }
@@ -437,7 +497,7 @@ static void judge_answer(LuBooks *books, LuClaim *c, const LuAccess *a,
         ev.has |= LU_EV_PAGE;
         ev.page = walk->pa & ~(hwaddr)0xfff;
     }
-    if (ok_now && ok_then) {
+    if (ok_now && ok_then && then->n_steps) {
         ev.has |= LU_EV_DESC;
         ev.desc_pa = walk->step[walk->n_steps - 1].pa;
         ev.old_desc = then->step[then->n_steps - 1].desc;
@@ -451,13 +511,15 @@ static void judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
 {
     LuRule table_rule = c->state == LU_CLAIM_RESTORED ? LU_RULE_DOM_5
                                                       : LU_RULE_TBL_1;
+    LuEvidence unused = { };
+    LuFaultKind fault;
     bool ok_then;
     LuWalk then;
 
     lu_evaluated(&books->sink, c->iommu->ops->config_rule);
-    if (ctx->kind != c->ctx.kind) {
+    if (config_gone(c, ctx)) {
         if (!ctx->s2_fault ||
-            !path_changed(books, c, table_rule, walk, a->iova)) {
+            !path_changed(books, c, table_rule, walk, true, a->iova)) {
             config_broken(books, c, ctx, &a->iova);
         }
         return;
@@ -465,7 +527,11 @@ static void judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
     if (ctx->kind != LU_CTX_TRANSLATE) {
         return;
     }
-    ok_then = walk_then(books, c, a, &then) == LU_FAULT_NONE;
+    fault = walk_then(books, c, a, &then);
+    if (fault == LU_FAULT_TABLE && books->ledger.truncated) {
+        return;                 /* the ledger does not know */
+    }
+    ok_then = fault == LU_FAULT_NONE;
     lu_evaluated(&books->sink, LU_RULE_CON_1);
     lu_evaluated(&books->sink, LU_RULE_CON_2);
     lu_evaluated(&books->sink, LU_RULE_CON_8);
@@ -474,13 +540,16 @@ static void judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
     if (ok_now && ok_then && walk->pa == then.pa) {
         return;
     }
-    if (path_changed(books, c, table_rule, walk, a->iova) ||
-        path_changed(books, c, table_rule, &then, a->iova)) {
+    if (path_changed(books, c, table_rule, walk, true, a->iova) ||
+        path_changed(books, c, table_rule, &then, false, a->iova)) {
         return;
     }
-    if (c->cause) {
+    if (config_cause(books, c, ctx, &unused)) {
         c->cause->consequences++;
         return;
+    }
+    if (!ok_now && fault == LU_FAULT_RESERVED) {
+        return;                 /* TBL-4 has said so */
     }
     judge_answer(books, c, a, walk, &then, ok_now, ok_then);
 }

@@ -16,28 +16,51 @@ static bool blamed(LuDomain *d)
     return d->cause;
 }
 
+/*
+ * The stage that software means: the one with this top table, or else the
+ * first with this format.  A nested domain may be restored by the name of its
+ * parent, and one that uses TTB1 alone has no first stage.
+ */
+static const LuStage *stage_meant(const LuCtx *ctx, hwaddr top, uint8_t format)
+{
+    const LuStage *stage[] = {
+        ctx->n_s1 > 0 ? &ctx->s1[0] : NULL,
+        ctx->n_s1 > 1 ? &ctx->s1[1] : NULL,
+        ctx->has_s2 ? &ctx->s2 : NULL,
+    };
+    const LuStage *meant = NULL;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(stage); i++) {
+        if (!stage[i] || stage[i]->flags & LU_STAGE_OFF) {
+            continue;
+        }
+        if (!meant || (stage[i]->fmt->id == format &&
+                       (meant->fmt->id != format || stage[i]->root == top))) {
+            meant = stage[i];
+        }
+    }
+    return meant;
+}
+
 void lu_domain_check_shape(LuBooks *books, LuDomain *d, hwaddr top,
                            uint8_t format, uint8_t level, uint8_t in_lg2)
 {
     const LuCtx *ctx = &d->ctx;
-    const LuStage *stage = ctx->n_s1 ? &ctx->s1[0] : &ctx->s2;
+    const LuStage *stage = ctx->kind == LU_CTX_TRANSLATE
+                           ? stage_meant(ctx, top, format) : NULL;
     g_autofree char *detail = NULL;
     LuEvidence ev;
 
-    /* A nested domain may be restored by the name of its parent, too. */
-    if (ctx->n_s1 && ctx->has_s2 && ctx->s2.fmt->id == format) {
-        stage = &ctx->s2;
-    }
     lu_evaluated(&books->sink, LU_RULE_TBL_8);
-    if (ctx->kind == LU_CTX_TRANSLATE && stage->root == top &&
-        stage->fmt->id == format && stage->top_level == level &&
-        stage->in_lg2 == in_lg2) {
+    if (stage ? stage->root == top && stage->fmt->id == format &&
+                stage->top_level == level && stage->in_lg2 == in_lg2
+              : !top && !format) {
         return;
     }
     if (blamed(d)) {
         return;
     }
-    if (ctx->kind == LU_CTX_TRANSLATE) {
+    if (stage) {
         detail = g_strdup_printf("preserved: %s, top table 0x%" HWADDR_PRIx
                                  ", level %d, %u input bits; restored: "
                                  "format %u, top table 0x%" HWADDR_PRIx
@@ -50,7 +73,7 @@ void lu_domain_check_shape(LuBooks *books, LuDomain *d, hwaddr top,
     ev.has |= LU_EV_PAGE;
     ev.page = top;
     ev.detail = detail ?: "no tables were preserved for this token";
-    lu_finding(&books->sink, LU_RULE_TBL_8, &ev);
+    d->cause = lu_finding(&books->sink, LU_RULE_TBL_8, &ev);
 }
 
 void lu_domain_replaced(LuDomain *domain)
@@ -60,6 +83,7 @@ void lu_domain_replaced(LuDomain *domain)
 
         page->busy--;
     }
+    domain->replaced = true;
 }
 
 static hwaddr overlap(const LuPage *page, hwaddr pa, hwaddr last)
@@ -67,11 +91,15 @@ static hwaddr overlap(const LuPage *page, hwaddr pa, hwaddr last)
     return MIN(page->node.last, last) - MAX(page->node.start, pa) + 1;
 }
 
+/* @d: the domain to name, NULL when it has ended. */
 static void page_finding(LuBooks *books, LuRule rule, const LuPage *page,
-                         const char *detail)
+                         const LuDomain *d, const char *detail)
 {
-    LuEvidence ev = lu_claim_evidence(lu_domain_claim(page->domain));
+    LuEvidence ev = { };
 
+    if (d) {
+        ev = lu_claim_evidence(lu_domain_claim(d));
+    }
     ev.has |= LU_EV_PAGE | LU_EV_IOVA | LU_EV_LEVEL;
     ev.page = lu_page_pa(page) & ~(hwaddr)0xfff;
     ev.iova = page->in_base;
@@ -94,7 +122,8 @@ void lu_pages_take(LuBooks *books, hwaddr pa, hwaddr len)
         }
         lu_evaluated(&books->sink, LU_RULE_FRE_1);
         if (page->taken + bytes > lu_page_bytes(page)) {
-            page_finding(books, LU_RULE_FRE_1, page, "taken over twice");
+            page_finding(books, LU_RULE_FRE_1, page, page->domain,
+                         "taken over twice");
         } else {
             page->taken += bytes;
         }
@@ -109,15 +138,16 @@ static void free_page(LuBooks *books, LuPage *page, hwaddr bytes)
     lu_evaluated(&books->sink, LU_RULE_FRE_1);
     lu_evaluated(&books->sink, LU_RULE_FRE_2);
     if (page->freed + bytes > whole) {
-        page_finding(books, LU_RULE_FRE_2, page, "freed twice");
+        page_finding(books, LU_RULE_FRE_2, page, page->domain, "freed twice");
         return;
     }
     page->freed += bytes;
     if (page->busy) {
-        page_finding(books, LU_RULE_FRE_2, page,
+        page_finding(books, LU_RULE_FRE_2, page, page->domain,
                      "freed while hardware still walks it");
     } else if (page->taken < whole) {
-        page_finding(books, LU_RULE_FRE_1, page, "freed but never taken over");
+        page_finding(books, LU_RULE_FRE_1, page, page->domain,
+                     "freed but never taken over");
     }
 }
 
@@ -164,6 +194,6 @@ void lu_domain_check_freed(LuBooks *books, LuDomain *d)
     if (leaked && !blamed(d)) {
         detail = g_strdup_printf("%u of %u table pages were never freed",
                                  d->n_pages - d->n_freed, d->n_pages);
-        page_finding(books, LU_RULE_FRE_3, leaked, detail);
+        page_finding(books, LU_RULE_FRE_3, leaked, d, detail);
     }
 }

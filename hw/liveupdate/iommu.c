@@ -134,3 +134,33 @@ LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
     }
     return x;
 }
+
+uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
+{
+    trace_lu_inval(iommu->id, inval->name, inval->what, inval->match,
+                   inval->domain, inval->space, inval->addr, inval->len);
+    if (inval->what & LU_INVAL_CONFIG) {
+        lu_sample(iommu);
+    }
+    QEMU_LOCK_GUARD(&iommu->lock);
+    iommu->inval_unmaps |= inval->what & ~LU_INVAL_INTR;
+    return ++iommu->inval_seq;
+}
+
+void lu_inval_done(LuIommu *iommu, uint64_t upto)
+{
+    bool unmap = false;
+
+    WITH_QEMU_LOCK_GUARD(&iommu->lock) {
+        if (upto > iommu->inval_done) {
+            trace_lu_inval_done(iommu->id, iommu->inval_done, upto);
+            iommu->inval_done = upto;
+            unmap = iommu->inval_unmaps;
+            /* What came later is still pending, and may name translations. */
+            iommu->inval_unmaps = unmap && upto < iommu->inval_seq;
+        }
+    }
+    if (unmap && iommu->ops->unmap_notify) {
+        iommu->ops->unmap_notify(iommu->fe);
+    }
+}

@@ -1,12 +1,10 @@
 /*
- * The ways out of the first kernel: load the second one by kexec_file_load(2),
- * then either panic into it or reboot into it.
+ * The ways out of the first kernel: load the second one, then either panic into
+ * it or reboot into it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/kexec.h>
 #include <linux/reboot.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,19 +46,9 @@ static void second_cmdline(const Guest *g, char *to, size_t size)
 int kexec_load(Guest *g, bool on_crash)
 {
     char cmdline[sizeof(g->cmdline) + 512];
-    int kernel = open("/second/kernel", O_RDONLY | O_CLOEXEC);
-    int initrd = open("/second/initrd", O_RDONLY | O_CLOEXEC);
-    int ret;
 
     second_cmdline(g, cmdline, sizeof(cmdline));
-    ret = syscall(SYS_kexec_file_load, kernel, initrd, strlen(cmdline) + 1,
-                  cmdline, on_crash ? KEXEC_FILE_ON_CRASH : 0);
-    if (ret) {
-        return fail("kexec_file_load: %s", strerror(errno));
-    }
-    close(kernel);
-    close(initrd);
-    return 0;
+    return load_second(cmdline, on_crash);
 }
 
 int kexec_crash(Guest *g)

@@ -38,14 +38,16 @@ typedef struct LuDomain {
     uint64_t token;
     GPtrArray *claims;          /* LuClaim, open ones; it ends with the last */
     LuFinding *cause;           /* what is known to be wrong with it */
-    LuCtx ctx;                  /* stages as at the freeze */
+    bool frozen;                /* @ctx and @pages are as at the freeze */
+    bool replaced;              /* hardware has left the tables */
+    LuCtx ctx;                  /* stages */
     GPtrArray *pages;           /* LuPage, tables; empty before the freeze */
     unsigned n_pages, n_freed;  /* kept after the pages are gone */
 } LuDomain;
 
 typedef struct LuClaim {
     LuIommu *iommu;             /* NULL when the unit is gone */
-    const char *unit;           /* its id, owned */
+    const char *unit;           /* its id */
     uint16_t rid;
     uint32_t pasid;             /* LU_NO_PASID: none */
     uint64_t token;
@@ -53,6 +55,7 @@ typedef struct LuClaim {
     unsigned generation;        /* in which it was preserved */
     bool idle;                  /* no DMA is expected */
     bool dropped;               /* ended without being handed on */
+    bool unmapped;              /* frozen with no memory map declared */
     LuDomain *domain;           /* NULL once ended */
     LuCtx ctx;                  /* configuration as at the freeze */
     GPtrArray *config;          /* LuPage, configuration structures */
@@ -74,7 +77,10 @@ const char *lu_claim_state_name(LuClaimState state);
 /* Evidence that names the claim; the caller adds what it knows. */
 LuEvidence lu_claim_evidence(const LuClaim *c);
 
-/* Whether two contexts translate by the same tables under the same tags. */
+/*
+ * Whether two contexts translate by the same tables.  Tags may differ: the
+ * PASID is one, and a DID belongs to the unit.
+ */
 bool lu_ctx_same_tables(const LuCtx *a, const LuCtx *b);
 
 /*
@@ -85,11 +91,12 @@ bool lu_ctx_same_tables(const LuCtx *a, const LuCtx *b);
 void lu_claim_freeze(LuBooks *books, LuClaim *c);
 void lu_claim_judge_frozen(LuBooks *books, LuClaim *c);
 
-/* Let go of what the ledger holds for @c and, if it is the last, its domain. */
+/* Let go of what the ledger holds: the freeze is over. */
 void lu_claim_thaw(LuBooks *books, LuClaim *c);
+void lu_domain_thaw(LuBooks *books, LuDomain *d);
 
-/* Compare the domain's tables with the freeze: @rule is TBL-1 or DOM-5. */
-void lu_claim_check_tables(LuBooks *books, LuClaim *c, LuRule rule);
+/* Compare the tables with the freeze: @rule is TBL-1 or DOM-5. */
+void lu_domain_check_tables(LuBooks *books, LuDomain *d, LuRule rule);
 
 /* Sample the configuration now: CON-5 or CON-6. */
 void lu_claim_check_config(LuBooks *books, LuClaim *c);
@@ -111,7 +118,13 @@ static inline LuClaim *lu_domain_claim(const LuDomain *d)
 /* Hardware has left the domain's tables: they may be freed from now on. */
 void lu_domain_replaced(LuDomain *domain);
 
-/* Table memory taken over or freed: FRE-1, FRE-2, FRE-3. */
+/* The largest table there is: 16 concatenated ones of 64 KiB. */
+#define LU_TABLE_BYTES_MAX (1024 * 1024)
+
+/*
+ * Table memory taken over or freed: FRE-1, FRE-2, FRE-3.  At most
+ * LU_TABLE_BYTES_MAX at once, so that the work is bounded.
+ */
 void lu_pages_take(LuBooks *books, hwaddr pa, hwaddr len);
 void lu_pages_free(LuBooks *books, hwaddr pa, hwaddr len);
 

@@ -16,6 +16,7 @@
 
 #include "qemu/thread.h"
 #include "hw/liveupdate/finding.h"
+#include "hw/liveupdate/inval.h"
 #include "hw/liveupdate/walk.h"
 
 typedef struct LuIommu LuIommu;
@@ -104,6 +105,12 @@ typedef struct LuFrontEnd {
     bool (*fault)(void *fe, const LuFault *fault);
     /* Whether PCI requester @rid is translated by this unit. */
     bool (*owns)(void *fe, uint16_t rid);
+    /*
+     * Translations copied outside the model (notifiers) are dropped: an
+     * invalidation of translations has completed.  May be NULL.  LuIommu.lock
+     * is not held, the BQL is.
+     */
+    void (*unmap_notify)(void *fe);
     /* Append one object as text, for reports.  May be NULL. */
     void (*describe)(void *fe, const LuCfgObj *obj, GString *out);
     /* Rule for a stream whose configuration vanished: CON-5 or CON-6. */
@@ -121,6 +128,9 @@ struct LuIommu {
     QemuMutex lock;
     bool enabled;               /* as lu_enable() said last */
     LuFinding *off_cause;       /* why it is off while streams are claimed */
+    uint64_t inval_seq;         /* of the last invalidation consumed */
+    uint64_t inval_done;        /* of the last one completed */
+    bool inval_unmaps;          /* a pending one names translations */
     uint64_t translations;
     uint64_t faults;
     uint64_t lost_faults;
@@ -148,9 +158,19 @@ void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
                uint64_t new);
 
 /*
- * The guest rang the invalidation queue or issued a register-based
- * invalidation: sample the configuration of claimed streams.  BQL held.
+ * One invalidation was consumed; it is pending until lu_inval_done().  Returns
+ * its sequence number, from 1.  Samples the configuration of claimed streams
+ * when it names configuration.  BQL held.
  */
+uint64_t lu_inval(LuIommu *iommu, const LuInval *inval);
+
+/*
+ * A synchronization completed every invalidation up to @upto.  Numbers only
+ * grow; completing what is complete does nothing.  BQL held.
+ */
+void lu_inval_done(LuIommu *iommu, uint64_t upto);
+
+/* Sample the configuration of claimed streams now.  BQL held. */
 void lu_sample(LuIommu *iommu);
 
 /* A register rule was broken (REG-*): report with the register's name. */
