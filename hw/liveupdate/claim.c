@@ -548,7 +548,7 @@ static void judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
         c->cause->consequences++;
         return;
     }
-    if (!ok_now && fault == LU_FAULT_RESERVED) {
+    if (!ok_now && (fault == LU_FAULT_RESERVED || fault == LU_FAULT_TABLE)) {
         return;                 /* TBL-4 has said so */
     }
     judge_answer(books, c, a, walk, &then, ok_now, ok_then);

@@ -17,7 +17,7 @@ void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
     memset(iommu, 0, sizeof(*iommu));
     iommu->ops = ops;
     iommu->fe = fe;
-    iommu->id = id;
+    iommu->id = g_intern_string(id);    /* findings outlive the unit */
     iommu->mem = mem;
     qemu_mutex_init(&iommu->lock);
 }

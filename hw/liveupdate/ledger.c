@@ -168,7 +168,6 @@ typedef struct Entering {
     LuLedger *ledger;
     const LuMem *mem;
     const LuStage *stage;
-    uint8_t stage_nr;
     GPtrArray *pages;
     GHashTable *seen;           /* LuPage already in @pages */
     LuTreeProblem *problem;
@@ -182,7 +181,6 @@ static void shadow_page(Entering *e, LuPage *page, const LuTreeTable *table,
     hwaddr bytes = lu_page_bytes(page);
 
     page->stage = *e->stage;
-    page->stage_nr = e->stage_nr;
     page->level = table->level;
     page->in_base = table->in_base +
                     ((done / 8) << lu_stage_shift(e->stage, table->level));
@@ -261,8 +259,8 @@ void lu_ledger_enter(LuLedger *ledger, const LuMem *mem, const LuStage *s1,
     g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
     Entering e = {
         .ledger = ledger, .mem = mem, .stage = s1 ?: s2,
-        .stage_nr = s1 ? 1 : 2, .pages = domain_pages, .seen = seen,
-        .problem = problem, .opaque = opaque,
+        .pages = domain_pages, .seen = seen, .problem = problem,
+        .opaque = opaque,
     };
 
     for (guint i = 0; i < domain_pages->len; i++) {

@@ -30,7 +30,6 @@ static void claim_free(gpointer p)
     LuClaim *c = p;
 
     g_ptr_array_unref(c->config);
-    g_free((char *)c->unit);
     g_free(c);
 }
 
@@ -52,6 +51,7 @@ void lu_session_init(LuSession *s, int64_t (*now)(void))
     s->iommus = g_ptr_array_new();
     s->claims = g_hash_table_new(claim_hash, claim_equal);
     s->domains = g_hash_table_new(g_int64_hash, g_int64_equal);
+    s->open = g_ptr_array_new();
     s->history = g_ptr_array_new_with_free_func(claim_free);
 }
 
@@ -62,6 +62,7 @@ void lu_session_destroy(LuSession *s)
     }
     g_hash_table_destroy(s->claims);
     g_hash_table_destroy(s->domains);
+    g_ptr_array_unref(s->open);
     g_ptr_array_unref(s->history);
     g_ptr_array_unref(s->iommus);
     lu_memmap_destroy(&s->books.memmap);
@@ -128,14 +129,83 @@ static void end_claim(LuSession *s, LuClaim *c)
     c->domain = NULL;
     g_ptr_array_remove(d->claims, c);
     if (!d->claims->len) {
+        lu_domain_thaw(&s->books, d);
         if (g_hash_table_lookup(s->domains, &d->token) == d) {
             g_hash_table_remove(s->domains, &d->token);
         }
         domain_free(d);
     }
     g_hash_table_remove(s->claims, c);
+    g_ptr_array_remove(s->open, c);
     c->iommu = NULL;
-    qatomic_set(&s->n_open, s->n_open - 1);
+    qatomic_set(&s->n_open, s->open->len);
+}
+
+/* End the open claims of @iommu, or of all units, in which none was at fault. */
+static unsigned drop_claims(LuSession *s, const LuIommu *iommu)
+{
+    unsigned dropped = 0;
+
+    for (guint i = s->open->len; i-- > 0; ) {
+        LuClaim *c = g_ptr_array_index(s->open, i);
+
+        if (!iommu || c->iommu == iommu) {
+            c->dropped = true;
+            end_claim(s, c);
+            dropped++;
+        }
+    }
+    return dropped;
+}
+
+/* Something keeps the verdict from being a pass: say it if @reasons asks. */
+static bool G_GNUC_PRINTF(2, 3) reason(GPtrArray *reasons, const char *fmt,
+                                       ...)
+{
+    va_list ap;
+
+    if (reasons) {
+        va_start(ap, fmt);
+        g_ptr_array_add(reasons, g_strdup_vprintf(fmt, ap));
+        va_end(ap);
+    }
+    return false;
+}
+
+/* Whether this claim keeps no verdict from being a pass. */
+static bool handed_on(const LuClaim *c, GPtrArray *reasons)
+{
+    if (c->dropped) {
+        return true;            /* LuSession.resets speaks for it */
+    }
+    if (c->state != LU_CLAIM_FINISHED) {
+        return reason(reasons, "the claim of token 0x%" PRIx64 " ended %s, "
+                      "not finished", c->token, lu_claim_state_name(c->state));
+    }
+    if (c->unmapped) {
+        return reason(reasons, "no preserved memory was declared before token "
+                      "0x%" PRIx64 " was frozen: OWN-1 and OWN-3 are not "
+                      "decided", c->token);
+    }
+    if (!c->blackout && !c->idle) {
+        return reason(reasons, "no DMA came through in the blackout of token "
+                      "0x%" PRIx64, c->token);
+    }
+    return true;
+}
+
+/* Make room for one more: the oldest claim that has ended goes. */
+static void forget_oldest(LuSession *s)
+{
+    for (guint i = 0; i < s->history->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->history, i);
+
+        if (!c->domain) {
+            s->lost += !handed_on(c, NULL);
+            g_ptr_array_remove_index(s->history, i);
+            return;
+        }
+    }
 }
 
 static LuDomain *new_domain(const LuClaim *c)
@@ -188,12 +258,12 @@ static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
     if (find_claim(s, iommu, op->rid, op->pasid)) {
         return LU_CTL_EEXIST;
     }
-    if (s->n_open >= LU_CLAIMS_MAX || s->history->len >= LU_HISTORY_MAX) {
+    if (s->open->len >= LU_CLAIMS_MAX) {
         return LU_CTL_ENOSPC;
     }
     c = g_new0(LuClaim, 1);
     c->iommu = iommu;
-    c->unit = g_strdup(iommu->id);
+    c->unit = iommu->id;
     c->rid = op->rid;
     c->pasid = op->pasid;
     c->token = op->token;
@@ -202,17 +272,18 @@ static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
     c->config = g_ptr_array_new();
     iommu->ops->resolve(iommu->fe, c->rid, c->pasid, &c->ctx, &s2_walk);
     c->domain = domain_of(s, c);
+    if (c->domain->frozen) {
+        claim_free(c);
+        return LU_CTL_ESTATE;
+    }
     g_ptr_array_add(c->domain->claims, c);
     g_hash_table_add(s->claims, c);
+    g_ptr_array_add(s->open, c);
+    qatomic_set(&s->n_open, s->open->len);
+    if (s->history->len >= LU_HISTORY_MAX) {
+        forget_oldest(s);
+    }
     g_ptr_array_add(s->history, c);
-    qatomic_set(&s->n_open, s->n_open + 1);
-    return LU_CTL_OK;
-}
-
-static int op_unpreserve(LuSession *s, const LuOp *op, LuClaim *c)
-{
-    c->dropped = true;
-    end_claim(s, c);
     return LU_CTL_OK;
 }
 
@@ -225,19 +296,27 @@ static int op_freeze(LuSession *s, const LuOp *op, LuClaim *c)
 static int op_abort(LuSession *s, const LuOp *op, LuClaim *c)
 {
     lu_claim_thaw(&s->books, c);
+    lu_domain_thaw(&s->books, c->domain);
     return LU_CTL_OK;
+}
+
+static void check_tables(LuSession *s, LuClaim *c, LuRule rule)
+{
+    if (c == lu_domain_claim(c->domain)) {
+        lu_domain_check_tables(&s->books, c->domain, rule);
+    }
 }
 
 static int op_boot(LuSession *s, const LuOp *op, LuClaim *c)
 {
-    lu_claim_check_tables(&s->books, c, LU_RULE_TBL_1);
+    check_tables(s, c, LU_RULE_TBL_1);
     lu_claim_check_config(&s->books, c);
     return LU_CTL_OK;
 }
 
 static int op_restore(LuSession *s, const LuOp *op, LuClaim *c)
 {
-    lu_claim_check_tables(&s->books, c, LU_RULE_TBL_1);
+    check_tables(s, c, LU_RULE_TBL_1);
     if (c == lu_domain_claim(c->domain)) {
         lu_domain_check_shape(&s->books, c->domain, op->addr,
                               op->param & 0xff, op->param >> 8 & 0xff,
@@ -248,21 +327,17 @@ static int op_restore(LuSession *s, const LuOp *op, LuClaim *c)
 
 static int op_replace(LuSession *s, const LuOp *op, LuClaim *c)
 {
-    lu_claim_check_tables(&s->books, c, LU_RULE_DOM_5);
+    check_tables(s, c, LU_RULE_DOM_5);
     lu_claim_check_config(&s->books, c);
     return LU_CTL_OK;
 }
 
-static int op_keep(LuSession *s, const LuOp *op, LuClaim *unused)
+static int op_finish(LuSession *s, const LuOp *op, LuClaim *c)
 {
-    return lu_memmap_keep(&s->books.memmap, op->addr, op->len)
-           ? LU_CTL_OK : LU_CTL_EINVAL;
-}
-
-static int op_unkeep(LuSession *s, const LuOp *op, LuClaim *unused)
-{
-    return lu_memmap_unkeep(&s->books.memmap, op->addr, op->len)
-           ? LU_CTL_OK : LU_CTL_EINVAL;
+    if (c == lu_domain_claim(c->domain)) {
+        lu_domain_check_freed(&s->books, c->domain);
+    }
+    return LU_CTL_OK;
 }
 
 static bool range_ok(const LuOp *op)
@@ -270,9 +345,32 @@ static bool range_ok(const LuOp *op)
     return op->len && op->addr + (op->len - 1) >= op->addr;
 }
 
-static int op_take(LuSession *s, const LuOp *op, LuClaim *unused)
+static int op_keep(LuSession *s, const LuOp *op, LuClaim *unused)
 {
     if (!range_ok(op)) {
+        return LU_CTL_EINVAL;
+    }
+    return lu_memmap_keep(&s->books.memmap, op->addr, op->len)
+           ? LU_CTL_OK : LU_CTL_ENOSPC;
+}
+
+static int op_unkeep(LuSession *s, const LuOp *op, LuClaim *unused)
+{
+    if (!range_ok(op)) {
+        return LU_CTL_EINVAL;
+    }
+    return lu_memmap_unkeep(&s->books.memmap, op->addr, op->len)
+           ? LU_CTL_OK : LU_CTL_ENOSPC;
+}
+
+static bool table_range_ok(const LuOp *op)
+{
+    return range_ok(op) && op->len <= LU_TABLE_BYTES_MAX;
+}
+
+static int op_take(LuSession *s, const LuOp *op, LuClaim *unused)
+{
+    if (!table_range_ok(op)) {
         return LU_CTL_EINVAL;
     }
     lu_pages_take(&s->books, op->addr, op->len);
@@ -281,7 +379,7 @@ static int op_take(LuSession *s, const LuOp *op, LuClaim *unused)
 
 static int op_free(LuSession *s, const LuOp *op, LuClaim *unused)
 {
-    if (!range_ok(op)) {
+    if (!table_range_ok(op)) {
         return LU_CTL_EINVAL;
     }
     lu_pages_free(&s->books, op->addr, op->len);
@@ -305,7 +403,6 @@ static int op_idle(LuSession *s, const LuOp *op, LuClaim *unused)
  */
 static int (*const handlers[])(LuSession *, const LuOp *, LuClaim *) = {
     [LU_CTL_OP_PRESERVE] = op_preserve,
-    [LU_CTL_OP_UNPRESERVE] = op_unpreserve,
     [LU_CTL_OP_KEEP] = op_keep,
     [LU_CTL_OP_UNKEEP] = op_unkeep,
     [LU_CTL_OP_FREEZE] = op_freeze,
@@ -315,6 +412,7 @@ static int (*const handlers[])(LuSession *, const LuOp *, LuClaim *) = {
     [LU_CTL_OP_REPLACE] = op_replace,
     [LU_CTL_OP_TAKE] = op_take,
     [LU_CTL_OP_FREE] = op_free,
+    [LU_CTL_OP_FINISH] = op_finish,
     [LU_CTL_OP_IDLE] = op_idle,
 };
 
@@ -338,10 +436,10 @@ static GPtrArray *claims_in_scope(LuSession *s, const LuPhaseEdge *edge,
 {
     GPtrArray *claims = g_ptr_array_new();
 
-    for (guint i = 0; s->n_open && i < s->history->len; i++) {
-        LuClaim *c = g_ptr_array_index(s->history, i);
+    for (guint i = 0; i < s->open->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->open, i);
 
-        if (c->domain && in_scope(edge, op, c)) {
+        if (in_scope(edge, op, c)) {
             g_ptr_array_add(claims, c);
         }
     }
@@ -355,6 +453,11 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
         LuClaim *c = g_ptr_array_index(claims, i);
 
         switch (op->op) {
+        case LU_CTL_OP_UNPRESERVE:
+            end_claim(s, c);
+            s->taken_back++;
+            g_ptr_array_remove(s->history, c);
+            break;
         case LU_CTL_OP_FREEZE:
             lu_claim_judge_frozen(&s->books, c);
             break;
@@ -364,9 +467,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
             }
             break;
         case LU_CTL_OP_FINISH:
-            if (c->domain->claims->len == 1) {
-                lu_domain_check_freed(&s->books, c->domain);
-            }
+            s->finished++;
             end_claim(s, c);
             break;
         default:
@@ -399,6 +500,7 @@ static int move_claims(LuSession *s, const LuPhaseEdge *edge, const LuOp *op,
     if (!claims->len && edge->scope != LU_SCOPE_MACHINE) {
         return LU_CTL_ENOENT;
     }
+    s->books.ledger.visits = LU_LEDGER_VISITS_MAX;
     for (guint i = 0; i < claims->len; i++) {
         LuClaim *c = g_ptr_array_index(claims, i);
 
@@ -437,15 +539,7 @@ int lu_session_op(LuSession *s, const LuOp *op)
 void lu_session_reset(LuSession *s)
 {
     lock_all(s);
-    for (guint i = 0; s->n_open && i < s->history->len; i++) {
-        LuClaim *c = g_ptr_array_index(s->history, i);
-
-        if (c->domain) {
-            c->dropped = true;
-            s->resets++;
-            end_claim(s, c);
-        }
-    }
+    s->resets += drop_claims(s, NULL);
     lu_memmap_clear(&s->books.memmap);
     unlock_all(s);
 }
@@ -463,14 +557,7 @@ void lu_session_add(LuSession *s, LuIommu *iommu)
 void lu_session_remove(LuSession *s, LuIommu *iommu)
 {
     lock_all(s);
-    for (guint i = 0; s->n_open && i < s->history->len; i++) {
-        LuClaim *c = g_ptr_array_index(s->history, i);
-
-        if (c->domain && c->iommu == iommu) {
-            c->dropped = true;
-            end_claim(s, c);
-        }
-    }
+    drop_claims(s, iommu);
     unlock_all(s);
     g_ptr_array_remove(s->iommus, iommu);
     iommu->session = NULL;
@@ -494,10 +581,10 @@ void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
 /* The first claim of @iommu whose stream must go on; NULL if none. */
 static LuClaim *first_checked(LuSession *s, LuIommu *iommu)
 {
-    for (guint i = 0; s->n_open && i < s->history->len; i++) {
-        LuClaim *c = g_ptr_array_index(s->history, i);
+    for (guint i = 0; i < s->open->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->open, i);
 
-        if (c->domain && c->iommu == iommu && lu_claim_checked(c)) {
+        if (c->iommu == iommu && lu_claim_checked(c)) {
             return c;
         }
     }
@@ -523,8 +610,8 @@ void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
         return;
     }
     c = first_checked(s, iommu);
-    lu_evaluated(&s->books.sink, iommu->ops->enable_rule);
     if (c) {
+        lu_evaluated(&s->books.sink, iommu->ops->enable_rule);
         ev = lu_claim_evidence(c);
         ev.has |= LU_EV_REG;
         ev.reg = reg;
@@ -544,10 +631,10 @@ void lu_sample(LuIommu *iommu)
     }
     QEMU_LOCK_GUARD(&iommu->lock);
     QEMU_LOCK_GUARD(&s->lock);
-    for (guint i = 0; i < s->history->len; i++) {
-        LuClaim *c = g_ptr_array_index(s->history, i);
+    for (guint i = 0; i < s->open->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->open, i);
 
-        if (c->domain && c->iommu == iommu && lu_claim_checked(c)) {
+        if (c->iommu == iommu && lu_claim_checked(c)) {
             lu_claim_check_config(&s->books, c);
         }
     }
@@ -591,64 +678,31 @@ void lu_register_ok(LuIommu *iommu, LuRule rule)
 /* ------------------------------------------------------------------ */
 /* Verdict                                                            */
 
-static void add_reason(GPtrArray *reasons, bool *complete, char *text)
-{
-    *complete = false;
-    if (reasons) {
-        g_ptr_array_add(reasons, text);
-    } else {
-        g_free(text);
-    }
-}
-
-/* Why this claim does not count as handed on; NULL when it does. */
-static char *claim_reason(const LuClaim *c)
-{
-    if (c->dropped) {
-        return NULL;
-    }
-    if (c->state != LU_CLAIM_FINISHED) {
-        return g_strdup_printf("the claim of token 0x%" PRIx64 " ended %s, "
-                               "not finished", c->token,
-                               lu_claim_state_name(c->state));
-    }
-    if (!c->blackout && !c->idle) {
-        return g_strdup_printf("no DMA came through in the blackout of token "
-                               "0x%" PRIx64, c->token);
-    }
-    return NULL;
-}
-
 LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons)
 {
-    unsigned finished = 0;
     bool complete = true;
 
     QEMU_LOCK_GUARD(&s->lock);
     for (guint i = 0; i < s->history->len; i++) {
-        const LuClaim *c = g_ptr_array_index(s->history, i);
-        char *why = claim_reason(c);
-
-        finished += c->state == LU_CLAIM_FINISHED;
-        if (why) {
-            add_reason(reasons, &complete, why);
-        }
+        complete &= handed_on(g_ptr_array_index(s->history, i), reasons);
     }
-    if (!s->history->len) {
-        add_reason(reasons, &complete, g_strdup("no live update claimed"));
-    } else if (!finished && complete) {
-        add_reason(reasons, &complete,
-                   g_strdup("every claim was taken back before its end"));
+    if (s->lost) {
+        complete = reason(reasons, "%u claims of long ago were not handed on",
+                          s->lost);
+    }
+    if (!s->history->len && !s->taken_back) {
+        complete = reason(reasons, "no live update claimed");
+    } else if (!s->finished && complete) {
+        complete = reason(reasons, "every claim was taken back before its "
+                          "end");
     }
     if (s->resets) {
-        add_reason(reasons, &complete,
-                   g_strdup_printf("the machine was reset with %u open claims",
-                                   s->resets));
+        complete = reason(reasons, "the machine was reset with %u open claims",
+                          s->resets);
     }
     if (s->books.ledger.truncated) {
-        add_reason(reasons, &complete,
-                   g_strdup("the tables of a claimed stream are larger than "
-                            "the ledger follows"));
+        complete = reason(reasons, "the tables of a claimed stream are larger "
+                          "than the ledger follows");
     }
     if (s->books.sink.errors) {
         return LU_VERDICT_FAIL;
@@ -658,11 +712,14 @@ LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons)
 
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid)
 {
+    LuClaimState state;
     LuClaim *c;
 
-    QEMU_LOCK_GUARD(&s->lock);
+    lock_all(s);
     c = find_stream(s, rid, pasid);
-    return c ? c->state : LU_CLAIM_NONE;
+    state = c ? c->state : LU_CLAIM_NONE;
+    unlock_all(s);
+    return state;
 }
 
 uint64_t lu_session_errors(LuSession *s)

@@ -43,8 +43,8 @@ def find_python():
             return python
 
     missing = dict(PYTHON_PACKAGES)
-    apt = Apt(CACHE / 'apt' / 'python', LOG_DIR / 'apt.log')
     with tempfile.TemporaryDirectory(dir=CACHE, prefix='new-') as tmp:
+        apt = Apt(Path(tmp) / 'apt', LOG_DIR / 'apt.log')
         for archive in archives():
             for suite in PYTHON_SUITES:
                 if missing:

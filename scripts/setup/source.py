@@ -26,7 +26,7 @@ def read_lock():
 def fetch_source(lock, where):
     """Fetch Debian's source of the locked version into a directory; None if
     no mirror gives it."""
-    apt = Apt(CACHE / 'apt' / 'source', LOG_DIR / 'apt.log')
+    apt = Apt(where / 'apt', LOG_DIR / 'apt.log')
     for archive in archives():
         for suite in SOURCE_SUITES:
             say(f'looking for QEMU {lock["version"]} in Debian {suite}')

@@ -18,24 +18,30 @@
 
 #define ALIGN4(n)   (((n) + 3) & ~(size_t)3)
 
-typedef struct Header {
-    uint32_t magic, totalsize, off_struct, off_strings, off_rsvmap;
-    uint32_t version, last_comp_version, boot_cpuid;
-    uint32_t size_strings, size_struct;
-} Header;
+/* Words of the header */
+enum {
+    MAGIC_WORD, TOTALSIZE, OFF_STRUCT, OFF_STRINGS, OFF_RSVMAP, VERSION,
+    LAST_COMPATIBLE, BOOT_CPUID, SIZE_STRINGS, SIZE_STRUCT, HEADER_WORDS
+};
 
 typedef struct Output {
     uint8_t *data;
     size_t size, len;           /* len beyond size: it did not fit */
 } Output;
 
+static void put_bytes(Output *out, const void *data, size_t len)
+{
+    if (out->len + len <= out->size) {
+        memcpy(out->data + out->len, data, len);
+    }
+    out->len += len;
+}
+
+/* With the padding that all but strings have */
 static void put(Output *out, const void *data, size_t len)
 {
-    if (out->len + ALIGN4(len) <= out->size) {
-        memcpy(out->data + out->len, data, len);
-        memset(out->data + out->len + len, 0, ALIGN4(len) - len);
-    }
-    out->len += ALIGN4(len);
+    put_bytes(out, data, len);
+    put_bytes(out, "\0\0", ALIGN4(len) - len);
 }
 
 static void put32(Output *out, uint32_t value)
@@ -117,22 +123,63 @@ static void put_struct(Output *out, const uint8_t *at, const uint8_t *end,
     put32(out, END);
 }
 
-size_t fdt_set_chosen(const void *tree, size_t tree_len,
-                      const FdtProperty *props, size_t n, void *to,
+/* Bytes of the memory reservation block at @at, its end mark included. */
+static size_t rsvmap_size(const uint8_t *at, const uint8_t *end)
+{
+    static const uint8_t last[16];
+    size_t len = 0;
+
+    while (at + len + sizeof(last) < end &&
+           memcmp(at + len, last, sizeof(last))) {
+        len += sizeof(last);
+    }
+    return len + sizeof(last);
+}
+
+size_t fdt_set_chosen(const uint8_t *tree, size_t tree_size,
+                      const FdtProperty *props, size_t n, uint8_t *to,
                       size_t size)
 {
-    const uint8_t *old = tree;
-    Header h;
-    Output out = { to, size, 0 };
-    uint32_t off[10], i, rsvmap, strings;
-    size_t start;
+    Output out = { to, size, HEADER_WORDS * 4 };
+    uint32_t h[HEADER_WORDS];
+    size_t i;
 
-    if (tree_len < sizeof(h)) {
+    for (i = 0; i < HEADER_WORDS; i++) {
+        h[i] = tree_size >= sizeof(h) ? get32(tree + 4 * i) : 0;
+    }
+    if (h[MAGIC_WORD] != MAGIC || h[TOTALSIZE] > tree_size ||
+        h[OFF_RSVMAP] > h[TOTALSIZE] ||
+        h[OFF_STRUCT] > h[TOTALSIZE] - h[SIZE_STRUCT] ||
+        h[OFF_STRINGS] > h[TOTALSIZE] - h[SIZE_STRINGS] ||
+        size < sizeof(h)) {
         return 0;
     }
-    for (i = 0; i < 10; i++) {
-        off[i] = get32(old + 4 * i);
+
+    put(&out, tree + h[OFF_RSVMAP],
+        rsvmap_size(tree + h[OFF_RSVMAP], tree + h[TOTALSIZE]));
+    h[OFF_RSVMAP] = sizeof(h);
+    i = out.len;
+    put_struct(&out, tree + h[OFF_STRUCT],
+               tree + h[OFF_STRUCT] + h[SIZE_STRUCT],
+               (const char *)tree + h[OFF_STRINGS], props, n,
+               h[SIZE_STRINGS]);
+    h[OFF_STRUCT] = i;
+    h[SIZE_STRUCT] = out.len - i;
+
+    i = out.len;
+    put_bytes(&out, tree + h[OFF_STRINGS], h[SIZE_STRINGS]);
+    h[OFF_STRINGS] = i;
+    for (i = 0; i < n; i++) {
+        put_bytes(&out, props[i].name, strlen(props[i].name) + 1);
     }
-    (void)off; (void)start; (void)rsvmap; (void)strings;
-    return out.len <= size ? out.len : 0;
+    h[SIZE_STRINGS] = out.len - h[OFF_STRINGS];
+    h[TOTALSIZE] = out.len;
+    if (out.len > size) {
+        return 0;
+    }
+    out.len = 0;
+    for (i = 0; i < HEADER_WORDS; i++) {
+        put32(&out, h[i]);
+    }
+    return h[TOTALSIZE];
 }

@@ -96,6 +96,11 @@ int ring_spoil(Guest *g);
 int ring_read_mapped(Guest *g, unsigned int page, void *to);
 int ring_read_vmcore(Guest *g, unsigned int page, void *to);
 
+/* load-*.c: load the second kernel, by the architecture's system call */
+#define SECOND_KERNEL "/second/kernel"
+#define SECOND_INITRD "/second/initrd"
+int load_second(const char *cmdline, bool on_crash);
+
 /* kexec.c: steps towards the second kernel */
 int kexec_load(Guest *g, bool on_crash);
 int kexec_crash(Guest *g);

@@ -62,7 +62,7 @@ typedef struct LuEvidence {
 #define LU_EV_DESC      (1u << 6)   /* old_desc, new_desc, desc_pa */
 #define LU_EV_PHASE     (1u << 7)   /* phase: static text */
 #define LU_EV_REG       (1u << 8)   /* reg: static name; old_desc, new_desc */
-    const char *unit;           /* id of the IOMMU or NULL */
+    const char *unit;           /* LuIommu.id or NULL */
     uint16_t rid;
     uint32_t pasid;
     uint64_t token;
@@ -96,8 +96,8 @@ struct LuSink {
     GPtrArray *order;           /* the same, as they came */
     unsigned generation;
     int64_t (*now)(void);       /* virtual clock; NULL: always 0 */
-    uint64_t errors;            /* distinct findings that gate a verdict */
-    uint64_t dropped;           /* distinct ones beyond LU_FINDINGS_MAX */
+    uint64_t errors;            /* findings that gate a verdict */
+    uint64_t dropped;           /* reports beyond LU_FINDINGS_MAX */
     uint64_t evaluated[LU_RULE__MAX];   /* times a rule was decided */
     /* Called once per distinct finding, in the context of the reporter. */
     void (*notify)(void *opaque, const LuFinding *finding);

@@ -122,7 +122,7 @@ typedef struct LuFrontEnd {
 struct LuIommu {
     const LuFrontEnd *ops;
     void *fe;
-    const char *id;             /* for reports; owned by the front-end */
+    const char *id;             /* for reports; never freed */
     const LuMem *mem;
     LuSession *session;         /* NULL: plain translation, nothing checked */
     QemuMutex lock;

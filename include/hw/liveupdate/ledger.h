@@ -34,7 +34,6 @@ typedef struct LuPage {
     IntervalTreeNode node;      /* [pa, pa + bytes - 1] */
     bool config;                /* an STE, a context entry, ...: no table */
     LuStage stage;              /* tables: how to decode it */
-    uint8_t stage_nr;           /* tables: 1 or 2 */
     uint8_t level;              /* tables: ours */
     uint64_t in_base;           /* tables: first input address */
     unsigned refs;              /* domains and claims that reach it */

@@ -17,7 +17,7 @@
 #include "hw/liveupdate/claim.h"
 
 #define LU_CLAIMS_MAX   1024    /* open claims */
-#define LU_HISTORY_MAX  65536   /* finished claims kept for the report */
+#define LU_HISTORY_MAX  8192    /* claims kept for the report */
 
 typedef enum LuVerdict {
     LU_VERDICT_INCONCLUSIVE,
@@ -42,10 +42,14 @@ struct LuSession {
     GPtrArray *iommus;          /* LuIommu */
     GHashTable *claims;         /* open LuClaim by iommu, rid, pasid */
     GHashTable *domains;        /* LuDomain by token */
-    GPtrArray *history;         /* every LuClaim, open and finished */
+    GPtrArray *open;            /* the same, in the order they were made */
+    GPtrArray *history;         /* LuClaim, open and ended, the latest */
     unsigned n_open;            /* open claims; read without the lock */
-    unsigned resets;            /* machine resets that ended open claims */
-    /* Called after each operation that moved a claim; lock held. */
+    unsigned resets;            /* open claims ended by machine resets */
+    unsigned taken_back;        /* claims unpreserved; not in @history */
+    unsigned finished;          /* claims that came to their end */
+    unsigned lost;              /* ended too early, no longer in @history */
+    /* Called after each operation that may move claims; lock held. */
     void (*edge)(void *opaque, const LuOp *op, unsigned moved);
     void *opaque;
 };
