@@ -1,8 +1,8 @@
 /*
  * arm-smmuv3-lu: what its files share.  The device is a subclass of QEMU's
  * arm-smmuv3: the parent keeps the register file, interrupt lines, reset and
- * machine glue, and consumes commands; configuration, translation and event
- * records are ours.
+ * machine glue; configuration, translation, commands and event records are
+ * ours.
  *
  * Section numbers are those of Arm IHI 0070 (SMMUv3).
  *
@@ -17,13 +17,17 @@
 #include "hw/liveupdate/iommu.h"
 
 /* 6.3.11 and 6.3.12: fields the parent stores without naming them. */
+FIELD(CR1, QUEUE_IC, 0, 2)
+FIELD(CR1, QUEUE_OC, 2, 2)
+FIELD(CR1, QUEUE_SH, 4, 2)
 FIELD(CR1, TABLE_IC, 6, 2)
 FIELD(CR1, TABLE_OC, 8, 2)
 FIELD(CR1, TABLE_SH, 10, 2)
 FIELD(CR2, RECINVSID, 1, 1)
 
-/* 6.3.24 and 6.3.29: addresses in base registers. */
+/* 6.3.24, 6.3.26 and 6.3.29: addresses in base registers. */
 FIELD(STRTAB_BASE, ADDR, 6, 50)
+FIELD(CMDQ_BASE, ADDR, 5, 51)
 FIELD(EVENTQ_BASE, ADDR, 5, 51)
 FIELD(EVENTQ_PROD, OVFLG, 31, 1)
 FIELD(EVENTQ_CONS, OVACKFLG, 31, 1)
@@ -107,8 +111,15 @@ struct SMMUv3LUState {
     unsigned irqs;              /* atomic: SMMUIrq bits owed by irq_bh */
     Error *migration_blocker;
 
+    /* The Command queue; under the BQL. */
+    QEMUBH *cmdq_bh;            /* goes on where a slice ended */
+    QEMUTimer *sync_timer;      /* completes the CMD_SYNC that waits */
+    bool sync_waits;            /* CMDQ_CONS points at a CMD_SYNC */
+    bool sync_irq;              /* which is to be signalled by interrupt */
+
     /* Properties */
     uint8_t oas;                /* output address bits */
+    uint32_t inv_latency;       /* virtual ns that a CMD_SYNC takes */
     char *tlb;
 };
 
@@ -148,15 +159,19 @@ MemTxResult smmuv3_lu_regs_forward(SMMUv3LUState *s, hwaddr offset,
                                    uint64_t data, unsigned size,
                                    MemTxAttrs attrs);
 
-/* smmuv3-lu-queue.c */
+/* smmuv3-lu-queue.c: the BQL is held for all of it. */
 
-/* Whether writing @data to @offset makes the parent consume a command. */
-bool smmuv3_lu_queue_consumes(SMMUv3LUState *s, hwaddr offset, uint64_t data);
-/* Carry out such a write: sample, forward, unmap.  BQL held. */
-MemTxResult smmuv3_lu_queue_write(SMMUv3LUState *s, hwaddr offset,
-                                  uint64_t data, unsigned size,
-                                  MemTxAttrs attrs);
-/* Let caches outside the model (vhost) forget every translation.  BQL held. */
-void smmuv3_lu_unmap_all(SMMUv3LUState *s);
+void smmuv3_lu_queue_init(SMMUv3LUState *s);
+/* Nothing waits and nothing is pending any more. */
+void smmuv3_lu_queue_reset(SMMUv3LUState *s);
+/*
+ * Write one of the registers that decide whether commands are consumed: CR0,
+ * GERRORN, CMDQ_PROD.  Consumes none; returns false if it is another one.
+ */
+bool smmuv3_lu_queue_store(SMMUv3LUState *s, hwaddr reg, uint32_t data);
+/* Consume what may be consumed now: at most a slice, the rest later. */
+void smmuv3_lu_queue_kick(SMMUv3LUState *s);
+/* LuFrontEnd.unmap_notify: caches outside the model forget everything. */
+void smmuv3_lu_unmap_all(void *fe);
 
 #endif

@@ -1,42 +1,205 @@
 /*
- * arm-smmuv3-lu: the Command queue.  The parent consumes it, within the
- * register write that makes commands available.  Its caches are empty, since
- * its translation is never used, and it knows none of our notifiers, so that
- * all a command does there is to be checked and counted.  Here the guest's
- * doorbell is what it means to a claim (a moment to sample), and caches of
- * translations outside the model (vhost) are told.
+ * arm-smmuv3-lu: the Command queue (IHI 0070 3.5, 4.1, 4.7.3, 7.1).  Each
+ * command is copied once and decoded; what it invalidates is pending until a
+ * CMD_SYNC completes, which takes inv-latency virtual nanoseconds, and behind
+ * which nothing is consumed before.
+ *
+ * The parent keeps the registers; it never consumes, since the writes that
+ * would make it do so are stored here.  All that waits is found again from
+ * CMDQ_CONS, which does not pass a CMD_SYNC before it is complete, so nothing
+ * but the parent's registers is migrated.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include "qemu/lockable.h"
+#include "qemu/log.h"
+#include "qemu/main-loop.h"
+#include "qemu/timer.h"
+#include "hw/irq.h"
+#include "system/runstate.h"
 #include "smmuv3-lu-internal.h"
+#include "smmuv3-lu-cmd.h"
+#include "trace.h"
 
-bool smmuv3_lu_queue_consumes(SMMUv3LUState *s, hwaddr offset, uint64_t data)
+/* Commands consumed at a time: bounds a register write and a bottom half. */
+#define SLICE 256
+
+/* 4.1.2: whether there is a command that may be consumed now. */
+static bool ready(SMMUv3LUState *s)
 {
     SMMUv3State *p = &s->parent_obj;
-    SMMUQueue q = p->cmdq;
-    uint32_t cr0 = p->cr[0];
-    uint32_t gerrorn = p->gerrorn;
 
-    switch (offset) {
+    return smmuv3_cmdq_enabled(p) && !s->sync_waits &&
+           !smmuv3_q_empty(&p->cmdq) &&
+           !FIELD_EX32(p->gerror ^ p->gerrorn, GERROR, CMDQ_ERR);
+}
+
+/* 6.3.9.3: CMDQEN is acknowledged as 0 once nothing is in progress. */
+static void acknowledge(SMMUv3LUState *s)
+{
+    SMMUv3State *p = &s->parent_obj;
+
+    p->cr0ack = p->cr[0] & ~SMMU_CR0_RESERVED;
+    if (s->sync_waits) {
+        p->cr0ack |= R_CR0_CMDQEN_MASK;
+    }
+}
+
+/* 7.1: CMDQ_CONS stays at the command; its ERR is valid before GERROR is. */
+static void raise_error(SMMUv3LUState *s, SMMUCmdError error)
+{
+    SMMUv3State *p = &s->parent_obj;
+
+    trace_lu_smmuv3_cmdq_error(p->cmdq.cons, error);
+    smmu_write_cmdq_err(p, error);
+    p->gerror ^= R_GERROR_CMDQ_ERR_MASK;
+    if (smmuv3_gerror_irq_enabled(p)) {
+        qemu_irq_pulse(p->irq[SMMU_IRQ_GERROR]);
+    }
+}
+
+/* The queue is aligned to its size, and to 32 bytes (6.3.26). */
+static hwaddr command_addr(const SMMUQueue *q)
+{
+    hwaddr base = FIELD_EX64(q->base, CMDQ_BASE, ADDR) <<
+                  R_CMDQ_BASE_ADDR_SHIFT;
+
+    base &= -(16ull << q->log2size);
+    return base + (hwaddr)extract32(q->cons, 0, 20) % (1u << q->log2size) * 16;
+}
+
+/* 4.7.3: CMDQ_CONS tells of a completed CMD_SYNC before the interrupt does. */
+static void complete_sync(SMMUv3LUState *s)
+{
+    SMMUv3State *p = &s->parent_obj;
+
+    lu_inval_done(&s->iommu, s->iommu.inval_seq);
+    s->sync_waits = false;
+    queue_cons_incr(&p->cmdq);
+    acknowledge(s);
+    trace_lu_smmuv3_synced(p->cmdq.cons);
+    if (s->sync_irq) {
+        qemu_irq_pulse(p->irq[SMMU_IRQ_CMD_SYNC]);
+    }
+}
+
+static void begin_sync(SMMUv3LUState *s, bool irq)
+{
+    s->sync_waits = true;
+    s->sync_irq = irq;
+    if (s->inv_latency) {
+        timer_mod(s->sync_timer, s->inv_latency +
+                  qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+    } else {
+        complete_sync(s);
+    }
+}
+
+static void consume_one(SMMUv3LUState *s)
+{
+    SMMUv3State *p = &s->parent_obj;
+    const SMMUv3LUCmdCaps caps = {
+        .s1 = STAGE1_SUPPORTED(p),
+        .s2 = STAGE2_SUPPORTED(p),
+    };
+    SMMUv3LUCmd cmd;
+    const char *illegal;
+    uint64_t w[2];
+
+    if (!lu_mem_read_words(s->iommu.mem, command_addr(&p->cmdq), w, 2)) {
+        raise_error(s, SMMU_CERROR_ABT);
+        return;
+    }
+    illegal = smmuv3_lu_cmd_decode(w, &caps, &cmd);
+    trace_lu_smmuv3_command(p->cmdq.cons, cmd.name, w[0], w[1]);
+    if (illegal) {
+        qemu_log_mask(LOG_GUEST_ERROR, "%s: illegal command %s 0x%016" PRIx64
+                      " 0x%016" PRIx64 ": %s\n", s->iommu.id, cmd.name,
+                      w[0], w[1], illegal);
+        raise_error(s, SMMU_CERROR_ILL);
+        return;
+    }
+    if (cmd.sync) {
+        begin_sync(s, cmd.sync_irq);
+        return;
+    }
+    if (cmd.inval.what) {
+        lu_inval(&s->iommu, &cmd.inval);
+    }
+    queue_cons_incr(&p->cmdq);
+}
+
+static void consume_slice(SMMUv3LUState *s)
+{
+    for (int i = 0; i < SLICE && ready(s); i++) {
+        consume_one(s);
+    }
+    if (ready(s)) {
+        qemu_bh_schedule(s->cmdq_bh);
+    }
+}
+
+void smmuv3_lu_queue_kick(SMMUv3LUState *s)
+{
+    if (ready(s)) {
+        /* What the guest rings for is in memory by now. */
+        lu_sample(&s->iommu);
+        consume_slice(s);
+    }
+}
+
+static void next_slice(void *opaque)
+{
+    if (runstate_is_running()) {
+        consume_slice(opaque);
+    }
+}
+
+static void sync_timeout(void *opaque)
+{
+    complete_sync(opaque);
+    smmuv3_lu_queue_kick(opaque);
+}
+
+/* Takes up a queue that arrived with a migration, or waited for "cont". */
+static void run_state_changed(void *opaque, bool running, RunState state)
+{
+    if (running) {
+        acknowledge(opaque);
+        smmuv3_lu_queue_kick(opaque);
+    }
+}
+
+bool smmuv3_lu_queue_store(SMMUv3LUState *s, hwaddr reg, uint32_t data)
+{
+    SMMUv3State *p = &s->parent_obj;
+
+    QEMU_LOCK_GUARD(&s->iommu.lock);
+    switch (reg) {
     case A_CR0:
-        cr0 = data;
-        break;
+        p->cr[0] = data;
+        acknowledge(s);
+        return true;
     case A_GERRORN:
-        gerrorn = data;
-        break;
+        if ((p->gerrorn ^ data) & ~(p->gerror ^ p->gerrorn)) {
+            qemu_log_mask(LOG_GUEST_ERROR, "%s: SMMU_GERRORN 0x%x toggles "
+                          "what is not active\n", s->iommu.id, data);
+        }
+        p->gerrorn = data;
+        return true;
     case A_CMDQ_PROD:
-        q.prod = data;
-        break;
+        p->cmdq.prod = data;
+        return true;
     default:
         return false;
     }
-    return FIELD_EX32(cr0, CR0, CMDQEN) && !smmuv3_q_empty(&q) &&
-           !FIELD_EX32(p->gerror ^ gerrorn, GERROR, CMDQ_ERR);
 }
 
-void smmuv3_lu_unmap_all(SMMUv3LUState *s)
+void smmuv3_lu_unmap_all(void *fe)
 {
+    SMMUv3LUState *s = ARM_SMMUV3_LU(fe);
+
     for (guint i = 0; i < s->notified->len; i++) {
         IOMMUMemoryRegion *mr = g_ptr_array_index(s->notified, i);
         IOMMUNotifier *n;
@@ -47,15 +210,20 @@ void smmuv3_lu_unmap_all(SMMUv3LUState *s)
     }
 }
 
-MemTxResult smmuv3_lu_queue_write(SMMUv3LUState *s, hwaddr offset,
-                                  uint64_t data, unsigned size,
-                                  MemTxAttrs attrs)
+void smmuv3_lu_queue_reset(SMMUv3LUState *s)
 {
-    MemTxResult r;
+    timer_del(s->sync_timer);
+    qemu_bh_cancel(s->cmdq_bh);
+    s->sync_waits = false;
+    lu_inval_done(&s->iommu, s->iommu.inval_seq);
+}
 
-    lu_sample(&s->iommu);
-    r = smmuv3_lu_regs_forward(s, offset, data, size, attrs);
-    /* Which commands they were does not matter: forgetting more is right. */
-    smmuv3_lu_unmap_all(s);
-    return r;
+void smmuv3_lu_queue_init(SMMUv3LUState *s)
+{
+    DeviceState *dev = DEVICE(s);
+
+    s->cmdq_bh = aio_bh_new_guarded(qemu_get_aio_context(), next_slice, s,
+                                    &dev->mem_reentrancy_guard);
+    s->sync_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, sync_timeout, s);
+    qdev_add_vm_change_state_handler(dev, run_state_changed, NULL, s);
 }

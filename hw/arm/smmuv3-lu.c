@@ -124,6 +124,7 @@ static const LuFrontEnd smmuv3_lu_front_end = {
     .resolve = smmuv3_lu_resolve,
     .fault = smmuv3_lu_fault,
     .owns = smmuv3_lu_owns,
+    .unmap_notify = smmuv3_lu_unmap_all,
     .describe = smmuv3_lu_describe,
     .config_rule = LU_RULE_CON_5,
     .enable_rule = LU_RULE_CON_3,
@@ -149,6 +150,7 @@ static void smmuv3_lu_reset_exit(Object *obj, ResetType type)
     if (c->parent_phases.exit) {
         c->parent_phases.exit(obj, type);
     }
+    smmuv3_lu_queue_reset(s);
     QEMU_LOCK_GUARD(&s->iommu.lock);
     p->idr[5] = FIELD_DP32(p->idr[5], IDR5, OAS, oas_encoding(s->oas));
     qatomic_set(&s->irqs, 0);
@@ -204,6 +206,7 @@ static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
     s->irq_bh = aio_bh_new_guarded(qemu_get_aio_context(),
                                    smmuv3_lu_raise_irqs, s,
                                    &dev->mem_reentrancy_guard);
+    smmuv3_lu_queue_init(s);
     smmuv3_lu_regs_init(s);
     ARM_SMMU(s)->mrtypename = TYPE_SMMUV3_LU_REGION;
     lu_iommu_init(&s->iommu, &smmuv3_lu_front_end, s,
@@ -216,6 +219,7 @@ static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
 static const Property smmuv3_lu_properties[] = {
     DEFINE_PROP_UINT8("oas", SMMUv3LUState, oas, 44),
     DEFINE_PROP_STRING("tlb", SMMUv3LUState, tlb),
+    DEFINE_PROP_UINT32("inv-latency", SMMUv3LUState, inv_latency, 0),
 };
 
 static void smmuv3_lu_init(Object *obj)
@@ -236,6 +240,8 @@ static void smmuv3_lu_describe_properties(ObjectClass *oc)
         "output address size in bits: 32, 36, 40, 42, 44 or 48");
     object_class_property_set_description(oc, "tlb",
         "what is cached between accesses: none");
+    object_class_property_set_description(oc, "inv-latency",
+        "virtual nanoseconds that CMD_SYNC takes");
     object_class_property_set_description(smmuv3, "stage",
         "stages of translation offered: 1, 2 or nested (both)");
     object_class_property_set_description(smmu, "primary-bus",

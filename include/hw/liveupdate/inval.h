@@ -33,6 +33,7 @@ typedef enum LuInvalMatch {
     LU_MATCH_LEAF = 1 << 6,     /* last-level information only (Leaf, IH) */
     LU_MATCH_NONGLOBAL = 1 << 7,    /* global entries stay */
     LU_MATCH_GRANULE = 1 << 8,  /* tables of granule_lg2 only (TG) */
+    LU_MATCH_CONTEXT = 1 << 9,  /* context descriptors, not what locates them */
 } LuInvalMatch;
 
 typedef struct LuInval {
@@ -40,7 +41,7 @@ typedef struct LuInval {
     uint8_t what;               /* LuInvalWhat, at least one */
     uint16_t match;             /* LuInvalMatch */
     uint16_t rid, rid_mask;
-    uint32_t pasid;
+    uint32_t pasid;             /* 0 is also that of accesses without one */
     uint16_t domain;
     uint32_t space;
     uint64_t addr, len;         /* len 0 with LU_MATCH_RANGE: 2^64 */
