@@ -1,0 +1,300 @@
+/*
+ * SMMUv3 commands: which are legal, and exactly what each covers (IHI 0070
+ * chapter 4).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "../../hw/arm/smmuv3-lu-cmd.h"
+
+#define SSEC            (1ull << 10)
+#define SSID(n)         ((uint64_t)(n) << 12)
+#define NUM(n)          ((uint64_t)(n) << 12)
+#define SCALE(n)        ((uint64_t)(n) << 20)
+#define CS(n)           ((uint64_t)(n) << 12)
+#define SID(n)          ((uint64_t)(n) << 32)
+#define VMID(n)         ((uint64_t)(n) << 32)
+#define ASID(n)         ((uint64_t)(n) << 48)
+#define LEAF            1ull
+#define TTL(n)          ((uint64_t)(n) << 8)
+#define TG(n)           ((uint64_t)(n) << 10)
+
+#define TAGS            (VMID(0x1234) | ASID(0x5678))
+#define VA              0xffff812345678000ull
+#define IPA             0x000f812345678000ull
+
+static const SMMUv3LUCmdCaps nested = { .s1 = true, .s2 = true };
+
+enum { ILLEGAL, S1 = 1, S2 = 2, EITHER = 3, NEEDS_SSEC_0 = 4 };
+
+/* By opcode: the stages that make it legal, one of which must be there. */
+static const uint8_t legal[256] = {
+    [0x01] = EITHER | NEEDS_SSEC_0,
+    [0x02] = EITHER | NEEDS_SSEC_0,
+    [0x03] = EITHER | NEEDS_SSEC_0,
+    [0x04] = EITHER | NEEDS_SSEC_0,
+    [0x05] = S1 | NEEDS_SSEC_0,
+    [0x06] = S1 | NEEDS_SSEC_0,
+    [0x10] = S1, [0x11] = S1, [0x12] = S1, [0x13] = S1,
+    [0x28] = S2, [0x2a] = S2,
+    [0x30] = EITHER,
+    [0x46] = EITHER,
+};
+
+static void test_legal(void)
+{
+    for (int stages = S1; stages <= EITHER; stages++) {
+        const SMMUv3LUCmdCaps caps = {
+            .s1 = stages & S1,
+            .s2 = stages & S2,
+        };
+
+        for (unsigned op = 0; op < 256; op++) {
+            const uint64_t plain[2] = { op }, secure[2] = { op | SSEC };
+            bool want = legal[op] & stages;
+            SMMUv3LUCmd cmd;
+
+            g_assert_cmpint(!smmuv3_lu_cmd_decode(plain, &caps, &cmd), ==,
+                            want);
+            g_assert_nonnull(cmd.name);
+            g_assert_cmpint(!smmuv3_lu_cmd_decode(secure, &caps, &cmd), ==,
+                            want && !(legal[op] & NEEDS_SSEC_0));
+        }
+    }
+}
+
+static void test_sync(void)
+{
+    for (unsigned cs = 0; cs < 4; cs++) {
+        /* What names an MSI is ignored: IDR0.MSI is 0. */
+        const uint64_t w[2] = { 0x46 | CS(cs) | SID(-1), ~3ull };
+        SMMUv3LUCmd cmd;
+
+        g_assert_cmpint(!smmuv3_lu_cmd_decode(w, &nested, &cmd), ==, cs != 3);
+        if (cs != 3) {
+            g_assert_true(cmd.sync);
+            g_assert_cmpint(cmd.sync_irq, ==, cs == 1);
+            g_assert_cmpint(cmd.inval.what, ==, 0);
+        }
+    }
+}
+
+static void assert_scope(const uint64_t w[2], const SMMUv3LUCmdCaps *caps,
+                         const LuInval *want)
+{
+    SMMUv3LUCmd cmd;
+    const LuInval *got = &cmd.inval;
+
+    g_assert_null(smmuv3_lu_cmd_decode(w, caps, &cmd));
+    g_assert_false(cmd.sync);
+    g_assert_cmpint(got->what, ==, want->what);
+    if (!got->what) {
+        return;
+    }
+    g_assert_cmpstr(got->name, ==, want->name);
+    g_assert_cmphex(got->match, ==, want->match);
+    g_assert_cmphex(got->rid, ==, want->rid);
+    g_assert_cmphex(got->rid_mask, ==, want->rid_mask);
+    g_assert_cmphex(got->pasid, ==, want->pasid);
+    g_assert_cmphex(got->domain, ==, want->domain);
+    g_assert_cmphex(got->space, ==, want->space);
+    g_assert_cmphex(got->addr, ==, want->addr);
+    g_assert_cmphex(got->len, ==, want->len);
+    g_assert_cmpint(got->level, ==, want->level);
+    g_assert_cmpint(got->granule_lg2, ==, want->granule_lg2);
+}
+
+#define CFG LU_INVAL_CONFIG
+#define RID LU_MATCH_RID
+#define CD (LU_MATCH_RID | LU_MATCH_CONTEXT)
+
+/* Every command that names configuration or a tag, and what it leaves out. */
+static void test_scopes(void)
+{
+    static const struct {
+        uint64_t w[2];
+        LuInval want;
+    } cases[] = {
+        { { 0x01 | SID(8) | SSID(1) }, { } },
+        { { 0x02 | SID(8), VA }, { } },
+
+        { { 0x03 | SID(0xabcd) }, { "CMD_CFGI_STE", CFG, RID,
+                                    .rid = 0xabcd, .rid_mask = 0xffff } },
+        { { 0x03 | SID(8), LEAF }, { "CMD_CFGI_STE", CFG, RID | LU_MATCH_LEAF,
+                                     .rid = 8, .rid_mask = 0xffff } },
+        { { 0x03 | SID(0x10008) }, { } },
+
+        /* 2^(Range + 1) streams; Range is where Leaf would be. */
+        { { 0x04 | SID(0xabcd), 0 }, { "CMD_CFGI_STE_RANGE", CFG, RID,
+                                       .rid = 0xabcc, .rid_mask = 0xfffe } },
+        { { 0x04 | SID(0xabcd), 7 }, { "CMD_CFGI_STE_RANGE", CFG, RID,
+                                       .rid = 0xab00, .rid_mask = 0xff00 } },
+        { { 0x04 | SID(0xabcd), 14 }, { "CMD_CFGI_STE_RANGE", CFG, RID,
+                                        .rid = 0x8000, .rid_mask = 0x8000 } },
+        { { 0x04 | SID(0xabcd), 15 }, { "CMD_CFGI_STE_RANGE", CFG } },
+        { { 0x04 | SID(0x1abcd), 15 }, { } },
+        { { 0x04 | SID(0x1abcd), 16 }, { "CMD_CFGI_STE_RANGE", CFG } },
+        { { 0x04 | SID(0xffffffff), 30 }, { } },
+        { { 0x04 | SID(0xffffffff), 31 }, { "CMD_CFGI_STE_RANGE", CFG } },
+
+        { { 0x05 | SID(8) }, { "CMD_CFGI_CD", CFG, CD | LU_MATCH_PASID,
+                               .rid = 8, .rid_mask = 0xffff } },
+        { { 0x05 | SID(8), LEAF },
+          { "CMD_CFGI_CD", CFG, CD | LU_MATCH_PASID | LU_MATCH_LEAF,
+            .rid = 8, .rid_mask = 0xffff } },
+        { { 0x05 | SID(8) | SSID(1) }, { } },
+        { { 0x06 | SID(8), LEAF }, { "CMD_CFGI_CD_ALL", CFG, CD,
+                                     .rid = 8, .rid_mask = 0xffff } },
+
+        { { 0x10 | TAGS, LEAF }, { "CMD_TLBI_NH_ALL", LU_INVAL_S1,
+                                   LU_MATCH_DOMAIN, .domain = 0x1234 } },
+        { { 0x11 | TAGS },
+          { "CMD_TLBI_NH_ASID", LU_INVAL_S1, LU_MATCH_DOMAIN | LU_MATCH_SPACE |
+            LU_MATCH_NONGLOBAL, .domain = 0x1234, .space = 0x5678 } },
+        { { 0x28 | TAGS, VA | LEAF },
+          { "CMD_TLBI_S12_VMALL", LU_INVAL_S1 | LU_INVAL_S2, LU_MATCH_DOMAIN,
+            .domain = 0x1234 } },
+        { { 0x30 | TAGS, VA | LEAF },
+          { "CMD_TLBI_NSNH_ALL", LU_INVAL_S1 | LU_INVAL_S2 } },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_scope(cases[i].w, &nested, &cases[i].want);
+    }
+}
+
+/* What the three commands by address have in common. */
+static const struct {
+    unsigned op;
+    const char *name;
+    unsigned what, match;
+    uint64_t space;
+    uint64_t addr;              /* that is taken of ~0 */
+} by_addr[] = {
+    { 0x12, "CMD_TLBI_NH_VA", LU_INVAL_S1, LU_MATCH_SPACE, 0x5678,
+      0xfffffffffffff000 },
+    { 0x13, "CMD_TLBI_NH_VAA", LU_INVAL_S1, 0, 0, 0xfffffffffffff000 },
+    { 0x2a, "CMD_TLBI_S2_IPA", LU_INVAL_S2, 0, 0, 0x000ffffffffff000 },
+};
+
+static void test_ranges(void)
+{
+    static const struct {
+        uint64_t w0, w1;
+        bool illegal;
+        unsigned match;
+        uint64_t len;
+        unsigned level, granule_lg2;
+    } cases[] = {
+        /* TG 0: NUM, SCALE and TTL mean nothing. */
+        { 0, 0, false, 0, 0x1000 },
+        { 0, LEAF, false, LU_MATCH_LEAF, 0x1000 },
+        { NUM(31) | SCALE(31), TTL(3), false, 0, 0x1000 },
+        /* TG alone names neither a range nor a level. */
+        { 0, TG(1), true },
+        { 0, TG(2) | LEAF, true },
+        { 0, TG(3), true },
+        { 0, TG(2) | TTL(1), true },
+        /* A level. */
+        { 0, TG(1) | TTL(3), false, LU_MATCH_GRANULE | LU_MATCH_LEVEL,
+          0x1000, 0, 12 },
+        { 0, TG(1) | TTL(1), false, LU_MATCH_GRANULE | LU_MATCH_LEVEL,
+          0x1000, 2, 12 },
+        { 0, TG(2) | TTL(2), false, LU_MATCH_GRANULE | LU_MATCH_LEVEL,
+          0x4000, 1, 14 },
+        { 0, TG(3) | TTL(1), false, LU_MATCH_GRANULE | LU_MATCH_LEVEL,
+          0x10000, 2, 16 },
+        /* A range. */
+        { NUM(1), TG(1), false, LU_MATCH_GRANULE, 0x2000, 0, 12 },
+        { SCALE(1), TG(1), false, LU_MATCH_GRANULE, 0x2000, 0, 12 },
+        { NUM(31) | SCALE(5), TG(3) | LEAF, false,
+          LU_MATCH_GRANULE | LU_MATCH_LEAF, 0x4000000, 0, 16 },
+        { NUM(2) | SCALE(3), TG(2) | TTL(3), false,
+          LU_MATCH_GRANULE | LU_MATCH_LEVEL, 0x60000, 0, 14 },
+        /* Blocks of 16K at level 1 are no 16K blocks: any level. */
+        { NUM(1), TG(2) | TTL(1), false, LU_MATCH_GRANULE, 0x8000, 0, 14 },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(by_addr); i++) {
+        for (int j = 0; j < ARRAY_SIZE(cases); j++) {
+            uint64_t addr = i == 2 ? IPA : VA;
+            const uint64_t w[2] = { by_addr[i].op | TAGS | cases[j].w0,
+                                    addr | cases[j].w1 };
+            const LuInval want = {
+                .name = by_addr[i].name,
+                .what = by_addr[i].what,
+                .match = LU_MATCH_DOMAIN | LU_MATCH_RANGE | by_addr[i].match |
+                         cases[j].match,
+                .domain = 0x1234,
+                .space = by_addr[i].space,
+                .addr = addr,
+                .len = cases[j].len,
+                .level = cases[j].level,
+                .granule_lg2 = cases[j].granule_lg2,
+            };
+            SMMUv3LUCmd cmd;
+
+            if (cases[j].illegal) {
+                g_assert_nonnull(smmuv3_lu_cmd_decode(w, &nested, &cmd));
+            } else {
+                assert_scope(w, &nested, &want);
+            }
+        }
+    }
+}
+
+/* A range ends with the address space; an IPA has no bits above 51. */
+static void test_top(void)
+{
+    for (int i = 0; i < ARRAY_SIZE(by_addr); i++) {
+        const uint64_t page[2] = { by_addr[i].op, ~0xfffull };
+        const uint64_t huge[2] = { by_addr[i].op | NUM(31) | SCALE(31),
+                                   ~0xfffull | TG(3) };
+        uint64_t addr = by_addr[i].addr;
+        uint64_t bytes = 32ull << 31 << 16;
+        SMMUv3LUCmd cmd;
+
+        g_assert_null(smmuv3_lu_cmd_decode(page, &nested, &cmd));
+        g_assert_cmphex(cmd.inval.addr, ==, addr);
+        g_assert_cmphex(cmd.inval.len, ==, 0x1000);
+        g_assert_null(smmuv3_lu_cmd_decode(huge, &nested, &cmd));
+        g_assert_cmphex(cmd.inval.addr, ==, addr);
+        g_assert_cmphex(cmd.inval.len, ==, i == 2 ? bytes : 0x1000);
+    }
+}
+
+/* Without stage 2, no VMID tells entries apart. */
+static void test_no_vmid(void)
+{
+    static const SMMUv3LUCmdCaps s1 = { .s1 = true };
+    static const struct {
+        unsigned op;
+        unsigned match;
+    } cases[] = {
+        { 0x10, 0 },
+        { 0x11, LU_MATCH_SPACE | LU_MATCH_NONGLOBAL },
+        { 0x12, LU_MATCH_SPACE | LU_MATCH_RANGE },
+        { 0x13, LU_MATCH_RANGE },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        const uint64_t w[2] = { cases[i].op | TAGS, VA };
+        SMMUv3LUCmd cmd;
+
+        g_assert_null(smmuv3_lu_cmd_decode(w, &s1, &cmd));
+        g_assert_cmphex(cmd.inval.match, ==, cases[i].match);
+        g_assert_cmphex(cmd.inval.domain, ==, 0);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/lu/smmuv3-cmd/legal", test_legal);
+    g_test_add_func("/lu/smmuv3-cmd/sync", test_sync);
+    g_test_add_func("/lu/smmuv3-cmd/scopes", test_scopes);
+    g_test_add_func("/lu/smmuv3-cmd/ranges", test_ranges);
+    g_test_add_func("/lu/smmuv3-cmd/top", test_top);
+    g_test_add_func("/lu/smmuv3-cmd/no-vmid", test_no_vmid);
+    return g_test_run();
+}
