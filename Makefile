@@ -60,6 +60,7 @@ help:
 	@echo '                  BUG=<name> plants a bug, BUG=list names them'
 	@echo '                  ARCH=aarch64|x86_64 and CASE=<name> narrow it'
 	@echo 'make demo-linux   crash-kexec of an unmodified Linux under DMA'
+	@echo '                  ARCH=aarch64|x86_64 (default x86_64), CASE=<name>'
 	@echo 'make check        every test, and lint'
 	@echo 'make lint         style of our sources'
 	@echo 'make clean        remove what was built'

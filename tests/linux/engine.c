@@ -174,7 +174,7 @@ int engine_counters(Guest *g, const char *when)
         const char *name;
         unsigned int offset;
     } counters[] = {
-        { "seq", LU_DMA_SEQ },
+        { "seq", LU_DMA_SEQ },  /* first, see below */
         { "done", LU_DMA_DONE },
         { "errors", LU_DMA_ERRORS },
         { "err_iova", LU_DMA_ERR_IOVA },
@@ -184,13 +184,24 @@ int engine_counters(Guest *g, const char *when)
         { "gap_ns", LU_DMA_GAP_NS },
         { "gap_start_ns", LU_DMA_GAP_START_NS },
     };
+    enum { N = sizeof(counters) / sizeof(counters[0]), TRIES = 100 };
+    uint64_t values[N];
     char text[512];
     size_t i, len = 0;
+    unsigned int tries;
 
-    for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+    /* The engine goes on: take a set between whose reads it did nothing. */
+    for (tries = 0; tries < TRIES; tries++) {
+        for (i = 0; i < N; i++) {
+            values[i] = get64(g, LU_DMA_CHAN(0) + counters[i].offset);
+        }
+        if (engine_seq(g) == values[0]) {
+            break;
+        }
+    }
+    for (i = 0; i < N; i++) {
         len += snprintf(text + len, sizeof(text) - len, " %s=%llu",
-                        counters[i].name, (unsigned long long)
-                        get64(g, LU_DMA_CHAN(0) + counters[i].offset));
+                        counters[i].name, (unsigned long long)values[i]);
     }
 
     say("counters at=%s command=%u status=%u%s time_ns=%llu", when,

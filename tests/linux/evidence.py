@@ -87,9 +87,9 @@ class Console:
 class Trace:
     """What the emulator saw, cut at the guest's marks, in virtual time."""
 
-    def __init__(self, path, console):
+    def __init__(self, path, arch, console):
         self.console = console
-        self.events = (list(events.read(path, console.facts['engine']))
+        self.events = (list(events.read(path, arch, console.facts['engine']))
                        if 'engine' in console.facts else [])
         self.mark_at = {event.value: event.when for event in self.events
                         if event.kind == 'mark'}
@@ -116,10 +116,10 @@ class Trace:
                 < self.mark_at[events.SECOND])
 
     def roots(self):
-        """(address, scalable, whether TE was set) of each root table."""
+        """(address, scalable, whether translation was on) of each root table."""
         enabled, found = False, []
         for event in self.events:
-            if event.kind == 'te':
+            if event.kind == 'enable':
                 enabled = event.value
             elif event.kind == 'root':
                 found.append((*event.value, enabled))
@@ -139,9 +139,10 @@ class Trace:
 class Run:
     """All that a run left behind."""
 
-    def __init__(self, console, directory, status):
+    def __init__(self, arch, console, directory, status):
+        self.arch = arch
         self.console = console
-        self.trace = Trace(directory + '/trace.log', console)
+        self.trace = Trace(directory + '/trace.log', arch, console)
         self.monitor = self._verdict(directory + '/report.jsonl')
         self.status = status    # the emulator's exit status
 

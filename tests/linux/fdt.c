@@ -1,7 +1,7 @@
 /*
  * The one change to a devicetree that a boot loader makes: properties of
- * /chosen.  The tree is the running kernel's own, so it is taken as well formed;
- * sizes are checked all the same.  Format: Devicetree Specification, chapter 5.
+ * /chosen.  The tree is the running kernel's own: its blocks are checked, what
+ * is in them is taken as well formed.  Format: Devicetree Specification 5.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -62,9 +62,12 @@ static bool ours(const FdtProperty *props, size_t n, const char *name)
 {
     size_t i;
 
-    for (i = 0; i < n && strcmp(props[i].name, name); i++) {
+    for (i = 0; i < n; i++) {
+        if (!strcmp(props[i].name, name)) {
+            return true;
+        }
     }
-    return i < n;
+    return false;
 }
 
 /* Their names stand behind the old ones, in order. */
@@ -148,10 +151,9 @@ size_t fdt_set_chosen(const uint8_t *tree, size_t tree_size,
         h[i] = tree_size >= sizeof(h) ? get32(tree + 4 * i) : 0;
     }
     if (h[MAGIC_WORD] != MAGIC || h[TOTALSIZE] > tree_size ||
-        h[OFF_RSVMAP] > h[TOTALSIZE] ||
-        h[OFF_STRUCT] > h[TOTALSIZE] - h[SIZE_STRUCT] ||
-        h[OFF_STRINGS] > h[TOTALSIZE] - h[SIZE_STRINGS] ||
-        size < sizeof(h)) {
+        h[OFF_RSVMAP] > h[TOTALSIZE] || size < sizeof(h) ||
+        (uint64_t)h[OFF_STRUCT] + h[SIZE_STRUCT] > h[TOTALSIZE] ||
+        (uint64_t)h[OFF_STRINGS] + h[SIZE_STRINGS] > h[TOTALSIZE]) {
         return 0;
     }
 

@@ -65,7 +65,7 @@ int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* system.c: small matters of Linux; -1 with errno set on error */
 int mount_all(void);
-int load_modules(const char *dir);
+int load_modules(const Guest *g, const char *dir);
 int read_file(const char *path, char *to, size_t size);
 int write_file(const char *path, const char *text);
 /* The value of key=, as a string in @to; empty if there is none. */

@@ -10,7 +10,7 @@
 
 static int modules(Guest *g)
 {
-    return load_modules("/modules");
+    return load_modules(g, "/modules");
 }
 
 static int settle(Guest *g)

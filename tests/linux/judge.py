@@ -3,7 +3,10 @@
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-BITS = {'te': 'Translation Enable', 'bme': 'Bus Master Enable'}
+BITS = {
+    'x86_64': {'enable': 'Translation Enable', 'bme': 'Bus Master Enable'},
+    'aarch64': {'enable': 'SMMUEN', 'bme': 'Bus Master Enable'},
+}
 
 # What lu-monitor says of a run in which no stream was claimed, and the exit
 # status that it gives to the emulator for each verdict.
@@ -23,6 +26,7 @@ class Judge:
         self.rows = []
         self.wrong = []
         self.run = run
+        self.bits = BITS[run.arch]
         self.console = run.console
         self.trace = run.trace
 
@@ -80,7 +84,7 @@ class Judge:
     def bit(self, kind):
         """The row that says where a bit dropped; the times."""
         drops = self.trace.drops(kind)
-        self.row(BITS[kind], '; '.join(
+        self.row(self.bits[kind], '; '.join(
             f'dropped at {ms(self.trace.virtual_ns(when))}, '
             f'{self.trace.phase(when)}' for when in drops)
             or ('never dropped' if self.trace.while_running(kind)
@@ -90,14 +94,14 @@ class Judge:
     def bit_held(self, kind):
         """The bit was set, and stayed."""
         self.expect(not self.bit(kind) and self.trace.while_running(kind),
-                    f'{BITS[kind]} did not stay set')
+                    f'{self.bits[kind]} did not stay set')
 
     def bit_dropped(self, kind):
         """The bit dropped in the blackout, and only there; the times."""
         drops = self.bit(kind)
-        self.expect(drops, f'{BITS[kind]} did not drop')
+        self.expect(drops, f'{self.bits[kind]} did not drop')
         self.expect(all(self.trace.in_blackout(when) for when in drops),
-                    f'{BITS[kind]} dropped outside of the blackout')
+                    f'{self.bits[kind]} dropped outside of the blackout')
         return drops
 
     def unclaimed(self):
@@ -131,7 +135,7 @@ def crash(judge, scalable):
     judge.ring(before, 0)
     judge.expect(end['seq'] == end['done'],
                  f'{end["done"]} transfers landed of {end["seq"]}')
-    judge.bit_held('te')
+    judge.bit_held('enable')
     judge.bit_held('bme')
     faults = judge.trace.while_running('fault')
     judge.row('translation faults', len(faults))
@@ -158,6 +162,28 @@ def crash_scalable(judge):
     crash(judge, True)
 
 
+def crash_reset(judge):
+    """DMA went on until the second kernel reset the IOMMU, and stopped."""
+    before, second, end = judge.transfers()
+    judge.expect(second['done'] > before['done'],
+                 'no transfer landed in the blackout')
+    judge.expect(end['done'] == second['done'],
+                 'transfers land although the IOMMU was reset')
+    judge.expect(end['errors'] > 0, 'the engine saw no error')
+    judge.ring(before, 0)
+    judge.expect(end['seq'] == end['done'],
+                 f'{end["done"]} transfers landed of {end["seq"]}')
+    reset = judge.bit_dropped('enable')
+    judge.bit_held('bme')
+    aborts = [event.when for event in judge.trace.while_running('abort')
+              if event.value]
+    judge.row('GBPA.ABORT', '; '.join(
+        f'set at {ms(judge.trace.virtual_ns(when))}, '
+        f'{judge.trace.phase(when)}' for when in aborts) or 'never set')
+    judge.expect(reset and aborts and aborts[0] <= reset[0],
+                 'accesses were not made to abort before SMMUEN dropped')
+
+
 def crash_off(judge):
     """The contrary: every witness of a good crash speaks up."""
     before, second, end = judge.transfers()
@@ -166,7 +192,7 @@ def crash_off(judge):
     judge.expect(end['errors'] > 0, 'the engine saw no error')
     # the one that the guest spoiled; the engine itself stands still
     judge.ring(before, 1)
-    judge.bit_dropped('te')
+    judge.bit_dropped('enable')
     judge.bit_held('bme')
 
 
@@ -178,6 +204,6 @@ def kexec(judge):
     judge.no_errors(end)
     judge.expect(end['blocked'] > 0, 'the engine was never held back')
     bme = judge.bit_dropped('bme')
-    te = judge.bit_dropped('te')
-    judge.expect(not te or not bme or bme[0] < te[0],
+    enable = judge.bit_dropped('enable')
+    judge.expect(not enable or not bme or bme[0] < enable[0],
                  'translation ended before the device was stopped')

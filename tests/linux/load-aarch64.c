@@ -1,7 +1,7 @@
 /*
- * Loads the second kernel where the first has no kexec_file_load(2): puts image,
- * initial file system, devicetree and a stub into place for kexec_load(2), as
- * Documentation/arch/arm64/booting.rst asks of a boot loader.
+ * Loads the second kernel where the first has no kexec_file_load(2): puts
+ * image, initial file system, devicetree and a stub into place for
+ * kexec_load(2), as Linux's arm64/booting.rst asks of a boot loader.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -27,7 +27,8 @@
 /* The start of an Image */
 typedef struct ImageHeader {
     uint32_t code[2];
-    uint64_t text_offset, image_size, flags, reserved[3];
+    uint64_t text_offset;       /* 0 since Linux 5.8 */
+    uint64_t image_size, flags, reserved[3];
     uint32_t magic, pe_offset;
 } ImageHeader;
 
@@ -48,24 +49,22 @@ typedef struct Load {
 } Load;
 
 /*
- * The kernel jumps to the first byte with all caches and the MMU off; the
- * kernel to be started wants its devicetree in x0, and zeros in x1 to x3.
+ * The kernel jumps to the first byte with caches and MMU off; the kernel to be
+ * started wants its devicetree in x0, and zeros in x1 to x3.
  */
-extern uint8_t stub[];
-extern uint64_t stub_dtb, stub_entry, stub_end;
-__asm__(".pushsection .data\n"
-        ".balign 8\n"
-        ".globl stub, stub_dtb, stub_entry, stub_end\n"
-        "stub: ldr x0, stub_dtb\n"
-        "mov x1, xzr\n"
-        "mov x2, xzr\n"
-        "mov x3, xzr\n"
-        "ldr x4, stub_entry\n"
-        "br x4\n"
-        "stub_dtb: .quad 0\n"
-        "stub_entry: .quad 0\n"
-        "stub_end: .quad 0\n"
-        ".popsection\n");
+static struct {
+    uint32_t code[6];
+    uint64_t dtb, entry;
+} stub = {
+    .code = {
+        0x580000c0,             /* ldr x0, dtb */
+        0xaa1f03e1,             /* mov x1, xzr */
+        0xaa1f03e2,             /* mov x2, xzr */
+        0xaa1f03e3,             /* mov x3, xzr */
+        0x58000084,             /* ldr x4, entry */
+        0xd61f0080,             /* br x4 */
+    },
+};
 
 /* Files of sysfs cannot be mapped, so all are read. */
 static Bytes read_whole(const char *path)
@@ -131,15 +130,19 @@ static uint64_t place(Load *load, const void *data, size_t len, size_t size,
 }
 
 /*
- * What the crashed kernel had: all RAM, in one piece, for /proc/vmcore.  The
- * note that it must have is an empty one.
+ * What the crashed kernel had: all RAM, in one piece, for /proc/vmcore.  There
+ * must be a note, so there is one that says nothing, and the end mark.
  */
 static uint64_t place_elf_header(Load *load)
 {
     static struct {
         Elf64_Ehdr elf;
         Elf64_Phdr segments[2];
-        Elf64_Nhdr note;
+        struct {
+            Elf64_Nhdr note;
+            char name[4];
+            Elf64_Nhdr end;
+        } notes;
     } header = {
         .elf = {
             .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64,
@@ -152,6 +155,7 @@ static uint64_t place_elf_header(Load *load)
             .e_phentsize = sizeof(Elf64_Phdr),
             .e_phnum = 2,
         },
+        .notes = { .note.n_namesz = sizeof(header.notes.name), .name = "LU" },
     };
     Range ram = iomem("System RAM");
     uint64_t at = place(load, &header, sizeof(header), sizeof(header),
@@ -159,9 +163,9 @@ static uint64_t place_elf_header(Load *load)
 
     header.segments[0] = (Elf64_Phdr) {
         .p_type = PT_NOTE,
-        .p_offset = at + ((uint8_t *)&header.note - (uint8_t *)&header),
-        .p_filesz = sizeof(header.note),
-        .p_memsz = sizeof(header.note),
+        .p_offset = at + ((uint8_t *)&header.notes - (uint8_t *)&header),
+        .p_filesz = sizeof(header.notes),
+        .p_memsz = sizeof(header.notes),
     };
     header.segments[1] = (Elf64_Phdr) {
         .p_type = PT_LOAD,
@@ -198,35 +202,35 @@ static uint64_t place_devicetree(Load *load, const char *cmdline, Range initrd,
 
 int load_second(const char *cmdline, bool on_crash)
 {
+    /* image, initial file system, devicetree, stub; ELF header */
+    const unsigned int parts = on_crash ? 5 : 4;
     Bytes kernel = read_whole(SECOND_KERNEL);
     Bytes initrd = read_whole(SECOND_INITRD);
     const ImageHeader *image = (const void *)kernel.at;
     Range room = iomem(on_crash ? "Crash kernel" : "System RAM");
     Load load = { .room = room };
     Range initrd_at;
-    uint64_t entry, elf_header = 0;
+    uint64_t start, elf_header = 0;
 
     if (kernel.size < sizeof(*image) || image->magic != IMAGE_MAGIC) {
         return fail(SECOND_KERNEL " is not an uncompressed Image");
     }
-    entry = place(&load, kernel.at, kernel.size, image->image_size,
-                  IMAGE_ALIGN);
+    stub.entry = place(&load, kernel.at, kernel.size, image->image_size,
+                       IMAGE_ALIGN);
     initrd_at.start = place(&load, initrd.at, initrd.size, initrd.size,
                             PAGE_BYTES);
     initrd_at.end = initrd_at.start + initrd.size;
     if (on_crash) {
         elf_header = place_elf_header(&load);
     }
-    stub_entry = entry;
-    stub_dtb = place_devicetree(&load, cmdline, initrd_at, &room, elf_header);
-    entry = place(&load, stub, (uint8_t *)&stub_end - stub, PAGE_BYTES,
-                  PAGE_BYTES);
-    if (load.n != (on_crash ? 5 : 4)) {
+    stub.dtb = place_devicetree(&load, cmdline, initrd_at, &room, elf_header);
+    start = place(&load, &stub, sizeof(stub), PAGE_BYTES, PAGE_BYTES);
+    if (load.n != parts) {
         return fail("no room for the second kernel in 0x%llx-0x%llx",
                     (unsigned long long)room.start,
                     (unsigned long long)room.end);
     }
-    if (syscall(SYS_kexec_load, entry, load.n, load.segments,
+    if (syscall(SYS_kexec_load, start, load.n, load.segments,
                 KEXEC_ARCH_AARCH64 | (on_crash ? KEXEC_ON_CRASH : 0))) {
         return fail("kexec_load: %s", strerror(errno));
     }

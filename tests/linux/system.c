@@ -69,7 +69,25 @@ int write_file(const char *path, const char *text)
     return put == (ssize_t)strlen(text) ? 0 : -1;
 }
 
-static int load_module(const char *path)
+/* As modprobe does: "module.parameter=value" of the command line. */
+static void module_parameters(const Guest *g, const char *file, char *to,
+                              size_t size)
+{
+    size_t name = strcspn(file, ".") + 1, len = 0;
+    const char *at = g->cmdline;
+
+    to[0] = '\0';
+    while (*at) {
+        at += strspn(at, " ");
+        if (!strncmp(at, file, name) && len < size) {
+            len += snprintf(to + len, size - len, "%.*s ",
+                            (int)(strcspn(at, " ") - name), at + name);
+        }
+        at += strcspn(at, " ");
+    }
+}
+
+static int load_module(const char *path, const char *parameters)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     int ret;
@@ -77,15 +95,15 @@ static int load_module(const char *path)
     if (fd < 0) {
         return -1;
     }
-    ret = syscall(SYS_finit_module, fd, "", 0);
+    ret = syscall(SYS_finit_module, fd, parameters, 0);
     close(fd);
     return ret && errno != EEXIST ? -1 : 0;
 }
 
 /* The file "order" of @dir names the modules, dependencies first. */
-int load_modules(const char *dir)
+int load_modules(const Guest *g, const char *dir)
 {
-    char path[256], line[128];
+    char path[256], line[128], parameters[256];
     FILE *order;
 
     snprintf(path, sizeof(path), "%s/order", dir);
@@ -96,7 +114,8 @@ int load_modules(const char *dir)
     while (fgets(line, sizeof(line), order)) {
         line[strcspn(line, "\n")] = '\0';
         snprintf(path, sizeof(path), "%s/%s", dir, line);
-        if (load_module(path)) {
+        module_parameters(g, line, parameters, sizeof(parameters));
+        if (load_module(path, parameters)) {
             fail("module %s: %s", path, strerror(errno));
             fclose(order);
             return -1;
