@@ -180,20 +180,22 @@ bool smmuv3_lu_queue_store(SMMUv3LUState *s, hwaddr reg, uint32_t data)
     case A_CR0:
         p->cr[0] = data;
         acknowledge(s);
-        return true;
+        break;
     case A_GERRORN:
         if ((p->gerrorn ^ data) & ~(p->gerror ^ p->gerrorn)) {
             qemu_log_mask(LOG_GUEST_ERROR, "%s: SMMU_GERRORN 0x%x toggles "
                           "what is not active\n", s->iommu.id, data);
         }
         p->gerrorn = data;
-        return true;
+        break;
     case A_CMDQ_PROD:
         p->cmdq.prod = data;
-        return true;
+        break;
     default:
         return false;
     }
+    trace_lu_smmuv3_store(reg, data);
+    return true;
 }
 
 void smmuv3_lu_unmap_all(void *fe)

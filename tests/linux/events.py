@@ -55,8 +55,8 @@ def fault(_, rest):
 
 
 # What the events of each architecture's IOMMU say.  Registers are judged by
-# what reaches QEMU's own model of them; a fault is recorded by the stock IOMMU
-# or by ours.
+# what reaches QEMU's own model of them, or is stored there by ours; a fault is
+# recorded by the stock IOMMU or by ours.
 IOMMU = {
     'x86_64': {
         'vtd_reg_write_gcmd': vtd_command,
@@ -66,6 +66,7 @@ IOMMU = {
     },
     'aarch64': {
         'smmuv3_write_mmio': smmu_register,
+        'lu_smmuv3_store': smmu_register,
         'smmuv3_record_event': fault,
         'lu_smmuv3_event': fault,
     },
