@@ -20,6 +20,7 @@ typedef enum LuInvalWhat {
     LU_INVAL_S2 = 1 << 2,       /* stage 2 alone, by IPA; second stage */
     LU_INVAL_DEV = 1 << 3,      /* translations a device holds (ATS) */
     LU_INVAL_INTR = 1 << 4,     /* interrupt remapping entries */
+    LU_INVAL_PASID = 1 << 5,    /* of configuration, PASID structures alone */
 } LuInvalWhat;
 
 /* By what it is narrowed; what is not matched is covered whole. */
