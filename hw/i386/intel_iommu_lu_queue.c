@@ -268,25 +268,33 @@ void lu_vtd_queue_command(LuVtdState *lu)
 
 /* Registers: CCMD and IOTLB, with the granularity asked for and the actual */
 
-static const struct {
+typedef struct Command {
     hwaddr reg;
     uint8_t asked, actual;      /* lowest of two bits */
-} commands[] = {
+} Command;
+
+static const Command commands[] = {
     { DMAR_CCMD_REG, 61, 59 },  /* CIRG, CAIG */
     { DMAR_IOTLB_REG, 60, 57 }, /* IIRG, IAIG */
 };
 
-/* What is under way is done; @ok: as it was asked. */
-static void finish_registers(LuVtdState *lu, bool ok)
+/* @ok: it was done as it was asked. */
+static void answer(LuVtdState *lu, const Command *c, bool ok)
+{
+    uint64_t val = lu_vtd_get64(lu, c->reg);
+
+    stq_le_p(&lu->parent_obj.csr[c->reg],
+             deposit64(val & ~COMMAND, c->actual, 2,
+                       ok ? extract64(val, c->asked, 2) : 0));
+}
+
+/* What is under way is done. */
+static void finish_registers(LuVtdState *lu)
 {
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-        uint64_t val = lu_vtd_get64(lu, commands[i].reg);
-
-        if (val & COMMAND) {
+        if (lu_vtd_get64(lu, commands[i].reg) & COMMAND) {
             lu_inval_done(&lu->iommu, lu->completes);
-            val = deposit64(val & ~COMMAND, commands[i].actual, 2,
-                            ok ? extract64(val, commands[i].asked, 2) : 0);
-            stq_le_p(&lu->parent_obj.csr[commands[i].reg], val);
+            answer(lu, &commands[i], true);
         }
     }
 }
@@ -310,14 +318,14 @@ void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg)
         qemu_log_mask(LOG_GUEST_ERROR, "%s: nothing invalidated through the "
                       "register 0x%" HWADDR_PRIx ": %s\n", lu->iommu.id, reg,
                       error);
-        finish_registers(lu, false);
+        answer(lu, &commands[reg != DMAR_CCMD_REG], false);
         return;
     }
     lu->completes = lu_inval(&lu->iommu, &inval);
     if (lu->inv_latency) {
         later(lu, lu->inv_latency);
     } else {
-        finish_registers(lu, true);
+        finish_registers(lu);
     }
 }
 
@@ -340,7 +348,7 @@ static void queue_timer(void *opaque)
     if (error) {
         fail(lu, error);
     }
-    finish_registers(lu, true);
+    finish_registers(lu);
     run(lu);
     settle(lu);
 }
