@@ -643,6 +643,62 @@ static void test_reset(void)
     stop(q);
 }
 
+/* Moving to another QEMU */
+
+static void wait_migrated(Queue *q)
+{
+    g_autofree char *now = NULL;
+
+    for (unsigned i = 0; i < 10000 && g_strcmp0(now, "completed"); i++) {
+        QDict *state = qtest_qmp_assert_success_ref(
+            q->qts, "{ 'execute': 'query-migrate' }");
+
+        g_free(now);
+        now = g_strdup(qdict_get_try_str(state, "status"));
+        qobject_unref(state);
+        g_usleep(1000);
+    }
+    g_assert_cmpstr(now, ==, "completed");
+}
+
+/* Of a Wait half done, of more behind it, and of the wish to disable it all. */
+static void test_migrate(void)
+{
+    Queue *from = start(NARROW ",inv-latency=1000"), *to;
+    g_autofree char *file = g_strdup_printf("%s.state", from->log);
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    g_autofree char *options = g_strdup_printf(
+        NARROW ",inv-latency=1000 -incoming %s", uri);
+
+    put(from, GLOBAL, 0);
+    put_wait(from, 1);
+    put(from, GLOBAL, 0);
+    put_wait(from, 2);
+    ring(from);
+    set(from, GCMD, 0);
+    g_assert_cmpuint(head(from), ==, 1);
+    qtest_qmp_assert_success(from->qts, "{ 'execute': 'migrate', "
+                             "'arguments': { 'uri': %s } }", uri);
+    wait_migrated(from);
+    g_assert_cmphex(status(from), ==, 0);
+
+    to = start_off(options);
+    to->lg2 = from->lg2;
+    wait_migrated(to);
+    g_assert_true(is_enabled(to));
+    g_assert_cmphex(status(to), ==, 0);
+    g_assert_cmpuint(head(to), ==, 1);
+    qtest_clock_step(to->qts, 1000);
+    g_assert_cmphex(status(to), ==, 1);
+    g_assert_true(is_enabled(to));
+    qtest_clock_step(to->qts, 1000);
+    g_assert_cmphex(status(to), ==, 2);
+    g_assert_false(is_enabled(to));
+    unlink(file);
+    stop(to);
+    stop(from);
+}
+
 /* Registers */
 
 typedef struct Command {
@@ -789,6 +845,7 @@ int main(int argc, char **argv)
     qtest_add_func("vtd-queue/disable/stopped", test_disable_stopped);
     qtest_add_func("vtd-queue/address-ignored", test_address_ignored);
     qtest_add_func("vtd-queue/reset", test_reset);
+    qtest_add_func("vtd-queue/migrate", test_migrate);
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
         add("register", commands[i].name, &commands[i], test_command);
         add("register-latency", commands[i].name, &commands[i],
