@@ -46,12 +46,12 @@ enum {
     SYNC = 1 << 4,
 };
 
-#define CONFIG LU_INVAL_CONFIG
+#define STE LU_INVAL_CONFIG
+#define CD LU_INVAL_PASID
 #define S1 LU_INVAL_S1
 #define S2 LU_INVAL_S2
 #define RID LU_MATCH_RID
 #define SSID LU_MATCH_PASID
-#define CONTEXT LU_MATCH_CONTEXT
 #define VMID LU_MATCH_DOMAIN
 #define ASID LU_MATCH_SPACE
 #define ADDR LU_MATCH_RANGE
@@ -69,11 +69,10 @@ static const struct {
     [0x01] = { "CMD_PREFETCH_CONFIG", SSEC },
     [0x02] = { "CMD_PREFETCH_ADDR", SSEC },
     /* 4.3 Configuration structure invalidation */
-    [0x03] = { "CMD_CFGI_STE", SSEC, CONFIG, RID | LEAF },
-    [0x04] = { "CMD_CFGI_STE_RANGE", SSEC, CONFIG, RID },
-    [0x05] = { "CMD_CFGI_CD", SSEC | NEED_S1, CONFIG,
-               RID | SSID | CONTEXT | LEAF },
-    [0x06] = { "CMD_CFGI_CD_ALL", SSEC | NEED_S1, CONFIG, RID | CONTEXT },
+    [0x03] = { "CMD_CFGI_STE", SSEC, STE | CD, RID | LEAF },
+    [0x04] = { "CMD_CFGI_STE_RANGE", SSEC, STE | CD, RID },
+    [0x05] = { "CMD_CFGI_CD", SSEC | NEED_S1, CD, RID | SSID | LEAF },
+    [0x06] = { "CMD_CFGI_CD_ALL", SSEC | NEED_S1, CD, RID },
     [0x07] = { "CMD_CFGI_VMS_PIDM", NEVER },
     /* 4.4 TLB invalidation; by address, global entries of any ASID too */
     [0x10] = { "CMD_TLBI_NH_ALL", NEED_S1, S1, VMID },

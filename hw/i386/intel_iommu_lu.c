@@ -186,8 +186,9 @@ static void unmap_space(LuVtdSpace *space)
     }
 }
 
-void lu_vtd_unmap_all(LuVtdState *lu)
+void lu_vtd_unmap_all(void *fe)
 {
+    LuVtdState *lu = fe;
     GHashTableIter it;
     void *space;
 
@@ -298,6 +299,7 @@ static const LuFrontEnd lu_vtd_front_end = {
     .resolve = lu_vtd_resolve,
     .fault = lu_vtd_fault,
     .owns = lu_vtd_owns,
+    .unmap_notify = lu_vtd_unmap_all,
     .describe = lu_vtd_describe,
     .config_rule = LU_RULE_CON_6,
     .enable_rule = LU_RULE_CON_4,
@@ -362,6 +364,7 @@ static void lu_vtd_realize(DeviceState *dev, Error **errp)
     }
     lu->spaces = g_hash_table_new(space_hash, space_equal);
     lu_vtd_fault_init(lu);
+    lu_vtd_queue_init(lu);
     lu_vtd_regs_init(lu);
     pci_setup_iommu(PC_MACHINE(qdev_get_machine())->pcibus, &lu_vtd_pci_ops,
                     lu);
@@ -375,6 +378,7 @@ static void lu_vtd_reset_exit(Object *obj, ResetType type)
     lvc->parent_phases.exit(obj, type);
     advertise(lu);
     lu->gcmd_silent = 0;
+    lu_vtd_queue_reset(lu);
     lu->iommu.enabled = false;
     lu_vtd_latch(lu, true);
     lu_vtd_unmap_all(lu);
@@ -390,6 +394,7 @@ static int lu_vtd_post_load(void *opaque, int version_id)
     int ret = parent_vmsd->post_load(opaque, version_id);
 
     lu_vtd_latch(lu, true);
+    lu_vtd_queue_loaded(lu);
     return ret;
 }
 
@@ -409,6 +414,7 @@ static bool lu_vtd_dma_owns(LuDmaTarget *target, uint16_t rid)
 
 static const Property lu_vtd_properties[] = {
     DEFINE_PROP_STRING("tlb", LuVtdState, tlb),
+    DEFINE_PROP_UINT32("inv-latency", LuVtdState, inv_latency, 0),
 };
 
 /* Inherited properties are shared: their lines hold for intel-iommu, too. */
@@ -416,6 +422,7 @@ static const struct {
     const char *name, *text;
 } lu_vtd_help[] = {
     { "tlb", "what is remembered of translations: none" },
+    { "inv-latency", "virtual nanoseconds an invalidation takes to complete" },
     { "aw-bits", "width of IOVAs and so levels of tables: 39 (3), 48 (3, 4), "
       "intel-iommu-lu also 57 (3, 4, 5)" },
     { "intremap", "on/off/auto: remap interrupts" },

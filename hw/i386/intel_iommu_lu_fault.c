@@ -112,10 +112,24 @@ static LuVtdReason reason_of(LuVtdState *lu, const LuFault *fault)
     }
 }
 
-static void set32(LuVtdState *lu, hwaddr reg, uint32_t clear, uint32_t set)
+/*
+ * FSTS has something new; @before: what it had.  An event announces the first
+ * of the pending conditions only.
+ */
+static void announce(LuVtdState *lu, uint32_t before)
 {
-    stl_le_p(&lu->parent_obj.csr[reg],
-             (lu_vtd_get32(lu, reg) & ~clear) | set);
+    if (!(before & (VTD_FSTS_PPF | VTD_FSTS_PFO | VTD_FSTS_IQE))) {
+        lu_vtd_set32(lu, DMAR_FECTL_REG, 0, VTD_FECTL_IP);
+        qemu_bh_schedule(lu->fault_bh);
+    }
+}
+
+void lu_vtd_queue_error(LuVtdState *lu)
+{
+    uint32_t fsts = lu_vtd_get32(lu, DMAR_FSTS_REG);
+
+    lu_vtd_set32(lu, DMAR_FSTS_REG, 0, VTD_FSTS_IQE);
+    announce(lu, fsts);
 }
 
 /* BQL held.  Returns false when there is no room. */
@@ -128,17 +142,13 @@ static bool post(LuVtdState *lu, const LuVtdRecord *record)
         return false;
     }
     if (lu_vtd_get64(lu, FRCD_HI) & VTD_FRCD_F) {
-        set32(lu, DMAR_FSTS_REG, 0, VTD_FSTS_PFO);
+        lu_vtd_set32(lu, DMAR_FSTS_REG, 0, VTD_FSTS_PFO);
         return false;
     }
     stq_le_p(&csr[FRCD_LO], record->lo);
     stq_le_p(&csr[FRCD_HI], record->hi | VTD_FRCD_F);
-    set32(lu, DMAR_FSTS_REG, VTD_FSTS_FRI_MASK, VTD_FSTS_PPF);
-    /* An event announces the first of the pending conditions only. */
-    if (!(fsts & (VTD_FSTS_PPF | VTD_FSTS_IQE))) {
-        set32(lu, DMAR_FECTL_REG, 0, VTD_FECTL_IP);
-        qemu_bh_schedule(lu->fault_bh);
-    }
+    lu_vtd_set32(lu, DMAR_FSTS_REG, VTD_FSTS_FRI_MASK, VTD_FSTS_PPF);
+    announce(lu, fsts);
     return true;
 }
 
@@ -151,25 +161,31 @@ static void post_pending(LuVtdState *lu)
     }
 }
 
+/* Data and address follow the control register; IP and IM are alike. */
+void lu_vtd_send_event(LuVtdState *lu, hwaddr ctl)
+{
+    uint32_t val = lu_vtd_get32(lu, ctl);
+
+    if (val & VTD_FECTL_IP && !(val & VTD_FECTL_IM)) {
+        MSIMessage msg = {
+            .address = lu_vtd_get32(lu, ctl + 8),
+            .data = lu_vtd_get32(lu, ctl + 4),
+        };
+
+        trace_lu_vtd_event(ctl, msg.address, msg.data);
+        lu_vtd_set32(lu, ctl, VTD_FECTL_IP, 0);
+        apic_get_class(NULL)->send_msi(&msg);
+    }
+}
+
 static void fault_bh(void *opaque)
 {
     LuVtdState *lu = opaque;
-    uint32_t fectl;
 
     WITH_QEMU_LOCK_GUARD(&lu->iommu.lock) {
         post_pending(lu);
     }
-    fectl = lu_vtd_get32(lu, DMAR_FECTL_REG);
-    if (fectl & VTD_FECTL_IP && !(fectl & VTD_FECTL_IM)) {
-        MSIMessage msg = {
-            .address = lu_vtd_get32(lu, DMAR_FEADDR_REG),
-            .data = lu_vtd_get32(lu, DMAR_FEDATA_REG),
-        };
-
-        trace_lu_vtd_fault_event(msg.address, msg.data);
-        set32(lu, DMAR_FECTL_REG, VTD_FECTL_IP, 0);
-        apic_get_class(NULL)->send_msi(&msg);
-    }
+    lu_vtd_send_event(lu, DMAR_FECTL_REG);
 }
 
 bool lu_vtd_record(LuVtdState *lu, const LuAccess *access, LuVtdReason reason)

@@ -8,7 +8,8 @@
  *     intel_iommu_lu.c         QOM, address spaces, translation
  *     intel_iommu_lu_regs.c    registers as the guest writes them
  *     intel_iommu_lu_cfg.c     root, context and PASID tables
- *     intel_iommu_lu_queue.c   invalidations
+ *     intel_iommu_lu_inv.c     invalidation descriptors
+ *     intel_iommu_lu_queue.c   the queue of them, invalidation by registers
  *     intel_iommu_lu_fault.c   fault recording
  *
  * Sources: Linux, drivers/iommu/intel/{iommu.h,pasid.h,dmar.c} for layouts
@@ -112,6 +113,7 @@ struct LuVtdState {
     IntelIOMMUState parent_obj;
 
     char *tlb;                  /* property */
+    uint32_t inv_latency;       /* property, ns of virtual time */
     bool five_level;            /* aw-bits=57 was asked for */
     LuIommu iommu;
     LuVtdLatch latch;
@@ -119,6 +121,10 @@ struct LuVtdState {
     uint32_t gcmd_silent;       /* level bits GSTS does not mirror */
     GHashTable *spaces;         /* set of LuVtdSpace; BQL and LuIommu.lock */
     unsigned n_notified;        /* spaces with notifiers; BQL */
+    QEMUTimer *queue_timer;     /* invalidations go on, or are complete */
+    bool waiting;               /* .wait is not complete */
+    uint64_t wait[2];           /* the Invalidation Wait at IQH */
+    uint64_t completes;         /* last invalidation the timer completes */
     QEMUBH *fault_bh;
     LuVtdRecord pending;        /* made without the BQL; LuIommu.lock */
     unsigned n_pending;         /* 0: none, 1: it, 2: and some were lost */
@@ -133,8 +139,11 @@ struct LuVtdClass {
 
 /* intel_iommu_lu.c */
 
-/* Tell every registered notifier that all it knows may have changed.  BQL. */
-void lu_vtd_unmap_all(LuVtdState *lu);
+/*
+ * LuFrontEnd.unmap_notify: tell every registered notifier that all it knows
+ * may have changed.  BQL.
+ */
+void lu_vtd_unmap_all(void *fe);
 
 /* intel_iommu_lu_regs.c */
 
@@ -156,6 +165,13 @@ static inline uint64_t lu_vtd_get64(LuVtdState *lu, hwaddr reg)
     return ldq_le_p(&lu->parent_obj.csr[reg]);
 }
 
+static inline void lu_vtd_set32(LuVtdState *lu, hwaddr reg, uint32_t clear,
+                                uint32_t set)
+{
+    stl_le_p(&lu->parent_obj.csr[reg],
+             (lu_vtd_get32(lu, reg) & ~clear) | set);
+}
+
 /* intel_iommu_lu_cfg.c */
 
 /* LuFrontEnd.resolve and .describe. */
@@ -170,14 +186,33 @@ bool lu_vtd_admits(const LuAccess *access, LuCtx *ctx);
 
 /* intel_iommu_lu_queue.c */
 
-/* The guest is about to write @tail to IQT.  BQL. */
-void lu_vtd_queue_doorbell(LuVtdState *lu, uint64_t tail);
-/* The guest is about to invalidate through CCMD or IOTLB.  BQL. */
-void lu_vtd_register_invalidation(LuVtdState *lu);
+void lu_vtd_queue_init(LuVtdState *lu);
+/* Nothing is under way any more.  The registers are another matter. */
+void lu_vtd_queue_reset(LuVtdState *lu);
+/* The registers were loaded: what they say is under way goes on. */
+void lu_vtd_queue_loaded(LuVtdState *lu);
+/*
+ * The guest wrote IQT, IQA, or GCMD (for QIE), and the register file has it.
+ * IQA is written only while the queue is disabled.  BQL.
+ */
+void lu_vtd_queue_tail(LuVtdState *lu);
+void lu_vtd_queue_address(LuVtdState *lu);
+void lu_vtd_queue_command(LuVtdState *lu);
+/* The guest set the command bit of @reg, CCMD or IOTLB.  BQL. */
+void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg);
+/* The guest set the root pointer, and it is latched.  BQL. */
+void lu_vtd_root_invalidation(LuVtdState *lu);
 
 /* intel_iommu_lu_fault.c */
 
 void lu_vtd_fault_init(LuVtdState *lu);
+/* Set FSTS.IQE, with the fault event that goes with it.  BQL. */
+void lu_vtd_queue_error(LuVtdState *lu);
+/*
+ * Send the message of the event whose control register is @ctl, FECTL or
+ * IECTL, if it is pending and not masked.  BQL.
+ */
+void lu_vtd_send_event(LuVtdState *lu, hwaddr ctl);
 /* LuFrontEnd.fault. */
 bool lu_vtd_fault(void *fe, const LuFault *fault);
 /*

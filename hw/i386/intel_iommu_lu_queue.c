@@ -1,66 +1,372 @@
 /*
- * intel-iommu-lu: invalidations.
+ * intel-iommu-lu: the invalidation queue, and invalidation by registers.
  *
- * The parent consumes the queue; here its doorbells are heard first.  What a
- * doorbell announces is in memory by then, so this is where claimed streams
- * are sampled.  Our translations are never cached, and a notifier that is told
- * now, before the parent completes the request, is told in time.
+ * The queue is consumed here, not by the parent, whose fields are kept as it
+ * would keep them.  Each descriptor is copied once, decoded, and told to the
+ * core; what it names is pending until an Invalidation Wait completes.  A slice
+ * is consumed by the register write that asks for it, the rest from a timer,
+ * so that no write takes longer than a slice.
+ *
+ * One timer does for all that happens later: the next slice, the end of a
+ * Wait, the end of an invalidation by registers.  While it is pending nothing
+ * else is consumed.  IQH stays at a Wait until that has completed.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "qemu/host-utils.h"
+#include "qemu/log.h"
+#include "hw/i386/x86-iommu.h"
+#include "system/address-spaces.h"
+#include "system/dma.h"
 #include "intel_iommu_lu_internal.h"
+#include "intel_iommu_lu_inv.h"
+#include "trace.h"
 
-static bool drops_translations(uint64_t desc)
+/* Descriptors per slice: what one page holds of the narrow ones. */
+#define SLICE   256
+
+/* CCMD.ICC, IOTLB.IVT */
+#define COMMAND (1ull << 63)
+
+static LuVtdInvMode mode_of(LuVtdState *lu, bool wide)
 {
-    switch (VTD_INV_DESC_TYPE(desc)) {
-    case VTD_INV_DESC_CC:
-    case VTD_INV_DESC_IOTLB:
-    case VTD_INV_DESC_DEVICE:
-    case VTD_INV_DESC_PIOTLB:
-    case VTD_INV_DESC_PC:
-    case VTD_INV_DESC_DEV_PIOTLB:
-        return true;
-    default:
-        return false;
+    return (LuVtdInvMode) {
+        .wide = wide,
+        .scalable = lu->latch.ttm == LU_VTD_TTM_SCALABLE,
+    };
+}
+
+/* Call the timer after the latency, or as soon as others had their turn. */
+static void later(LuVtdState *lu, uint32_t ns)
+{
+    timer_mod(lu->queue_timer,
+              qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + ns);
+}
+
+/* The queue */
+
+static unsigned desc_lg2(const IntelIOMMUState *s)
+{
+    return s->iq_dw ? VTD_IQH_QH_SHIFT_5 : VTD_IQH_QH_SHIFT_4;
+}
+
+static void set_head(LuVtdState *lu, uint16_t head)
+{
+    IntelIOMMUState *s = &lu->parent_obj;
+
+    s->iq_head = head;
+    stq_le_p(&s->csr[DMAR_IQH_REG], (uint64_t)head << desc_lg2(s));
+}
+
+static void advance(LuVtdState *lu)
+{
+    const IntelIOMMUState *s = &lu->parent_obj;
+
+    set_head(lu, (s->iq_head + 1) % s->iq_size);
+}
+
+static void completion_event(LuVtdState *lu)
+{
+    if (lu_vtd_get32(lu, DMAR_ICS_REG) & VTD_ICS_IWC) {
+        return;
     }
+    lu_vtd_set32(lu, DMAR_ICS_REG, 0, VTD_ICS_IWC);
+    lu_vtd_set32(lu, DMAR_IECTL_REG, 0, VTD_IECTL_IP);
+    lu_vtd_send_event(lu, DMAR_IECTL_REG);
 }
 
 /*
- * Whether any descriptor from the parent's head up to @tail drops
- * translations.  Reads at most one queue, 2^15 descriptors.
+ * Completion comes first: who sees the status finds everything dropped.  The
+ * status goes to RAM only, never to a register.  FN asks for nothing more:
+ * what follows is not even read yet.
  */
-static bool queue_drops_translations(LuVtdState *lu, uint64_t tail)
+static const char *complete_wait(LuVtdState *lu)
+{
+    static const MemTxAttrs ram_only = { .memory = 1 };
+    uint64_t word = lu->wait[0], addr = lu->wait[1];
+
+    lu->waiting = false;
+    lu_inval_done(&lu->iommu, lu->completes);
+    if (word & LU_VTD_WAIT_SW &&
+        stl_le_dma(&address_space_memory, addr, word >> LU_VTD_WAIT_DATA_LSB,
+                   ram_only) != MEMTX_OK) {
+        return "status not written";
+    }
+    if (word & LU_VTD_WAIT_IF) {
+        completion_event(lu);
+    }
+    advance(lu);
+    return NULL;
+}
+
+static const char *begin_wait(LuVtdState *lu, const uint64_t *w)
+{
+    lu->waiting = true;
+    lu->wait[0] = w[0];
+    lu->wait[1] = w[1];
+    lu->completes = lu->iommu.inval_seq;
+    if (!lu->inv_latency) {
+        return complete_wait(lu);
+    }
+    later(lu, lu->inv_latency);
+    return NULL;
+}
+
+static void invalidate(LuVtdState *lu, LuVtdInvType type,
+                       const LuInval *inval)
+{
+    if (inval->what) {
+        lu_inval(&lu->iommu, inval);
+    }
+    if (type == LU_VTD_INV_IEC) {
+        bool some = inval->match & LU_MATCH_RANGE;
+
+        x86_iommu_iec_notify_all(X86_IOMMU_DEVICE(lu), !some, inval->addr,
+                                 some ? ctz64(inval->len) : 0);
+    }
+}
+
+/* The descriptor at the head.  Returns what is wrong with it, or NULL. */
+static const char *consume(LuVtdState *lu)
+{
+    IntelIOMMUState *s = &lu->parent_obj;
+    hwaddr at = s->iq + ((hwaddr)s->iq_head << desc_lg2(s));
+    LuVtdInvType type;
+    const char *error;
+    LuInval inval;
+    uint64_t w[4];
+
+    if (!lu_mem_read_words(lu->iommu.mem, at, w, s->iq_dw ? 4 : 2)) {
+        return "not in memory";
+    }
+    error = lu_vtd_inv_decode(w, mode_of(lu, s->iq_dw), &type, &inval);
+    if (error) {
+        return error;
+    }
+    s->iq_last_desc_type = type;
+    if (type == LU_VTD_INV_WAIT) {
+        return begin_wait(lu, w);
+    }
+    invalidate(lu, type, &inval);
+    advance(lu);
+    return NULL;
+}
+
+static bool is_stopped(LuVtdState *lu)
+{
+    return lu_vtd_get32(lu, DMAR_FSTS_REG) & VTD_FSTS_IQE;
+}
+
+static void fail(LuVtdState *lu, const char *error)
+{
+    IntelIOMMUState *s = &lu->parent_obj;
+
+    trace_lu_vtd_queue_error(s->iq_head, error);
+    qemu_log_mask(LOG_GUEST_ERROR, "%s: invalidation queue stops at %u of %u, "
+                  "tail %u: %s\n", lu->iommu.id, s->iq_head, s->iq_size,
+                  s->iq_tail, error);
+    s->iq_last_desc_type = VTD_INV_DESC_NONE;
+    lu_vtd_queue_error(lu);
+}
+
+/* Also: bit 4 of IQT is half of a wide descriptor. */
+static bool is_tail_bad(LuVtdState *lu)
 {
     const IntelIOMMUState *s = &lu->parent_obj;
-    unsigned end = VTD_IQT_QT(s->iq_dw, tail);
-    uint64_t desc;
 
-    if (!s->qi_enabled || end >= s->iq_size) {
-        return false;
-    }
-    for (unsigned i = s->iq_head; i != end; i = (i + 1) % s->iq_size) {
-        if (!lu_mem_read64(lu->iommu.mem, s->iq + i * (s->iq_dw ? 32 : 16),
-                           &desc)) {
-            return false;
-        }
-        if (drops_translations(desc)) {
-            return true;
-        }
-    }
-    return false;
+    return s->iq_tail >= s->iq_size ||
+           (s->iq_dw &&
+            lu_vtd_get64(lu, DMAR_IQT_REG) & VTD_IQT_QT_256_RSV_BIT);
 }
 
-void lu_vtd_queue_doorbell(LuVtdState *lu, uint64_t tail)
+/* Consume one slice at most, and come back for more.  The timer is idle. */
+static void run(LuVtdState *lu)
 {
-    lu_sample(&lu->iommu);
-    if (lu->n_notified && queue_drops_translations(lu, tail)) {
-        lu_vtd_unmap_all(lu);
+    IntelIOMMUState *s = &lu->parent_obj;
+
+    for (unsigned n = 0; n < SLICE; n++) {
+        const char *error;
+
+        if (!s->qi_enabled || is_stopped(lu) || lu->waiting) {
+            return;
+        }
+        if (is_tail_bad(lu)) {
+            error = "tail beyond the queue";
+        } else if (s->iq_head == s->iq_tail) {
+            return;
+        } else {
+            error = consume(lu);
+        }
+        if (error) {
+            fail(lu, error);
+        }
+    }
+    later(lu, 0);
+}
+
+/* QIE off takes effect when the queue has drained, or has stopped. */
+static void settle(LuVtdState *lu)
+{
+    IntelIOMMUState *s = &lu->parent_obj;
+
+    if (s->qi_enabled && !(lu_vtd_get32(lu, DMAR_GCMD_REG) & VTD_GCMD_QIE) &&
+        (is_stopped(lu) || (!lu->waiting && s->iq_head == s->iq_tail))) {
+        set_head(lu, 0);
+        s->qi_enabled = false;
+        lu_vtd_set32(lu, DMAR_GSTS_REG, VTD_GSTS_QIES, 0);
     }
 }
 
-void lu_vtd_register_invalidation(LuVtdState *lu)
+static void run_unless_pending(LuVtdState *lu)
+{
+    if (!timer_pending(lu->queue_timer)) {
+        run(lu);
+    }
+    settle(lu);
+}
+
+static void set_tail(LuVtdState *lu)
+{
+    IntelIOMMUState *s = &lu->parent_obj;
+
+    s->iq_tail = VTD_IQT_QT(s->iq_dw, lu_vtd_get64(lu, DMAR_IQT_REG));
+}
+
+void lu_vtd_queue_tail(LuVtdState *lu)
 {
     lu_sample(&lu->iommu);
-    lu_vtd_unmap_all(lu);
+    set_tail(lu);
+    run_unless_pending(lu);
+}
+
+void lu_vtd_queue_address(LuVtdState *lu)
+{
+    IntelIOMMUState *s = &lu->parent_obj;
+
+    s->iq_dw = s->ecap & VTD_ECAP_SMTS &&
+               lu_vtd_get64(lu, DMAR_IQA_REG) & VTD_IQA_DW_MASK;
+}
+
+void lu_vtd_queue_command(LuVtdState *lu)
+{
+    IntelIOMMUState *s = &lu->parent_obj;
+    uint64_t iqa = lu_vtd_get64(lu, DMAR_IQA_REG);
+
+    if (!s->qi_enabled && lu_vtd_get32(lu, DMAR_GCMD_REG) & VTD_GCMD_QIE) {
+        s->iq = iqa & VTD_IQA_IQA_MASK(s->aw_bits);
+        s->iq_size = 1 << ((iqa & VTD_IQA_QS) + (s->iq_dw ? 7 : 8));
+        s->qi_enabled = true;
+        lu_vtd_set32(lu, DMAR_GSTS_REG, 0, VTD_GSTS_QIES);
+        /* It should be 0, but Windows is known to fill the queue first. */
+        set_tail(lu);
+        run_unless_pending(lu);
+    }
+    settle(lu);
+}
+
+/* Registers: CCMD and IOTLB, with the granularity asked for and the actual */
+
+typedef struct Command {
+    hwaddr reg;
+    uint8_t asked, actual;      /* lowest of two bits */
+} Command;
+
+static const Command commands[] = {
+    { DMAR_CCMD_REG, 61, 59 },  /* CIRG, CAIG */
+    { DMAR_IOTLB_REG, 60, 57 }, /* IIRG, IAIG */
+};
+
+/* @ok: it was done as it was asked. */
+static void answer(LuVtdState *lu, const Command *c, bool ok)
+{
+    uint64_t val = lu_vtd_get64(lu, c->reg);
+
+    stq_le_p(&lu->parent_obj.csr[c->reg],
+             deposit64(val & ~COMMAND, c->actual, 2,
+                       ok ? extract64(val, c->asked, 2) : 0));
+}
+
+/* What is under way is done. */
+static void finish_registers(LuVtdState *lu)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        if (lu_vtd_get64(lu, commands[i].reg) & COMMAND) {
+            lu_inval_done(&lu->iommu, lu->completes);
+            answer(lu, &commands[i], true);
+        }
+    }
+}
+
+void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg)
+{
+    LuVtdInvType type;
+    const char *error;
+    LuInval inval;
+    uint64_t w[2];
+
+    lu_sample(&lu->iommu);
+    if (reg == DMAR_CCMD_REG) {
+        lu_vtd_inv_from_ccmd(lu_vtd_get64(lu, reg), w);
+    } else {
+        lu_vtd_inv_from_iotlb(lu_vtd_get64(lu, reg),
+                              lu_vtd_get64(lu, DMAR_IVA_REG), w);
+    }
+    error = lu_vtd_inv_decode(w, mode_of(lu, false), &type, &inval);
+    if (error) {
+        qemu_log_mask(LOG_GUEST_ERROR, "%s: nothing invalidated through the "
+                      "register 0x%" HWADDR_PRIx ": %s\n", lu->iommu.id, reg,
+                      error);
+        answer(lu, &commands[reg != DMAR_CCMD_REG], false);
+        return;
+    }
+    lu->completes = lu_inval(&lu->iommu, &inval);
+    if (lu->inv_latency) {
+        later(lu, lu->inv_latency);
+    } else {
+        finish_registers(lu);
+    }
+}
+
+/* CAP.ESRTPS: hardware invalidates everything, and before it sets RTPS. */
+void lu_vtd_root_invalidation(LuVtdState *lu)
+{
+    static const LuInval everything = {
+        .name = "SRTP",
+        .what = LU_INVAL_CONFIG | LU_INVAL_PASID | LU_INVAL_S1 | LU_INVAL_S2,
+    };
+
+    lu_inval_done(&lu->iommu, lu_inval(&lu->iommu, &everything));
+}
+
+static void queue_timer(void *opaque)
+{
+    LuVtdState *lu = opaque;
+    const char *error = lu->waiting ? complete_wait(lu) : NULL;
+
+    if (error) {
+        fail(lu, error);
+    }
+    finish_registers(lu);
+    run(lu);
+    settle(lu);
+}
+
+void lu_vtd_queue_reset(LuVtdState *lu)
+{
+    timer_del(lu->queue_timer);
+    lu->waiting = false;
+    lu_inval_done(&lu->iommu, lu->iommu.inval_seq);
+}
+
+void lu_vtd_queue_loaded(LuVtdState *lu)
+{
+    lu_vtd_queue_reset(lu);
+    later(lu, 0);
+}
+
+void lu_vtd_queue_init(LuVtdState *lu)
+{
+    lu->queue_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, queue_timer, lu);
 }

@@ -1,9 +1,11 @@
 /*
  * intel-iommu-lu: registers as the guest writes them.
  *
- * A region of ours lies in front of the parent's.  Every access goes on to
- * the parent, which keeps the register file; on the way GCMD is judged, and
- * whatever makes hardware look at memory again is a moment to sample.
+ * A region of ours lies in front of the parent's.  Accesses go on to the
+ * parent, which keeps the register file; on the way GCMD is judged, and
+ * whatever makes hardware look at memory again is a moment to sample.  What
+ * invalidates ends here, in our own queue: IQT, IQA, the commands of CCMD and
+ * IOTLB, and GCMD.QIE.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -51,6 +53,19 @@ void lu_vtd_latch(LuVtdState *lu, bool root)
     trace_lu_vtd_latch(lu->latch.te, lu->latch.ttm, lu->latch.root);
 }
 
+/* Store as the parent does, by the masks of its register file. */
+static void store(LuVtdState *lu, hwaddr reg, uint64_t val, unsigned size)
+{
+    IntelIOMMUState *s = &lu->parent_obj;
+
+    for (hwaddr at = reg; at < reg + size; at++, val >>= 8) {
+        uint8_t b = val;
+
+        s->csr[at] = ((s->csr[at] & ~s->wmask[at]) | (b & s->wmask[at])) &
+                     ~(s->w1cmask[at] & b);
+    }
+}
+
 static MemTxResult forward(LuVtdState *lu, hwaddr reg, uint64_t val,
                            unsigned size, MemTxAttrs attrs)
 {
@@ -85,16 +100,21 @@ static MemTxResult write_gcmd(LuVtdState *lu, uint32_t gcmd, unsigned size,
     trace_lu_vtd_gcmd(before, gcmd);
     judge_gcmd(lu, before, gcmd);
     lu_sample(&lu->iommu);
-    r = forward(lu, DMAR_GCMD_REG, gcmd, size, attrs);
+    /* To the parent QIE never changes. */
+    r = forward(lu, DMAR_GCMD_REG, (gcmd & ~VTD_GCMD_QIE) |
+                (before & VTD_GSTS_QIES), size, attrs);
+    store(lu, DMAR_GCMD_REG, gcmd, 4);
 
     after = lu_vtd_get32(lu, DMAR_GSTS_REG);
     lu_vtd_latch(lu, gcmd & VTD_GCMD_SRTP);
     if ((before ^ after) & VTD_GSTS_TES) {
         lu_enable(&lu->iommu, after & VTD_GSTS_TES, "GSTS", before, after);
-    }
-    if ((before ^ after) & VTD_GSTS_TES || gcmd & VTD_GCMD_SRTP) {
         lu_vtd_unmap_all(lu);
     }
+    if (gcmd & VTD_GCMD_SRTP) {
+        lu_vtd_root_invalidation(lu);
+    }
+    lu_vtd_queue_command(lu);
     return r;
 }
 
@@ -106,6 +126,32 @@ static bool commands(hwaddr reg, hwaddr addr, uint64_t val, unsigned size)
 {
     return size == 8 ? addr == reg && val >> 63
                      : addr == reg + 4 && val >> 31;
+}
+
+/* CCMD or IOTLB, or their upper halves, at @addr, with the command bit. */
+static void write_command(LuVtdState *lu, hwaddr reg, hwaddr addr,
+                          uint64_t val, unsigned size)
+{
+    if (lu->parent_obj.qi_enabled) {
+        qemu_log_mask(LOG_GUEST_ERROR, "%s: invalidation through the register "
+                      "0x%" HWADDR_PRIx " is ignored: the queue is enabled\n",
+                      lu->iommu.id, reg);
+        return;
+    }
+    store(lu, addr, val, size);
+    lu_vtd_register_invalidation(lu, reg);
+}
+
+static void write_iqa(LuVtdState *lu, hwaddr addr, uint64_t val,
+                      unsigned size)
+{
+    if (lu->parent_obj.qi_enabled) {
+        qemu_log_mask(LOG_GUEST_ERROR, "%s: write to IQA is ignored: the "
+                      "queue is enabled\n", lu->iommu.id);
+        return;
+    }
+    store(lu, addr, val, size);
+    lu_vtd_queue_address(lu);
 }
 
 static MemTxResult lu_vtd_regs_write(void *opaque, hwaddr addr, uint64_t val,
@@ -123,12 +169,18 @@ static MemTxResult lu_vtd_regs_write(void *opaque, hwaddr addr, uint64_t val,
         return write_gcmd(lu, val, size, attrs);
     }
     if (addr == DMAR_IQT_REG) {
-        lu_vtd_queue_doorbell(lu, val);
-    } else if (commands(DMAR_CCMD_REG, addr, val, size) ||
-               commands(DMAR_IOTLB_REG, addr, val, size)) {
-        lu_vtd_register_invalidation(lu);
+        store(lu, addr, val, size);
+        lu_vtd_queue_tail(lu);
+    } else if (addr == DMAR_IQA_REG || addr == DMAR_IQA_REG_HI) {
+        write_iqa(lu, addr, val, size);
+    } else if (commands(DMAR_CCMD_REG, addr, val, size)) {
+        write_command(lu, DMAR_CCMD_REG, addr, val, size);
+    } else if (commands(DMAR_IOTLB_REG, addr, val, size)) {
+        write_command(lu, DMAR_IOTLB_REG, addr, val, size);
+    } else {
+        return forward(lu, addr, val, size, attrs);
     }
-    return forward(lu, addr, val, size, attrs);
+    return MEMTX_OK;
 }
 
 static MemTxResult lu_vtd_regs_read(void *opaque, hwaddr addr, uint64_t *val,

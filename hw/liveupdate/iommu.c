@@ -139,7 +139,7 @@ uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
 {
     trace_lu_inval(iommu->id, inval->name, inval->what, inval->match,
                    inval->domain, inval->space, inval->addr, inval->len);
-    if (inval->what & LU_INVAL_CONFIG) {
+    if (inval->what & (LU_INVAL_CONFIG | LU_INVAL_PASID)) {
         lu_sample(iommu);
     }
     QEMU_LOCK_GUARD(&iommu->lock);

@@ -104,9 +104,9 @@ static void assert_scope(const uint64_t w[2], const SMMUv3LUCmdCaps *caps,
     g_assert_cmpint(got->granule_lg2, ==, want->granule_lg2);
 }
 
-#define CFG LU_INVAL_CONFIG
+#define CD LU_INVAL_PASID
+#define CFG (LU_INVAL_CONFIG | CD)
 #define RID LU_MATCH_RID
-#define CD (LU_MATCH_RID | LU_MATCH_CONTEXT)
 
 /* Every command that names configuration or a tag, and what it leaves out. */
 static void test_scopes(void)
@@ -137,13 +137,13 @@ static void test_scopes(void)
         { { 0x04 | SID(0xffffffff), 30 }, { } },
         { { 0x04 | SID(0xffffffff), 31 }, { "CMD_CFGI_STE_RANGE", CFG } },
 
-        { { 0x05 | SID(8) }, { "CMD_CFGI_CD", CFG, CD | LU_MATCH_PASID,
+        { { 0x05 | SID(8) }, { "CMD_CFGI_CD", CD, RID | LU_MATCH_PASID,
                                .rid = 8, .rid_mask = 0xffff } },
         { { 0x05 | SID(8), LEAF },
-          { "CMD_CFGI_CD", CFG, CD | LU_MATCH_PASID | LU_MATCH_LEAF,
+          { "CMD_CFGI_CD", CD, RID | LU_MATCH_PASID | LU_MATCH_LEAF,
             .rid = 8, .rid_mask = 0xffff } },
         { { 0x05 | SID(8) | SSID(1) }, { } },
-        { { 0x06 | SID(8), LEAF }, { "CMD_CFGI_CD_ALL", CFG, CD,
+        { { 0x06 | SID(8), LEAF }, { "CMD_CFGI_CD_ALL", CD, RID,
                                      .rid = 8, .rid_mask = 0xffff } },
 
         { { 0x10 | TAGS, LEAF }, { "CMD_TLBI_NH_ALL", LU_INVAL_S1,

@@ -15,11 +15,12 @@
 
 /* What is dropped. */
 typedef enum LuInvalWhat {
-    LU_INVAL_CONFIG = 1 << 0,   /* configuration structures of streams */
+    LU_INVAL_CONFIG = 1 << 0,   /* L1STD, STE; root and context entries */
     LU_INVAL_S1 = 1 << 1,       /* stage 1, and stage 1 combined with 2 */
     LU_INVAL_S2 = 1 << 2,       /* stage 2 alone, by IPA; second stage */
     LU_INVAL_DEV = 1 << 3,      /* translations a device holds (ATS) */
     LU_INVAL_INTR = 1 << 4,     /* interrupt remapping entries */
+    LU_INVAL_PASID = 1 << 5,    /* CD; PASID directory and entries */
 } LuInvalWhat;
 
 /* By what it is narrowed; what is not matched is covered whole. */
@@ -33,7 +34,6 @@ typedef enum LuInvalMatch {
     LU_MATCH_LEAF = 1 << 6,     /* last-level information only (Leaf, IH) */
     LU_MATCH_NONGLOBAL = 1 << 7,    /* global entries stay */
     LU_MATCH_GRANULE = 1 << 8,  /* tables of granule_lg2 only (TG) */
-    LU_MATCH_CONTEXT = 1 << 9,  /* context descriptors, not what locates them */
 } LuInvalMatch;
 
 typedef struct LuInval {
