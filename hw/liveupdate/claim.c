@@ -578,7 +578,8 @@ static void count_access(LuBooks *books, LuClaim *c, bool ok)
 void lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
                      const LuCtx *ctx, const LuWalk *walk, LuStatus status)
 {
-    bool ok = status == LU_XLATE_OK;
+    /* An address that passes as it is was not translated. */
+    bool ok = status == LU_XLATE_OK && ctx->kind == c->ctx.kind;
 
     count_access(books, c, ok);
     if (lu_claim_checked(c)) {
