@@ -578,10 +578,10 @@ static void count_access(LuBooks *books, LuClaim *c, bool ok)
 void lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
                      const LuCtx *ctx, const LuWalk *walk, LuStatus status)
 {
-    /* An address that passes as it is was not translated. */
-    bool ok = status == LU_XLATE_OK && ctx->kind == c->ctx.kind;
+    bool ok = status == LU_XLATE_OK;
 
-    count_access(books, c, ok);
+    /* With its configuration gone, an access only seems to come through. */
+    count_access(books, c, ok && !config_gone(c, ctx));
     if (lu_claim_checked(c)) {
         judge_access(books, c, access, ctx, walk, ok);
     }
