@@ -580,7 +580,8 @@ void lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
 {
     bool ok = status == LU_XLATE_OK;
 
-    count_access(books, c, ok);
+    /* With its configuration gone, an access only seems to come through. */
+    count_access(books, c, ok && !config_gone(c, ctx));
     if (lu_claim_checked(c)) {
         judge_access(books, c, access, ctx, walk, ok);
     }

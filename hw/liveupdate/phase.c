@@ -2,7 +2,7 @@
  * The phases of a handoff, as a table.
  *
  *   preserve -> freeze -> kexec | boot -> restore -> replace -> finish
- *      ^----------abort-------'
+ *      ^----------abort-------'    \-- (after a crash) ------> finish
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -36,7 +36,8 @@ static const LuPhaseEdge edges[] = {
     [LU_CTL_OP_TAKE] = { "take" },
     [LU_CTL_OP_FREE] = { "free" },
     [LU_CTL_OP_FINISH] = {
-        "finish", LU_SCOPE_TOKEN, IN(REPLACED), LU_CLAIM_FINISHED },
+        "finish", LU_SCOPE_TOKEN, IN(REPLACED), LU_CLAIM_FINISHED,
+        IN(RESTORING) },
     [LU_CTL_OP_IDLE] = { "idle" },
 };
 

@@ -293,8 +293,15 @@ static int op_freeze(LuSession *s, const LuOp *op, LuClaim *c)
     return LU_CTL_OK;
 }
 
+static int op_kexec(LuSession *s, const LuOp *op, LuClaim *c)
+{
+    c->crash = op->param == LU_CTL_KEXEC_CRASH;
+    return LU_CTL_OK;
+}
+
 static int op_abort(LuSession *s, const LuOp *op, LuClaim *c)
 {
+    c->crash = false;
     lu_claim_thaw(&s->books, c);
     lu_domain_thaw(&s->books, c->domain);
     return LU_CTL_OK;
@@ -334,7 +341,8 @@ static int op_replace(LuSession *s, const LuOp *op, LuClaim *c)
 
 static int op_finish(LuSession *s, const LuOp *op, LuClaim *c)
 {
-    if (c == lu_domain_claim(c->domain)) {
+    /* A crash kernel leaves the tables where they are. */
+    if (c == lu_domain_claim(c->domain) && !c->crash) {
         lu_domain_check_freed(&s->books, c->domain);
     }
     return LU_CTL_OK;
@@ -406,6 +414,7 @@ static int (*const handlers[])(LuSession *, const LuOp *, LuClaim *) = {
     [LU_CTL_OP_KEEP] = op_keep,
     [LU_CTL_OP_UNKEEP] = op_unkeep,
     [LU_CTL_OP_FREEZE] = op_freeze,
+    [LU_CTL_OP_KEXEC] = op_kexec,
     [LU_CTL_OP_ABORT] = op_abort,
     [LU_CTL_OP_BOOT] = op_boot,
     [LU_CTL_OP_RESTORE] = op_restore,
@@ -489,7 +498,7 @@ static int move_claims(LuSession *s, const LuPhaseEdge *edge, const LuOp *op,
     for (guint i = claims->len; i-- > 0; ) {
         LuClaim *c = g_ptr_array_index(claims, i);
 
-        if (lu_phase_allows(edge, c->state)) {
+        if (lu_phase_allows(edge, c)) {
             continue;
         }
         if (edge->scope != LU_SCOPE_MACHINE) {
@@ -518,7 +527,8 @@ int lu_session_op(LuSession *s, const LuOp *op)
     unsigned moved = 0;
     int ret;
 
-    if (!edge) {
+    if (!edge || (op->op == LU_CTL_OP_KEXEC &&
+                  op->param > LU_CTL_KEXEC_CRASH)) {
         return LU_CTL_EINVAL;
     }
     lock_all(s);

@@ -4,7 +4,6 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
@@ -37,31 +36,10 @@ static void put64(Guest *g, unsigned int offset, uint64_t value)
     __atomic_store_n((uint64_t *)(g->bar + offset), value, __ATOMIC_RELAXED);
 }
 
-static bool attribute_is(const char *bdf, const char *name, unsigned int value)
-{
-    char path[384], text[32], wanted[32];
-
-    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, name);
-    snprintf(wanted, sizeof(wanted), "0x%04x", value);
-    return !read_file(path, text, sizeof(text)) && !strcmp(text, wanted);
-}
-
 int engine_find(Guest *g)
 {
-    DIR *dir = opendir("/sys/bus/pci/devices");
-    struct dirent *entry;
-
-    g->bdf[0] = '\0';
-    while (dir && (entry = readdir(dir))) {
-        if (attribute_is(entry->d_name, "vendor", LU_DMA_VENDOR_ID) &&
-            attribute_is(entry->d_name, "device", LU_DMA_DEVICE_ID)) {
-            snprintf(g->bdf, sizeof(g->bdf), "%.31s", entry->d_name);
-        }
-    }
-    if (dir) {
-        closedir(dir);
-    }
-    if (!g->bdf[0]) {
+    if (!pci_find(LU_DMA_VENDOR_ID, LU_DMA_DEVICE_ID, g->bdf,
+                  sizeof(g->bdf))) {
         return fail("no lu-dma among the PCI devices");
     }
     say("fact engine=%s", g->bdf);

@@ -54,6 +54,8 @@ typedef struct Guest {
     int container;              /* the VFIO container, likewise */
     uint8_t *buffer;            /* ring and page list, in the first kernel */
     uint64_t list_pa;           /* where the page list is in RAM */
+    int ctl;                    /* configuration space of lu-ctl */
+    unsigned int ctl_cap;       /* its capability there */
 } Guest;
 
 /* A way to read a page of the ring: 0, or -1 with errno set. */
@@ -74,6 +76,17 @@ const char *cmdline_word(const Guest *g, const char *key, char *to,
 uint64_t cmdline_hex(const Guest *g, const char *key);
 uint64_t physical(const void *page);
 void sleep_ms(unsigned int ms);
+
+/* pci.c: the function with these ids as sysfs names it; false if none has */
+bool pci_find(unsigned int vendor, unsigned int device, char *bdf,
+              size_t size);
+
+/* claim.c: steps that announce the handoff */
+int claim_find(Guest *g);
+int claim_freeze(Guest *g);
+int claim_crash(Guest *g);
+int claim_boot(Guest *g);
+int claim_finish(Guest *g);
 
 /* vfio.c: steps that give the engine to this program and map the buffer */
 int vfio_bind(Guest *g);

@@ -105,19 +105,45 @@ static const Step spoil[] = {
     { }
 };
 
-static const Step panic[] = {
+/* From here on the stream is promised to go on. */
+static const Step claim[] = {
+    { "find-doorbell", claim_find },
+    { "freeze", claim_freeze },
+    { }
+};
+
+static const Step prepare_panic[] = {
     { "load", load_crash },
     { "clear-gap", engine_clear_gap },
     { "settle", settle },
     { "mark", mark_leaving },
     { "counters", counters_before },
+    { }
+};
+
+static const Step announce_panic[] = {
+    { "announce", claim_crash },
+    { }
+};
+
+static const Step panic[] = {
     { "crash", kexec_crash },
     { }
 };
 
-static const Step after_panic[] = {
+static const Step arrive[] = {
     { "find", engine_find },
     { "registers", engine_map_resource },
+    { }
+};
+
+static const Step announce_boot[] = {
+    { "find-doorbell", claim_find },
+    { "boot", claim_boot },
+    { }
+};
+
+static const Step after_panic[] = {
     { "mark", mark_second },
     { "counters", counters_second },
     { "check", check_vmcore },
@@ -125,6 +151,15 @@ static const Step after_panic[] = {
     { "settle", settle },
     { "check", check_vmcore },
     { "counters", counters_end },
+    { }
+};
+
+static const Step announce_end[] = {
+    { "finish-claim", claim_finish },
+    { }
+};
+
+static const Step end[] = {
     { "mark", mark_finished },
     { "finish", finish },
     { }
@@ -142,19 +177,15 @@ static const Step jump[] = {
 
 /* The ring's memory belongs to the new kernel now: only counters are left. */
 static const Step after_jump[] = {
-    { "find", engine_find },
-    { "registers", engine_map_resource },
     { "mark", mark_second },
     { "counters", counters_second },
     { "settle", settle },
     { "settle", settle },
     { "counters", counters_end },
-    { "mark", mark_finished },
-    { "finish", finish },
     { }
 };
 
-#define LISTS_MAX 3
+#define LISTS_MAX 6
 
 typedef struct Part {
     const char *scenario;
@@ -163,12 +194,20 @@ typedef struct Part {
 } Part;
 
 static const Part parts[] = {
-    { "crash", "first", { start_dma, panic } },
-    { "crash", "second", { after_panic } },
-    { "spoiled-crash", "first", { start_dma, spoil, panic } },
-    { "spoiled-crash", "second", { after_panic } },
+    { "crash", "first", { start_dma, prepare_panic, panic } },
+    { "crash", "second", { arrive, after_panic, end } },
+    { "claimed-crash", "first",
+      { start_dma, claim, prepare_panic, announce_panic, panic } },
+    { "claimed-crash", "second",
+      { arrive, announce_boot, after_panic, announce_end, end } },
+    { "spoiled-crash", "first", { start_dma, spoil, prepare_panic, panic } },
+    { "spoiled-crash", "second", { arrive, after_panic, end } },
+    { "spoiled-claimed-crash", "first",
+      { start_dma, spoil, claim, prepare_panic, announce_panic, panic } },
+    { "spoiled-claimed-crash", "second",
+      { arrive, announce_boot, after_panic, announce_end, end } },
     { "kexec", "first", { start_dma, jump } },
-    { "kexec", "second", { after_jump } },
+    { "kexec", "second", { arrive, after_jump, end } },
 };
 
 static int walk(Guest *g, const Part *part)

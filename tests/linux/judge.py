@@ -104,20 +104,42 @@ class Judge:
                     f'{self.bits[kind]} dropped outside of the blackout')
         return drops
 
-    def unclaimed(self):
-        """No handoff was announced, so lu-monitor must not judge one."""
+    def spoken(self):
+        """What lu-monitor said, which is also how the emulator ended."""
         monitor = self.run.monitor
         if not monitor:
             self.expect(False, 'lu-monitor wrote no verdict')
-            return
-        self.row('lu-monitor', '; '.join([monitor['verdict'],
+            return None
+        rules = sorted({f['rule'] for f in monitor['findings']})
+        self.row('lu-monitor', '; '.join([monitor['verdict'], *rules,
                                           *monitor['reasons']]))
-        self.expect(UNCLAIMED in monitor['reasons'],
-                    'lu-monitor speaks of a live update')
-        self.expect(not monitor['findings'], 'findings of lu-monitor: '
-                    + ', '.join(f['rule'] for f in monitor['findings']))
         self.expect(self.run.status == EXIT[monitor['verdict']],
                     f'the emulator ended with status {self.run.status}')
+        return monitor, rules
+
+    def unclaimed(self):
+        """No handoff was announced, so lu-monitor must not judge one."""
+        said = self.spoken()
+        if said:
+            monitor, rules = said
+            self.expect(UNCLAIMED in monitor['reasons'],
+                        'lu-monitor speaks of a live update')
+            self.expect(not rules, f'findings of lu-monitor: {rules}')
+
+    def claimed(self, verdict):
+        """The stream was claimed: a pass, or exactly the rule named."""
+        said = self.spoken()
+        if said:
+            monitor, rules = said
+            wanted = [] if verdict == 'pass' else [verdict]
+            self.expect(monitor['verdict'] == ('fail' if wanted else 'pass'),
+                        f'the verdict is {monitor["verdict"]}')
+            self.expect(rules == wanted, f'findings of lu-monitor: {rules}')
+            for claim in monitor['claims']:
+                self.row('claim', f'{claim["state"]}; {claim["table-pages"]} '
+                         f'table pages; {claim["before"]} accesses before, '
+                         f'{claim["blackout"]} in the blackout, '
+                         f'{claim["after"]} after, {claim["faults"]} refused')
 
 
 # The cases

@@ -54,6 +54,7 @@ typedef struct LuClaim {
     LuClaimState state;
     unsigned generation;        /* in which it was preserved */
     bool idle;                  /* no DMA is expected */
+    bool crash;                 /* handed to a crash kernel, which only reads */
     bool dropped;               /* ended without being handed on */
     bool unmapped;              /* frozen with no memory map declared */
     LuDomain *domain;           /* NULL once ended */

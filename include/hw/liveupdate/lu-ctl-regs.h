@@ -66,6 +66,10 @@
 #define LU_CTL_OP_BULK          14  /* PARAM op, LEN entries of the BAR */
 #define LU_CTL_OP_IDLE          15  /* STREAM: no DMA is expected */
 
+/* PARAM of KEXEC: how the claims end */
+#define LU_CTL_KEXEC_UPDATE     0   /* restored, replaced, freed, finished */
+#define LU_CTL_KEXEC_CRASH      1   /* kdump: finished as they are */
+
 /* PARAM of RESTORE: what the new kernel believes about the top table */
 #define LU_CTL_SHAPE(fmt, level, vasz) \
     ((fmt) | (level) << 8 | (vasz) << 16)

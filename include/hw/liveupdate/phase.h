@@ -20,14 +20,15 @@ typedef struct LuPhaseEdge {
     LuPhaseScope scope;
     uint16_t from;              /* bit map of LuClaimState */
     LuClaimState to;
+    uint16_t from_crash;        /* and from these in a crash handoff */
 } LuPhaseEdge;
 
 /* The edge of operation LU_CTL_OP_*, or NULL for an unknown one. */
 const LuPhaseEdge *lu_phase_edge(uint8_t op);
 
-static inline bool lu_phase_allows(const LuPhaseEdge *edge, LuClaimState state)
+static inline bool lu_phase_allows(const LuPhaseEdge *edge, const LuClaim *c)
 {
-    return edge->from & (1u << state);
+    return (edge->from | (c->crash ? edge->from_crash : 0)) & 1u << c->state;
 }
 
 #endif
