@@ -270,14 +270,13 @@ static const char *decode_ste(SMMUv3LUState *s, const uint64_t *ste,
 static const uint64_t *find_cd(SMMUv3LUState *s, const uint64_t *ste,
                                LuCtx *ctx, LuWalk *s2_walk)
 {
-    static const LuNeed need = { .perm = LU_PERM_R };
+    static const LuNeed need = { .perm = LU_PERM_R, .class = LU_CLASS_CD };
     hwaddr pa = FIELD_EX64(ste[0], STE0, S1CONTEXTPTR) <<
                 R_STE0_S1CONTEXTPTR_SHIFT;
 
     if (ctx->has_s2) {
         if (lu_walk(s->iommu.mem, NULL, &ctx->s2, pa, &need, s2_walk) !=
             LU_FAULT_NONE) {
-            s2_walk->class = LU_CLASS_CD;
             ctx->s2_fault = true;
             config_fault(ctx, SMMU_EVT_NONE, 0);
             return NULL;
@@ -332,7 +331,6 @@ void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
         return;
     }
     ctx->kind = LU_CTX_TRANSLATE;
-    ctx->no_record = ctx->has_s2 && !FIELD_EX64(ste[2], STE2, S2R);
     if (!(config & STE_CONFIG_S1)) {
         return;
     }
@@ -344,10 +342,7 @@ void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
     if (why) {
         trace_lu_smmuv3_illegal(rid, smmuv3_lu_cd, why);
         config_fault(ctx, SMMU_EVT_C_BAD_CD, 0);
-        return;
     }
-    ctx->no_record = !FIELD_EX64(cd[0], CD0, R) &&
-                     (!ctx->has_s2 || ctx->no_record);
 }
 
 void smmuv3_lu_describe(void *fe, const LuCfgObj *obj, GString *out)

@@ -147,14 +147,14 @@ static void smmuv3_lu_reset_exit(Object *obj, ResetType type)
     SMMUv3LUClass *c = ARM_SMMUV3_LU_GET_CLASS(s);
     SMMUv3State *p = &s->parent_obj;
 
-    if (c->parent_phases.exit) {
+    WITH_QEMU_LOCK_GUARD(&s->iommu.lock) {
         c->parent_phases.exit(obj, type);
+        p->idr[5] = FIELD_DP32(p->idr[5], IDR5, OAS, oas_encoding(s->oas));
+        qatomic_set(&s->irqs, 0);
+        s->iommu.enabled = false;
     }
     smmuv3_lu_queue_reset(s);
-    QEMU_LOCK_GUARD(&s->iommu.lock);
-    p->idr[5] = FIELD_DP32(p->idr[5], IDR5, OAS, oas_encoding(s->oas));
-    qatomic_set(&s->irqs, 0);
-    s->iommu.enabled = false;
+    smmuv3_lu_unmap_all(s);
 }
 
 static bool check_properties(SMMUv3LUState *s, Error **errp)

@@ -320,32 +320,24 @@ static void advertise(LuVtdState *lu)
     stq_le_p(&s->csr[DMAR_CAP_REG], s->cap);
 }
 
-static bool join_session(LuVtdState *lu, Error **errp)
-{
-    LuSession *session = lu_monitor_session();
-
-    if (!session) {
-        return true;
-    }
-    error_setg(&lu->migration_blocker, "the history a lu-monitor has seen of "
-               "intel-iommu-lu cannot be migrated");
-    if (migrate_add_blocker(&lu->migration_blocker, errp) < 0) {
-        return false;
-    }
-    lu_session_add(session, &lu->iommu);
-    return true;
-}
-
 static void lu_vtd_realize(DeviceState *dev, Error **errp)
 {
     ERRP_GUARD();
     LuVtdState *lu = INTEL_IOMMU_LU(dev);
     IntelIOMMUState *s = &lu->parent_obj;
+    LuSession *session = lu_monitor_session();
 
     if (strcmp(lu->tlb, "none")) {
         error_setg(errp, "tlb=%s: only tlb=none is known, which resolves and "
                    "walks every access", lu->tlb);
         return;
+    }
+    if (session) {
+        error_setg(&lu->migration_blocker, "%s: what lu-monitor has seen "
+                   "cannot be migrated or saved", TYPE_INTEL_IOMMU_LU);
+        if (migrate_add_blocker(&lu->migration_blocker, errp) < 0) {
+            return;
+        }
     }
     if (s->aw_bits == AW_5LEVEL) {
         lu->five_level = true;
@@ -353,21 +345,22 @@ static void lu_vtd_realize(DeviceState *dev, Error **errp)
     }
     INTEL_IOMMU_LU_GET_CLASS(lu)->parent_realize(dev, errp);
     if (*errp) {
+        migrate_del_blocker(&lu->migration_blocker);
         return;
     }
     advertise(lu);
 
     lu_iommu_init(&lu->iommu, &lu_vtd_front_end, lu,
                   dev->id ?: TYPE_INTEL_IOMMU_LU, lu_mem_system());
-    if (!join_session(lu, errp)) {
-        return;
-    }
     lu->spaces = g_hash_table_new(space_hash, space_equal);
     lu_vtd_fault_init(lu);
     lu_vtd_queue_init(lu);
     lu_vtd_regs_init(lu);
     pci_setup_iommu(PC_MACHINE(qdev_get_machine())->pcibus, &lu_vtd_pci_ops,
                     lu);
+    if (session) {
+        lu_session_add(session, &lu->iommu);
+    }
 }
 
 static void lu_vtd_reset_exit(Object *obj, ResetType type)
@@ -379,7 +372,10 @@ static void lu_vtd_reset_exit(Object *obj, ResetType type)
     advertise(lu);
     lu->gcmd_silent = 0;
     lu_vtd_queue_reset(lu);
-    lu->iommu.enabled = false;
+    WITH_QEMU_LOCK_GUARD(&lu->iommu.lock) {
+        lu->n_pending = 0;
+        lu->iommu.enabled = false;
+    }
     lu_vtd_latch(lu, true);
     lu_vtd_unmap_all(lu);
 }

@@ -10,12 +10,11 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/bitops.h"
-#include "hw/liveupdate/format.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
+#include "format-paging.h"
 
 #define SS_R            BIT_ULL(0)
 #define SS_W            BIT_ULL(1)
-#define SS_PS           BIT_ULL(7)
 #define SS_SNP          BIT_ULL(11)
 #define SS_TM           BIT_ULL(62)
 
@@ -25,52 +24,33 @@
 
 #define PERM_READ       (LU_PERM_R | LU_PERM_X | LU_PERM_PX)
 
-static const char *illegal(const LuStage *stage, unsigned level, uint64_t raw,
-                           bool leaf)
+static const char *illegal(const LuStage *stage, unsigned level, uint64_t raw)
 {
-    if (raw & MAKE_64BIT_MASK(12, 40) & ~MAKE_64BIT_MASK(0, stage->out_lg2)) {
-        return "address beyond the host address width";
-    }
     if (raw & SS_TM) {
         return "bit 62 is set";
     }
     if ((raw & SS_SNP) && !(stage->flags & LU_STAGE_SNP)) {
         return "SNP without snoop control";
     }
-    if (!level || !(raw & SS_PS)) {
-        return NULL;
-    }
-    if (!leaf) {
-        return "PS at a level that has no such page";
-    }
-    return raw & MAKE_64BIT_MASK(12, level * 9)
-           ? "address of a large page is not aligned" : NULL;
-}
-
-static bool is_leaf(const LuStage *stage, unsigned level, uint64_t raw)
-{
-    return !level ||
-           ((raw & SS_PS) &&
-            ((level == 1 && (stage->flags & LU_STAGE_2M)) ||
-             (level == 2 && (stage->flags & LU_STAGE_1G))));
+    return paging_illegal(stage, level, raw, 12);
 }
 
 static void ss_decode(const LuStage *stage, unsigned level, uint64_t raw,
                       LuDesc *desc)
 {
-    bool leaf = is_leaf(stage, level, raw);
+    bool leaf = paging_is_leaf(stage, level, raw);
 
     *desc = (LuDesc) { .accessed = true, .dirty = true };
     if (!(raw & (SS_R | SS_W))) {
         return;
     }
-    desc->why = illegal(stage, level, raw, leaf);
+    desc->why = illegal(stage, level, raw);
     if (desc->why) {
         desc->kind = LU_DESC_RESERVED;
         return;
     }
     desc->kind = leaf ? LU_DESC_LEAF : LU_DESC_TABLE;
-    desc->addr = raw & MAKE_64BIT_MASK(12, 40);
+    desc->addr = raw & PAGING_ADDR;
     desc->perm = LU_PERM_U | (raw & SS_R ? PERM_READ : 0) |
                  (raw & SS_W ? LU_PERM_W : 0);
     if (leaf) {
@@ -89,18 +69,13 @@ static uint64_t ss_mutable_bits(const LuStage *stage, unsigned level,
     return raw & (SS_R | SS_W) ? SS_IGNORED : ~(SS_R | SS_W);
 }
 
-static int ss_spec_level(unsigned level)
-{
-    return level + 1;
-}
-
 const LuFormat lu_format_vtd_ss = {
     .name = "vtd-ss",
     .id = LU_CTL_FMT_VTD_SS,
     .decode = ss_decode,
     .grant = ss_grant,
     .mutable_bits = ss_mutable_bits,
-    .spec_level = ss_spec_level,
+    .spec_level = paging_spec_level,
 };
 
 bool lu_vtd_ss_geometry(LuStage *stage, unsigned aw, unsigned out_lg2)

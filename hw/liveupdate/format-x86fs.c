@@ -8,15 +8,15 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/bitops.h"
-#include "hw/liveupdate/format.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
+#include "format-paging.h"
 
 #define FS_P            BIT_ULL(0)
 #define FS_RW           BIT_ULL(1)
 #define FS_US           BIT_ULL(2)
 #define FS_A            BIT_ULL(5)
 #define FS_D            BIT_ULL(6)
-#define FS_PS           BIT_ULL(7)      /* at level 0: PAT */
+#define FS_PAT          BIT_ULL(7)      /* at level 0; else page size */
 #define FS_G            BIT_ULL(8)
 #define FS_EA           BIT_ULL(10)
 #define FS_XD           BIT_ULL(63)
@@ -24,44 +24,25 @@
 #define FS_SOFTWARE     (MAKE_64BIT_MASK(9, 3) | MAKE_64BIT_MASK(52, 11))
 #define PAT_LARGE_BIT   12
 
-static bool is_leaf(const LuStage *stage, unsigned level, uint64_t raw)
+static const char *illegal(const LuStage *stage, unsigned level, uint64_t raw)
 {
-    return !level ||
-           ((raw & FS_PS) &&
-            ((level == 1 && (stage->flags & LU_STAGE_2M)) ||
-             (level == 2 && (stage->flags & LU_STAGE_1G))));
-}
-
-static const char *illegal(const LuStage *stage, unsigned level, uint64_t raw,
-                           bool leaf)
-{
-    if (raw & MAKE_64BIT_MASK(12, 40) & ~MAKE_64BIT_MASK(0, stage->out_lg2)) {
-        return "address beyond the host address width";
-    }
     if ((raw & FS_XD) && !(stage->flags & LU_STAGE_NXE)) {
         return "XD without NXE";
     }
-    if (!level || !(raw & FS_PS)) {
-        return NULL;
-    }
-    if (!leaf) {
-        return "PS at a level that has no such page";
-    }
-    return raw & MAKE_64BIT_MASK(PAT_LARGE_BIT + 1, level * 9 - 1)
-           ? "address of a large page is not aligned" : NULL;
+    return paging_illegal(stage, level, raw, PAT_LARGE_BIT + 1);
 }
 
 static void fs_decode(const LuStage *stage, unsigned level, uint64_t raw,
                       LuDesc *desc)
 {
-    bool leaf = is_leaf(stage, level, raw);
+    bool leaf = paging_is_leaf(stage, level, raw);
     bool pat;
 
     *desc = (LuDesc) { .accessed = true, .dirty = true };
     if (!(raw & FS_P)) {
         return;
     }
-    desc->why = illegal(stage, level, raw, leaf);
+    desc->why = illegal(stage, level, raw);
     if (desc->why) {
         desc->kind = LU_DESC_RESERVED;
         return;
@@ -72,7 +53,7 @@ static void fs_decode(const LuStage *stage, unsigned level, uint64_t raw,
     desc->accessed = raw & FS_A;
     if (!leaf) {
         desc->kind = LU_DESC_TABLE;
-        desc->addr = raw & MAKE_64BIT_MASK(12, 40);
+        desc->addr = raw & PAGING_ADDR;
         return;
     }
     desc->kind = LU_DESC_LEAF;
@@ -80,7 +61,7 @@ static void fs_decode(const LuStage *stage, unsigned level, uint64_t raw,
                  MAKE_64BIT_MASK(0, 52);
     desc->dirty = raw & FS_D;
     desc->global = raw & FS_G;
-    pat = level ? extract64(raw, PAT_LARGE_BIT, 1) : raw & FS_PS;
+    pat = level ? extract64(raw, PAT_LARGE_BIT, 1) : raw & FS_PAT;
     desc->memattr = extract64(raw, 3, 2) | pat << 2;
 }
 
@@ -111,11 +92,6 @@ static uint64_t fs_mark(const LuStage *stage, unsigned level, uint64_t raw,
            (stage->flags & LU_STAGE_EAFE ? FS_EA : 0);
 }
 
-static int fs_spec_level(unsigned level)
-{
-    return level + 1;
-}
-
 const LuFormat lu_format_x86_fs = {
     .name = "x86-fs",
     .id = LU_CTL_FMT_X86_FS,
@@ -124,7 +100,7 @@ const LuFormat lu_format_x86_fs = {
     .grant = fs_grant,
     .mutable_bits = fs_mutable_bits,
     .mark = fs_mark,
-    .spec_level = fs_spec_level,
+    .spec_level = paging_spec_level,
 };
 
 bool lu_x86_fs_geometry(LuStage *stage, unsigned flpm, unsigned out_lg2)

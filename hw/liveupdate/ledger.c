@@ -84,7 +84,9 @@ void lu_ledger_init(LuLedger *ledger)
 
 static void drop(LuLedger *ledger, LuPage *page)
 {
-    interval_tree_remove(&page->node, &ledger->pages);
+    if (!page->retired) {
+        interval_tree_remove(&page->node, &ledger->pages);
+    }
     g_free(page->shadow);
     g_free(page);
 }
@@ -131,6 +133,18 @@ static LuPage *find(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config)
         }
     }
     return NULL;
+}
+
+/*
+ * Freed memory may become a table of another domain before its own has ended:
+ * what it was is known to its domain alone from then on.
+ */
+static void retire_freed(LuLedger *ledger, LuPage *page)
+{
+    if (!page->busy && page->freed == lu_page_bytes(page)) {
+        interval_tree_remove(&page->node, &ledger->pages);
+        page->retired = true;
+    }
 }
 
 static LuPage *add(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config)
@@ -204,6 +218,9 @@ static bool enter_table(void *opaque, const LuTreeTable *table)
         LuPage *page = find(e->ledger, pa, bytes, false);
 
         if (!page || !g_hash_table_contains(e->seen, page)) {
+            if (page) {
+                retire_freed(e->ledger, page);
+            }
             page = enter(e->ledger, pa, bytes, false, e->pages);
             if (!page) {
                 return false;

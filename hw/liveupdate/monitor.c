@@ -148,10 +148,10 @@ static void lu_monitor_complete(UserCreatable *uc, Error **errp)
     the_monitor = m;
 }
 
-/* IOMMUs keep a pointer to the session: it cannot go before they do. */
+/* IOMMUs and lu-ctl keep a pointer to the session for as long as they live. */
 static bool lu_monitor_can_be_deleted(UserCreatable *uc)
 {
-    return LU_MONITOR(uc)->session.iommus->len == 0;
+    return !LU_MONITOR(uc)->ready;
 }
 
 static char *get_report(Object *obj, Error **errp)

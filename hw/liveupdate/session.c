@@ -141,7 +141,7 @@ static void end_claim(LuSession *s, LuClaim *c)
     qatomic_set(&s->n_open, s->open->len);
 }
 
-/* End the open claims of @iommu, or of all units, in which none was at fault. */
+/* End the open claims of @iommu, or of all units; no one is at fault. */
 static unsigned drop_claims(LuSession *s, const LuIommu *iommu)
 {
     unsigned dropped = 0;

@@ -204,13 +204,13 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
 }
 
 static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
-                        uint8_t need)
+                        const LuNeed *need)
 {
     Hit hit = { .pa = iova, .mask = UINT64_MAX, .perm = UINT8_MAX }, second;
     LuFaultKind kind;
 
     if (s1) {
-        Descent d = { .stage = s1, .nr = 1, .need = need };
+        Descent d = { .stage = s1, .nr = 1, .need = need->perm };
 
         kind = descend(w, &d, iova, &hit);
         if (kind != LU_FAULT_NONE) {
@@ -218,9 +218,9 @@ static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
         }
     }
     if (w->s2) {
-        Descent d = { .stage = w->s2, .nr = 2, .need = need };
+        Descent d = { .stage = w->s2, .nr = 2, .need = need->perm };
 
-        w->out->class = LU_CLASS_IN;
+        w->out->class = need->class;
         kind = descend(w, &d, hit.pa, &second);
         if (kind != LU_FAULT_NONE) {
             return kind;
@@ -245,7 +245,7 @@ LuFaultKind lu_walk(const LuMem *mem, const LuStage *s1, const LuStage *s2,
 
     /* All but the steps, of which n_steps are valid. */
     memset(out, 0, offsetof(LuWalk, step));
-    out->fault = walk(&w, s1, iova, need->perm);
+    out->fault = walk(&w, s1, iova, need);
     return out->fault;
 }
 
@@ -274,7 +274,7 @@ static uint64_t input_address(const LuStage *stage, uint64_t in)
  */
 static bool locate(const Visit *v, LuTreeTable *piece)
 {
-    static const LuNeed probe;
+    static const LuNeed probe = { .class = LU_CLASS_TABLE };
     hwaddr ipa = piece->pa, found = 0, pa = 0;
     LuWalk walk;
 

@@ -12,7 +12,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent.parent
 CACHE = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache',
              'qemu-lu')
-LOG_DIR = PROJECT / 'build' / 'log'
+LOG_DIR = Path(os.environ.get('LU_LOG_DIR') or PROJECT / 'build' / 'log')
 
 
 class Failure(Exception):

@@ -97,6 +97,25 @@ void iommu_foreach_table(Iommu *io, const IommuDomain *d, PgTableFn *fn,
     }
 }
 
+bool iommu_flip_word(Iommu *io, uint64_t at, const uint64_t *word,
+                     unsigned words)
+{
+    unsigned i, which = 0, n = 0;
+
+    for (i = 0; i < words; i++) {
+        if (plat_r64(io->plat, at + 8 * i) != word[i]) {
+            which = i;
+            n++;
+        }
+    }
+    if (n > 1) {
+        return false;
+    }
+    io->plat->barrier(io->plat);
+    plat_w64(io->plat, at + 8 * which, word[which]);
+    return true;
+}
+
 void iommu_domain_free(Iommu *io, IommuDomain *d)
 {
     pg_free(io->plat, &d->pt);

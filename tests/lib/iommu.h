@@ -154,6 +154,13 @@ bool iommu_map_stage2_tables(Iommu *io, IommuDomain *d, const IommuDomain *of);
 void iommu_foreach_table(Iommu *io, const IommuDomain *d, PgTableFn *fn,
                          void *arg);
 
+/*
+ * For the drivers: makes the @words 64-bit words at @at what @word has, by the
+ * store of the one that differs.  False if it is more than one.
+ */
+bool iommu_flip_word(Iommu *io, uint64_t at, const uint64_t *word,
+                     unsigned words);
+
 /* Gives every table page back.  The domain is detached or replaced before. */
 void iommu_domain_free(Iommu *io, IommuDomain *d);
 

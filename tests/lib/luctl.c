@@ -11,19 +11,12 @@
 
 bool luctl_find(LuCtl *c, Plat *p)
 {
-    const uint32_t id = (uint32_t)LU_CTL_DEVICE_ID << 16 | LU_CTL_VENDOR_ID;
-    unsigned dev, pos, tries;
+    unsigned pos, tries;
 
     c->plat = p;
     c->cap = 0;
-    for (dev = 0; dev < 32; dev++) {
-        c->rid = dev << 3;
-        if (p->cfg_read(p, c->rid, 0, 4) == id &&
-            (p->cfg_read(p, c->rid, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST)) {
-            break;
-        }
-    }
-    if (dev == 32) {
+    if (!plat_find_pci(p, LU_CTL_VENDOR_ID, LU_CTL_DEVICE_ID, 0, &c->rid) ||
+        !(p->cfg_read(p, c->rid, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST)) {
         return false;
     }
     /* At most 48 capabilities fit in 256 bytes. */
@@ -88,6 +81,13 @@ unsigned luctl_page(LuCtl *c, unsigned op, uint64_t pa, uint64_t bytes)
 unsigned luctl_keep(LuCtl *c, uint64_t pa, uint64_t bytes)
 {
     return luctl_page(c, LU_CTL_OP_KEEP, pa, bytes);
+}
+
+unsigned luctl_kexec(LuCtl *c)
+{
+    /* RESTORE has left its shape there. */
+    put(c, LU_CTL_PARAM, LU_CTL_KEXEC_UPDATE);
+    return luctl_simple(c, LU_CTL_OP_KEXEC);
 }
 
 unsigned luctl_restore(LuCtl *c, uint64_t token, uint64_t top, uint32_t shape)

@@ -13,17 +13,8 @@
 
 bool ludma_find(LuDma *d, Plat *p, unsigned nth, uint64_t bar)
 {
-    const uint32_t id = (uint32_t)LU_DMA_DEVICE_ID << 16 | LU_DMA_VENDOR_ID;
-    unsigned dev;
-
     d->plat = p;
-    for (dev = 0; dev < 32; dev++) {
-        d->rid = dev << 3;
-        if (p->cfg_read(p, d->rid, 0, 4) == id && !nth--) {
-            break;
-        }
-    }
-    if (dev == 32) {
+    if (!plat_find_pci(p, LU_DMA_VENDOR_ID, LU_DMA_DEVICE_ID, nth, &d->rid)) {
         return false;
     }
     d->regs = p->cfg_read(p, d->rid, PCI_BAR0, 4) & ~PCI_BAR_FLAGS;

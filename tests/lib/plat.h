@@ -79,4 +79,23 @@ static inline bool plat_poll32(Plat *p, uint64_t pa, uint32_t mask,
     return false;
 }
 
+/*
+ * The @nth device on bus 0 with this vendor and device ID, function 0, by
+ * device number.  False if there is none.
+ */
+static inline bool plat_find_pci(Plat *p, uint16_t vendor, uint16_t device,
+                                 unsigned nth, uint16_t *rid)
+{
+    unsigned dev;
+
+    for (dev = 0; dev < 32; dev++) {
+        *rid = dev << 3;
+        if (p->cfg_read(p, *rid, 0, 4) == ((uint32_t)device << 16 | vendor) &&
+            !nth--) {
+            return true;
+        }
+    }
+    return false;
+}
+
 #endif

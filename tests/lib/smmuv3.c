@@ -394,6 +394,7 @@ static bool smmuv3_attach(Iommu *io, uint16_t rid, IommuDomain *d)
         }
         if (d->kind == IOMMU_NESTED &&
             !iommu_map_stage2(io, d, cd, PLAT_PAGE)) {
+            io->plat->free(io->plat, cd, 1);
             return false;
         }
         cd += d->pt.ptr_off;
@@ -410,32 +411,13 @@ static bool smmuv3_attach(Iommu *io, uint16_t rid, IommuDomain *d)
     return cfgi_ste(io, rid) && smmuv3_invalidate(io, d, 0, 0, true);
 }
 
-/* Stores the one word of @at that differs; false if it is more than one. */
-static bool flip_word(Iommu *io, uint64_t at, const uint64_t *word)
-{
-    unsigned i, which = 0, n = 0;
-
-    for (i = 0; i < 4; i++) {
-        if (plat_r64(io->plat, at + 8 * i) != word[i]) {
-            which = i;
-            n++;
-        }
-    }
-    if (n > 1) {
-        return false;
-    }
-    io->plat->barrier(io->plat);
-    plat_w64(io->plat, at + 8 * which, word[which]);
-    return true;
-}
-
 static bool flip_cd(Iommu *io, uint16_t rid, const IommuDomain *next,
                     uint64_t cd)
 {
     uint64_t word[4];
 
     make_cd(io, next, word);
-    if (!flip_word(io, cd, word)) {
+    if (!iommu_flip_word(io, cd, word, 4)) {
         return false;
     }
     cmd(io, CMD_CFGI_CD | CMD_SID(rid), CMD_LEAF);
@@ -448,7 +430,7 @@ static bool flip_ste(Iommu *io, uint16_t rid, const IommuDomain *next,
     uint64_t word[4];
 
     make_ste(io, next, plat_r64(io->plat, ste) & PTR_MASK, word);
-    return flip_word(io, ste, word) && cfgi_ste(io, rid) &&
+    return iommu_flip_word(io, ste, word, 4) && cfgi_ste(io, rid) &&
            smmuv3_invalidate(io, next, 0, 0, true);
 }
 

@@ -358,6 +358,9 @@ static uint64_t new_pasid_dir(Iommu *io, const IommuDomain *d)
     uint64_t word[PASID_WORDS];
 
     if (!dir || !table) {
+        if (dir) {
+            io->plat->free(io->plat, dir, 1);
+        }
         return 0;
     }
     make_pasid(d, word);
@@ -393,7 +396,7 @@ static bool vtd_replace(Iommu *io, uint16_t rid, const IommuDomain *old,
 {
     uint64_t context = vtd_stream_entry(io, rid);
     uint64_t word[PASID_WORDS];
-    unsigned words, i, which = 0, n = 0;
+    unsigned words;
     uint64_t at;
 
     if (!context || !(plat_r64(io->plat, context) & PRESENT) ||
@@ -401,18 +404,8 @@ static bool vtd_replace(Iommu *io, uint16_t rid, const IommuDomain *old,
         return false;
     }
     at = make_entry(io, context, next, word, &words);
-    for (i = 0; i < words; i++) {
-        if (plat_r64(io->plat, at + 8 * i) != word[i]) {
-            which = i;
-            n++;
-        }
-    }
-    if (n > 1) {
-        return false;
-    }
-    io->plat->barrier(io->plat);
-    plat_w64(io->plat, at + 8 * which, word[which]);
-    return flush_stream(io, rid, next);
+    return iommu_flip_word(io, at, word, words) &&
+           flush_stream(io, rid, next);
 }
 
 static bool vtd_detach(Iommu *io, uint16_t rid, const IommuDomain *d)

@@ -354,24 +354,37 @@ static void test_nested(void)
     stop(&m);
 }
 
-/* S2PTW: stage-1 tables are not fetched from what stage 2 calls Device. */
+/* Whether access is @refused, and with what class, once @pa is Device. */
+static void assert_on_device(Machine *m, Nested *n, uint64_t pa, bool refused,
+                             uint64_t class)
+{
+    uint64_t leaf = slot(m, &n->s2, IPA(pa), 3);
+    uint64_t old = qtest_readq(m->qts, leaf);
+
+    mem64(m, leaf, old & ~S2_NORMAL);
+    if (refused) {
+        assert_write_faults(m, NESTED_IOVA, F_PERMISSION, E_S2 | class,
+                            IPA(pa));
+    } else {
+        assert_reaches(m, NESTED_IOVA, n->page);
+    }
+    mem64(m, leaf, old);
+}
+
+/*
+ * S2PTW: neither stage-1 tables nor CDs are fetched from what stage 2 calls
+ * Device; data may be there.
+ */
 static void test_nested_s2ptw(void)
 {
     for (int ptw = 0; ptw < 2; ptw++) {
         Machine m;
         Nested n;
-        uint64_t leaf;
 
         start_nested(&m, &n, ptw ? S2_PTW : 0);
-        assert_reaches(&m, NESTED_IOVA, n.page);
-        leaf = slot(&m, &n.s2, IPA(n.s1.root), 3);
-        mem64(&m, leaf, qtest_readq(m.qts, leaf) & ~S2_NORMAL);
-        if (ptw) {
-            assert_write_faults(&m, NESTED_IOVA, F_PERMISSION,
-                                E_CLASS_TT | E_S2 | E_TTRNW, IPA(n.s1.root));
-        } else {
-            assert_reaches(&m, NESTED_IOVA, n.page);
-        }
+        assert_on_device(&m, &n, n.page, false, 0);
+        assert_on_device(&m, &n, n.s1.root, ptw, E_CLASS_TT | E_TTRNW);
+        assert_on_device(&m, &n, n.cd, ptw, E_CLASS_CD);
         stop(&m);
     }
 }

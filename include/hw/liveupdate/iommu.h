@@ -59,7 +59,7 @@ typedef struct LuCtx {
     hwaddr fault_addr;          /* of a structure that could not be fetched */
     bool s2_fault;              /* LU_CTX_FAULT came from .s2_walk (nested) */
     bool off_abort;             /* LU_CTX_OFF: abort rather than bypass */
-    bool no_record;             /* faults are suppressed (CD.R, FPD) */
+    bool no_record;             /* front-end: faults are suppressed (FPD) */
     uint8_t n_s1;               /* 0, 1, or 2: TTB0 and TTB1 */
     bool has_s2;
     LuStage s1[2];

@@ -42,6 +42,7 @@ typedef struct LuPage {
     uint64_t *shadow;           /* words, host order */
     hwaddr taken;               /* bytes declared taken over */
     hwaddr freed;               /* bytes declared freed */
+    bool retired;               /* freed, and its memory is a table again */
     LuFinding *cause;           /* what is already known to be broken */
 } LuPage;
 

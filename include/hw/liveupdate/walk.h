@@ -63,6 +63,7 @@ typedef struct LuNeed {
     uint8_t perm;               /* LU_PERM_R and/or W, X; none: a probe */
     bool priv;
     bool mark;
+    LuWalkClass class;          /* what is at the address: for a walk by @s2 */
 } LuNeed;
 
 /*
