@@ -435,7 +435,7 @@ static void test_pending(void)
     wr32(&m, CMDQ_PROD, 4);
 
     g_assert_true(g_file_get_contents(log, &text, NULL, NULL));
-    g_assert_nonnull(strstr(text, "smmu0 CMD_CFGI_STE: what 0x1 match 0x1 "));
+    g_assert_nonnull(strstr(text, "smmu0 CMD_CFGI_STE: what 0x21 match 0x1 "));
     g_assert_nonnull(strstr(text, "smmu0 CMD_TLBI_NH_VA: what 0x2 match 0x1c "
                             "domain 7 space 9 addr 0x5000 len 0x1000"));
     g_assert_null(strstr(text, "CMD_TLBI_NSNH_ALL"));
