@@ -8,6 +8,8 @@ VARIANT := --sanitize
 BUILD := build/qemu-san
 # QEMU frees little of what it has when it ends.
 export ASAN_OPTIONS ?= detect_leaks=0
+# A report that nobody fails on is a report that nobody reads.
+export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
 else
 BUILD := build/qemu
 endif

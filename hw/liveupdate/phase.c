@@ -1,8 +1,8 @@
 /*
  * The phases of a handoff, as a table.
  *
- *   preserve -> freeze -> kexec | boot -> restore -> replace -> finish
- *      ^----------abort-------'    \-- (after a crash) ------> finish
+ *   preserve -> freeze -> kexec, crash -> boot -> restore -> replace -> finish
+ *      ^----------abort-------'             '------(after a crash)-------^
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -39,6 +39,8 @@ static const LuPhaseEdge edges[] = {
         "finish", LU_SCOPE_TOKEN, IN(REPLACED), LU_CLAIM_FINISHED,
         IN(RESTORING) },
     [LU_CTL_OP_IDLE] = { "idle" },
+    [LU_CTL_OP_CRASH] = {
+        "crash", LU_SCOPE_MACHINE, IN(FROZEN), LU_CLAIM_BLACKOUT },
 };
 
 const LuPhaseEdge *lu_phase_edge(uint8_t op)

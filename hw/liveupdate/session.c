@@ -1,5 +1,5 @@
 /*
- * The session: operations in, verdict out.
+ * The session: operations in, claims moved, accesses judged.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -158,42 +158,6 @@ static unsigned drop_claims(LuSession *s, const LuIommu *iommu)
     return dropped;
 }
 
-/* Something keeps the verdict from being a pass: say it if @reasons asks. */
-static bool G_GNUC_PRINTF(2, 3) reason(GPtrArray *reasons, const char *fmt,
-                                       ...)
-{
-    va_list ap;
-
-    if (reasons) {
-        va_start(ap, fmt);
-        g_ptr_array_add(reasons, g_strdup_vprintf(fmt, ap));
-        va_end(ap);
-    }
-    return false;
-}
-
-/* Whether this claim keeps no verdict from being a pass. */
-static bool handed_on(const LuClaim *c, GPtrArray *reasons)
-{
-    if (c->dropped) {
-        return true;            /* LuSession.resets speaks for it */
-    }
-    if (c->state != LU_CLAIM_FINISHED) {
-        return reason(reasons, "the claim of token 0x%" PRIx64 " ended %s, "
-                      "not finished", c->token, lu_claim_state_name(c->state));
-    }
-    if (c->unmapped) {
-        return reason(reasons, "no preserved memory was declared before token "
-                      "0x%" PRIx64 " was frozen: OWN-1 and OWN-3 are not "
-                      "decided", c->token);
-    }
-    if (!c->blackout && !c->idle) {
-        return reason(reasons, "no DMA came through in the blackout of token "
-                      "0x%" PRIx64, c->token);
-    }
-    return true;
-}
-
 /* Make room for one more: the oldest claim that has ended goes. */
 static void forget_oldest(LuSession *s)
 {
@@ -201,7 +165,7 @@ static void forget_oldest(LuSession *s)
         LuClaim *c = g_ptr_array_index(s->history, i);
 
         if (!c->domain) {
-            s->lost += !handed_on(c, NULL);
+            s->lost += !lu_claim_handed_on(c, NULL);
             g_ptr_array_remove_index(s->history, i);
             return;
         }
@@ -293,9 +257,9 @@ static int op_freeze(LuSession *s, const LuOp *op, LuClaim *c)
     return LU_CTL_OK;
 }
 
-static int op_kexec(LuSession *s, const LuOp *op, LuClaim *c)
+static int op_crash(LuSession *s, const LuOp *op, LuClaim *c)
 {
-    c->crash = op->param == LU_CTL_KEXEC_CRASH;
+    c->crash = true;
     return LU_CTL_OK;
 }
 
@@ -414,7 +378,6 @@ static int (*const handlers[])(LuSession *, const LuOp *, LuClaim *) = {
     [LU_CTL_OP_KEEP] = op_keep,
     [LU_CTL_OP_UNKEEP] = op_unkeep,
     [LU_CTL_OP_FREEZE] = op_freeze,
-    [LU_CTL_OP_KEXEC] = op_kexec,
     [LU_CTL_OP_ABORT] = op_abort,
     [LU_CTL_OP_BOOT] = op_boot,
     [LU_CTL_OP_RESTORE] = op_restore,
@@ -423,6 +386,7 @@ static int (*const handlers[])(LuSession *, const LuOp *, LuClaim *) = {
     [LU_CTL_OP_FREE] = op_free,
     [LU_CTL_OP_FINISH] = op_finish,
     [LU_CTL_OP_IDLE] = op_idle,
+    [LU_CTL_OP_CRASH] = op_crash,
 };
 
 static int handle(LuSession *s, const LuOp *op, LuClaim *c)
@@ -455,6 +419,20 @@ static GPtrArray *claims_in_scope(LuSession *s, const LuPhaseEdge *edge,
     return claims;
 }
 
+/* Claims the last kernel never froze: nobody can say what became of them. */
+static void drop_unfrozen(LuSession *s)
+{
+    for (guint i = s->open->len; i-- > 0; ) {
+        LuClaim *c = g_ptr_array_index(s->open, i);
+
+        if (c->state == LU_CLAIM_PRESERVED) {
+            s->unfrozen++;
+            c->dropped = true;
+            end_claim(s, c);
+        }
+    }
+}
+
 /* What an operation does once, after every claim has moved. */
 static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
 {
@@ -484,6 +462,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
         }
     }
     if (op->op == LU_CTL_OP_BOOT) {
+        drop_unfrozen(s);
         s->books.sink.generation++;
         lu_memmap_clear(&s->books.memmap);
     }
@@ -527,8 +506,7 @@ int lu_session_op(LuSession *s, const LuOp *op)
     unsigned moved = 0;
     int ret;
 
-    if (!edge || (op->op == LU_CTL_OP_KEXEC &&
-                  op->param > LU_CTL_KEXEC_CRASH)) {
+    if (!edge) {
         return LU_CTL_EINVAL;
     }
     lock_all(s);
@@ -685,41 +663,6 @@ void lu_register_ok(LuIommu *iommu, LuRule rule)
     }
 }
 
-/* ------------------------------------------------------------------ */
-/* Verdict                                                            */
-
-LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons)
-{
-    bool complete = true;
-
-    QEMU_LOCK_GUARD(&s->lock);
-    for (guint i = 0; i < s->history->len; i++) {
-        complete &= handed_on(g_ptr_array_index(s->history, i), reasons);
-    }
-    if (s->lost) {
-        complete = reason(reasons, "%u claims of long ago were not handed on",
-                          s->lost);
-    }
-    if (!s->history->len && !s->taken_back) {
-        complete = reason(reasons, "no live update claimed");
-    } else if (!s->finished && complete) {
-        complete = reason(reasons, "every claim was taken back before its "
-                          "end");
-    }
-    if (s->resets) {
-        complete = reason(reasons, "the machine was reset with %u open claims",
-                          s->resets);
-    }
-    if (s->books.ledger.truncated) {
-        complete = reason(reasons, "the tables of a claimed stream are larger "
-                          "than the ledger follows");
-    }
-    if (s->books.sink.errors) {
-        return LU_VERDICT_FAIL;
-    }
-    return complete ? LU_VERDICT_PASS : LU_VERDICT_INCONCLUSIVE;
-}
-
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid)
 {
     LuClaimState state;
@@ -742,17 +685,6 @@ unsigned lu_session_generation(LuSession *s)
 {
     QEMU_LOCK_GUARD(&s->lock);
     return s->books.sink.generation;
-}
-
-const char *lu_verdict_name(LuVerdict verdict)
-{
-    static const char *const names[] = {
-        [LU_VERDICT_INCONCLUSIVE] = "INCONCLUSIVE",
-        [LU_VERDICT_PASS] = "PASS",
-        [LU_VERDICT_FAIL] = "FAIL",
-    };
-
-    return names[verdict];
 }
 
 const char *lu_op_name(uint8_t op)

@@ -45,10 +45,10 @@ def find_python():
     missing = dict(PYTHON_PACKAGES)
     with tempfile.TemporaryDirectory(dir=CACHE, prefix='new-') as tmp:
         apt = Apt(Path(tmp) / 'apt', LOG_DIR / 'apt.log')
+        suites = [suite.format(codename=codename()) for suite in PYTHON_SUITES]
         for archive in archives():
-            for suite in PYTHON_SUITES:
+            for suite in dict.fromkeys(suites):
                 if missing:
-                    suite = suite.format(codename=codename())
                     say(f'looking in Debian {suite} for {", ".join(missing)}')
                     fetch_packages(apt, archive, suite, missing, tmp)
         if not missing:

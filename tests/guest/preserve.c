@@ -154,7 +154,7 @@ void guest_handoff(Guest *g)
             ludma_chan64(&g->stream[i].dma, g->stream[i].ring.chan,
                          LU_DMA_DONE);
     }
-    MUST(luctl_kexec(&g->ctl) == LU_CTL_OK);
+    MUST(luctl_simple(&g->ctl, LU_CTL_OP_KEXEC) == LU_CTL_OK);
     arch_barrier();
     arch_jump(entry, (uintptr_t)g->rec);
 }

@@ -83,13 +83,6 @@ unsigned luctl_keep(LuCtl *c, uint64_t pa, uint64_t bytes)
     return luctl_page(c, LU_CTL_OP_KEEP, pa, bytes);
 }
 
-unsigned luctl_kexec(LuCtl *c)
-{
-    /* RESTORE has left its shape there. */
-    put(c, LU_CTL_PARAM, LU_CTL_KEXEC_UPDATE);
-    return luctl_simple(c, LU_CTL_OP_KEXEC);
-}
-
 unsigned luctl_restore(LuCtl *c, uint64_t token, uint64_t top, uint32_t shape)
 {
     put64(c, LU_CTL_TOKEN_LO, token);

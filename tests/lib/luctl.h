@@ -22,7 +22,6 @@ bool luctl_find(LuCtl *c, Plat *p);
 unsigned luctl_preserve(LuCtl *c, uint16_t rid, uint64_t token);
 unsigned luctl_unpreserve(LuCtl *c, uint16_t rid);
 /* The jump of a live update comes next. */
-unsigned luctl_kexec(LuCtl *c);
 unsigned luctl_keep(LuCtl *c, uint64_t pa, uint64_t bytes);
 unsigned luctl_restore(LuCtl *c, uint64_t token, uint64_t top, uint32_t shape);
 

@@ -128,8 +128,7 @@ int claim_freeze(Guest *g)
 
 int claim_crash(Guest *g)
 {
-    put(g, LU_CTL_PARAM, LU_CTL_KEXEC_CRASH);
-    return ring(g, "leave", LU_CTL_OP_KEXEC);
+    return ring(g, "crash", LU_CTL_OP_CRASH);
 }
 
 int claim_boot(Guest *g)

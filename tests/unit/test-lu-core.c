@@ -747,6 +747,26 @@ static void test_idle(void)
     }
 }
 
+/* Preserved, never frozen, and the next kernel runs: nothing is known. */
+static void test_unfrozen(void)
+{
+    Story st;
+
+    story_begin(&st);
+    tell(&st, SETUP);
+    tell(&st, PRESERVE);
+    tell(&st, BOOT);
+    g_assert_cmpint(lu_session_state(&st.s, RID, LU_NO_PASID), ==,
+                    LU_CLAIM_NONE);
+    for (Step step = PRESERVE; step <= END; step++) {
+        tell(&st, step);
+    }
+    assert_only_rule(&st, NULL);
+    g_assert_cmpint(lu_session_verdict(&st.s, NULL), ==,
+                    LU_VERDICT_INCONCLUSIVE);
+    story_end(&st);
+}
+
 /*
  * A crash kernel copies the configuration and leaves the page tables: the
  * stream reaches the same pages by another entry, and nothing is freed.
@@ -754,14 +774,14 @@ static void test_idle(void)
 static void test_crash(void)
 {
     static const struct {
-        uint32_t kind;
+        uint8_t op;
         bool same_pages;
         int result;             /* of FINISH */
         LuVerdict verdict;
     } arms[] = {
-        { LU_CTL_KEXEC_CRASH, true, LU_CTL_OK, LU_VERDICT_PASS },
-        { LU_CTL_KEXEC_CRASH, false, LU_CTL_OK, LU_VERDICT_FAIL },
-        { LU_CTL_KEXEC_UPDATE, true, LU_CTL_ESTATE,
+        { LU_CTL_OP_CRASH, true, LU_CTL_OK, LU_VERDICT_PASS },
+        { LU_CTL_OP_CRASH, false, LU_CTL_OK, LU_VERDICT_FAIL },
+        { LU_CTL_OP_KEXEC, true, LU_CTL_ESTATE,
           LU_VERDICT_INCONCLUSIVE },
     };
 
@@ -773,9 +793,7 @@ static void test_crash(void)
         for (Step step = SETUP; step <= FREEZE; step++) {
             tell(&st, step);
         }
-        op(&st, LU_CTL_OP_KEXEC, 0, 0, 0, LU_CTL_KEXEC_CRASH + 1,
-           LU_CTL_EINVAL);
-        op(&st, LU_CTL_OP_KEXEC, 0, 0, 0, arms[i].kind, LU_CTL_OK);
+        ok(&st, arms[i].op);
         tell(&st, BLACKOUT);
         data = st.data;
         st.data = arms[i].same_pages ? st.data : st.data_far;
@@ -1298,6 +1316,7 @@ int main(int argc, char **argv)
     g_test_add_func("/core/inconclusive", test_inconclusive);
     g_test_add_func("/core/idle", test_idle);
     g_test_add_func("/core/crash", test_crash);
+    g_test_add_func("/core/unfrozen", test_unfrozen);
     g_test_add_func("/core/phases", test_phases);
     g_test_add_func("/core/cancel", test_cancel);
     g_test_add_func("/core/errors", test_errors);

@@ -65,10 +65,7 @@
 #define LU_CTL_OP_FINISH        13  /* TOKEN: the claim has ended */
 #define LU_CTL_OP_BULK          14  /* PARAM op, LEN entries of the BAR */
 #define LU_CTL_OP_IDLE          15  /* STREAM: no DMA is expected */
-
-/* PARAM of KEXEC: how the claims end */
-#define LU_CTL_KEXEC_UPDATE     0   /* restored, replaced, freed, finished */
-#define LU_CTL_KEXEC_CRASH      1   /* kdump: finished as they are */
+#define LU_CTL_OP_CRASH         16  /* the jump is to a crash kernel */
 
 /* PARAM of RESTORE: what the new kernel believes about the top table */
 #define LU_CTL_SHAPE(fmt, level, vasz) \

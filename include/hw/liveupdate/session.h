@@ -45,6 +45,7 @@ struct LuSession {
     GPtrArray *open;            /* the same, in the order they were made */
     GPtrArray *history;         /* LuClaim, open and ended, the latest */
     unsigned n_open;            /* open claims; read without the lock */
+    unsigned unfrozen;          /* claims the next kernel found unfrozen */
     unsigned resets;            /* open claims ended by machine resets */
     unsigned taken_back;        /* claims unpreserved; not in @history */
     unsigned finished;          /* claims that came to their end */
@@ -71,6 +72,9 @@ void lu_session_reset(LuSession *s);
  * sentence per reason that keeps it from being a pass.
  */
 LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons);
+
+/* Whether @c by itself keeps no run from passing; the session's lock is held. */
+bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons);
 
 /* One access, from lu_translate(): LuIommu.lock is held. */
 void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,

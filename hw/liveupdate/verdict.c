@@ -1,0 +1,91 @@
+/*
+ * The verdict: what a run proved, and what keeps it from being a pass.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/lockable.h"
+#include "hw/liveupdate/session.h"
+
+/* Something keeps the verdict from being a pass: say it if @reasons asks. */
+static bool G_GNUC_PRINTF(2, 3) reason(GPtrArray *reasons, const char *fmt,
+                                       ...)
+{
+    va_list ap;
+
+    if (reasons) {
+        va_start(ap, fmt);
+        g_ptr_array_add(reasons, g_strdup_vprintf(fmt, ap));
+        va_end(ap);
+    }
+    return false;
+}
+
+bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons)
+{
+    if (c->dropped) {
+        return true;            /* the session counts it */
+    }
+    if (c->state != LU_CLAIM_FINISHED) {
+        return reason(reasons, "the claim of token 0x%" PRIx64 " ended %s, "
+                      "not finished", c->token, lu_claim_state_name(c->state));
+    }
+    if (c->unmapped) {
+        return reason(reasons, "no preserved memory was declared before token "
+                      "0x%" PRIx64 " was frozen: OWN-1 and OWN-3 are not "
+                      "decided", c->token);
+    }
+    if (!c->blackout && !c->idle) {
+        return reason(reasons, "no DMA came through in the blackout of token "
+                      "0x%" PRIx64, c->token);
+    }
+    return true;
+}
+
+LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons)
+{
+    bool complete = true;
+
+    QEMU_LOCK_GUARD(&s->lock);
+    for (guint i = 0; i < s->history->len; i++) {
+        complete &= lu_claim_handed_on(g_ptr_array_index(s->history, i),
+                                       reasons);
+    }
+    if (s->lost) {
+        complete = reason(reasons, "%u claims of long ago were not handed on",
+                          s->lost);
+    }
+    if (!s->history->len && !s->taken_back) {
+        complete = reason(reasons, "no live update claimed");
+    } else if (!s->finished && complete) {
+        complete = reason(reasons, "every claim was taken back before its "
+                          "end");
+    }
+    if (s->unfrozen) {
+        complete = reason(reasons, "%u claims were preserved but not frozen "
+                          "when the next kernel started", s->unfrozen);
+    }
+    if (s->resets) {
+        complete = reason(reasons, "the machine was reset with %u open claims",
+                          s->resets);
+    }
+    if (s->books.ledger.truncated) {
+        complete = reason(reasons, "the tables of a claimed stream are larger "
+                          "than the ledger follows");
+    }
+    if (s->books.sink.errors) {
+        return LU_VERDICT_FAIL;
+    }
+    return complete ? LU_VERDICT_PASS : LU_VERDICT_INCONCLUSIVE;
+}
+
+const char *lu_verdict_name(LuVerdict verdict)
+{
+    static const char *const names[] = {
+        [LU_VERDICT_INCONCLUSIVE] = "INCONCLUSIVE",
+        [LU_VERDICT_PASS] = "PASS",
+        [LU_VERDICT_FAIL] = "FAIL",
+    };
+
+    return names[verdict];
+}
