@@ -420,7 +420,8 @@ static const Field fields[] = {
 
 void lu_vtd_describe(void *fe, const LuCfgObj *obj, GString *out)
 {
-    g_string_append_printf(out, "%s at 0x%" HWADDR_PRIx, obj->kind, obj->pa);
+    const char *gap = "";
+
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
         const Field *f = &fields[i];
         uint64_t val;
@@ -429,7 +430,8 @@ void lu_vtd_describe(void *fe, const LuCfgObj *obj, GString *out)
             continue;
         }
         val = extract64(obj->w[f->word], f->low, f->bits);
-        g_string_append_printf(out, " %s=0x%" PRIx64, f->name,
+        g_string_append_printf(out, "%s%s=0x%" PRIx64, gap, f->name,
                                f->address ? val << f->low : val);
+        gap = " ";
     }
 }

@@ -382,11 +382,36 @@ static LuFinding *config_cause(LuBooks *books, LuClaim *c, const LuCtx *now,
     return c->cause;
 }
 
+/* The structure at @desc_pa then and now, as the front-end reads it. */
+static char *describe_change(const LuClaim *c, const LuCtx *now,
+                             hwaddr desc_pa)
+{
+    const LuFrontEnd *ops = c->iommu->ops;
+
+    for (unsigned i = 0; i < MIN(c->ctx.n_obj, now->n_obj); i++) {
+        const LuCfgObj *obj = &now->obj[i];
+        GString *text;
+
+        if (desc_pa < obj->pa || desc_pa >= obj->pa + obj->len ||
+            !ops->describe) {
+            continue;
+        }
+        text = g_string_new(obj->kind);
+        g_string_append(text, ": ");
+        ops->describe(c->iommu->fe, &c->ctx.obj[i], text);
+        g_string_append(text, " -> ");
+        ops->describe(c->iommu->fe, obj, text);
+        return g_string_free(text, false);
+    }
+    return NULL;
+}
+
 /* The stream's configuration is gone: whose fault? */
 static void config_broken(LuBooks *books, LuClaim *c, const LuCtx *now,
                           const uint64_t *iova)
 {
     LuEvidence ev = lu_claim_evidence(c);
+    g_autofree char *change = NULL;
 
     if (now->kind == LU_CTX_OFF) {
         if (c->iommu->off_cause) {
@@ -401,6 +426,10 @@ static void config_broken(LuBooks *books, LuClaim *c, const LuCtx *now,
     if (iova) {
         ev.has |= LU_EV_IOVA;
         ev.iova = *iova;
+    }
+    if (ev.has & LU_EV_DESC) {
+        change = describe_change(c, now, ev.desc_pa);
+        ev.detail = change ?: ev.detail;
     }
     c->cause = lu_finding(&books->sink, c->iommu->ops->config_rule, &ev);
 }

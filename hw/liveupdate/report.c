@@ -79,6 +79,20 @@ static LuClaimInfo *report_claim(const LuClaim *c)
     return i;
 }
 
+static LuUnitInfo *report_unit(LuIommu *iommu)
+{
+    LuUnitInfo *i = g_new0(LuUnitInfo, 1);
+
+    QEMU_LOCK_GUARD(&iommu->lock);
+    i->iommu = g_strdup(iommu->id);
+    i->translations = iommu->translations;
+    i->faults = iommu->faults;
+    i->lost_faults = iommu->lost_faults;
+    i->invalidations = iommu->inval_seq;
+    i->completed = iommu->inval_done;
+    return i;
+}
+
 static const LuVerdictKind verdict_kinds[] = {
     [LU_VERDICT_INCONCLUSIVE] = LU_VERDICT_KIND_INCONCLUSIVE,
     [LU_VERDICT_PASS] = LU_VERDICT_KIND_PASS,
@@ -92,11 +106,15 @@ LuInfo *lu_report_info(LuSession *s)
     LuFindingInfoList **findings = &info->findings;
     LuRuleCoverageList **coverage = &info->coverage;
     LuClaimInfoList **claims = &info->claims;
+    LuUnitInfoList **units = &info->iommus;
     strList **texts = &info->reasons;
 
     info->verdict = verdict_kinds[lu_session_verdict(s, reasons)];
     for (guint i = 0; i < reasons->len; i++) {
         QAPI_LIST_APPEND(texts, (char *)g_ptr_array_index(reasons, i));
+    }
+    for (guint i = 0; i < s->iommus->len; i++) {
+        QAPI_LIST_APPEND(units, report_unit(g_ptr_array_index(s->iommus, i)));
     }
 
     QEMU_LOCK_GUARD(&s->lock);
@@ -264,6 +282,16 @@ static void finding_text(const LuFindingInfo *f, GString *out)
 
 void lu_report_text(const LuInfo *info, GString *out)
 {
+    for (LuUnitInfoList *l = info->iommus; l; l = l->next) {
+        const LuUnitInfo *u = l->value;
+
+        g_string_append_printf(out, "iommu %s: %" PRIu64 " translations, %"
+                               PRIu64 " faults, %" PRIu64 " lost, %" PRIu64
+                               " invalidations, %" PRIu64 " completed\n",
+                               u->iommu, u->translations, u->faults,
+                               u->lost_faults, u->invalidations,
+                               u->completed);
+    }
     for (LuClaimInfoList *l = info->claims; l; l = l->next) {
         const LuClaimInfo *c = l->value;
 
