@@ -159,11 +159,17 @@ static QDict *line_of(const char *type)
     return line;
 }
 
-/* Move the members of @obj, a QAPI object's QDict, into @line. */
-static void join(QDict *line, QObject *obj)
+/* The members of the QAPI object that @v has visited; ends the visit. */
+static void write_visited(FILE *file, const char *type, Visitor *v,
+                          QObject **obj)
 {
-    qdict_join(line, qobject_to(QDict, obj), true);
-    qobject_unref(obj);
+    QDict *line = line_of(type);
+
+    visit_complete(v, obj);
+    visit_free(v);
+    qdict_join(line, qobject_to(QDict, *obj), true);
+    qobject_unref(*obj);
+    write_line(file, line);
 }
 
 void lu_report_run(FILE *file)
@@ -183,17 +189,12 @@ void lu_report_line_finding(FILE *file, const LuFindingInfo *finding)
 {
     LuFindingInfo *arg = (LuFindingInfo *)finding;
     QObject *obj;
-    QDict *line;
     Visitor *v;
 
     if (file) {
-        line = line_of("finding");
         v = qobject_output_visitor_new(&obj);
         visit_type_LuFindingInfo(v, NULL, &arg, &error_abort);
-        visit_complete(v, &obj);
-        visit_free(v);
-        join(line, obj);
-        write_line(file, line);
+        write_visited(file, "finding", v, &obj);
     }
 }
 
@@ -218,17 +219,12 @@ void lu_report_line_verdict(FILE *file, const LuInfo *info)
 {
     LuInfo *arg = (LuInfo *)info;
     QObject *obj;
-    QDict *line;
     Visitor *v;
 
     if (file) {
-        line = line_of("verdict");
         v = qobject_output_visitor_new(&obj);
         visit_type_LuInfo(v, NULL, &arg, &error_abort);
-        visit_complete(v, &obj);
-        visit_free(v);
-        join(line, obj);
-        write_line(file, line);
+        write_visited(file, "verdict", v, &obj);
     }
 }
 
