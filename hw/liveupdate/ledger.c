@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
-#include "qemu/bswap.h"
 #include "hw/liveupdate/ledger.h"
 
 static LuPage *page_of(IntervalTreeNode *node)
@@ -47,22 +46,6 @@ static bool view_read64(const LuMem *mem, hwaddr pa, uint64_t *val)
     return true;
 }
 
-static bool view_read(const LuMem *mem, hwaddr pa, void *buf, size_t len)
-{
-    size_t i;
-
-    for (i = 0; i + 8 <= len; i += 8) {
-        uint64_t val;
-
-        if (!view_read64(mem, pa + i, &val)) {
-            return false;
-        }
-        val = cpu_to_le64(val);
-        memcpy((char *)buf + i, &val, 8);
-    }
-    return i == len;
-}
-
 static bool view_is_ram(const LuMem *mem, hwaddr pa, hwaddr len)
 {
     const LuLedger *ledger = container_of(mem, LuLedger, view);
@@ -74,7 +57,6 @@ void lu_ledger_init(LuLedger *ledger)
 {
     memset(ledger, 0, sizeof(*ledger));
     ledger->view = (LuMem) {
-        .read = view_read,
         .read64 = view_read64,
         .is_ram = view_is_ram,
     };

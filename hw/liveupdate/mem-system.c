@@ -32,25 +32,6 @@ static void *ram_at(hwaddr pa, hwaddr *len)
     return qemu_map_ram_ptr(mr->ram_block, offset);
 }
 
-static bool system_read(const LuMem *mem, hwaddr pa, void *buf, size_t len)
-{
-    RCU_READ_LOCK_GUARD();
-
-    while (len) {
-        hwaddr some = len;
-        const void *ram = ram_at(pa, &some);
-
-        if (!ram) {
-            return false;
-        }
-        memcpy(buf, ram, some);
-        buf = (char *)buf + some;
-        pa += some;
-        len -= some;
-    }
-    return true;
-}
-
 static bool system_read_words(const LuMem *mem, hwaddr pa, uint64_t *w,
                               unsigned n)
 {
@@ -134,7 +115,6 @@ static bool system_is_ram(const LuMem *mem, hwaddr pa, hwaddr len)
 const LuMem *lu_mem_system(void)
 {
     static const LuMem system_mem = {
-        .read = system_read,
         .read64 = system_read64,
         .read_words = system_read_words,
         .cas64 = system_cas64,

@@ -7,17 +7,9 @@
 #include "qemu/osdep.h"
 #include "hw/liveupdate/mem.h"
 
-#define READ_MAX 4096
-
 static bool wraps(hwaddr pa, hwaddr len)
 {
     return len - 1 > HWADDR_MAX - pa;
-}
-
-bool lu_mem_read(const LuMem *mem, hwaddr pa, void *buf, size_t len)
-{
-    return len && len <= READ_MAX && !wraps(pa, len) &&
-           mem->read(mem, pa, buf, len);
 }
 
 bool lu_mem_read64(const LuMem *mem, hwaddr pa, uint64_t *val)

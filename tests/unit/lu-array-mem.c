@@ -24,21 +24,6 @@ static bool array_read64(const LuMem *mem, hwaddr pa, uint64_t *val)
     return true;
 }
 
-static bool array_read(const LuMem *mem, hwaddr pa, void *buf, size_t len)
-{
-    const LuArrayMem *m = container_of(mem, LuArrayMem, view);
-
-    if (!inside(m, pa, len)) {
-        return false;
-    }
-    for (size_t i = 0; i < len; i++) {
-        hwaddr at = pa - m->base + i;
-
-        ((uint8_t *)buf)[i] = m->words[at / 8] >> (at % 8 * 8);
-    }
-    return true;
-}
-
 static bool array_cas64(const LuMem *mem, hwaddr pa, uint64_t *old,
                         uint64_t val)
 {
@@ -71,7 +56,6 @@ LuArrayMem *lu_array_new(hwaddr base, hwaddr bytes)
     LuArrayMem *m = g_new0(LuArrayMem, 1);
 
     m->view = (LuMem) {
-        .read = array_read,
         .read64 = array_read64,
         .cas64 = array_cas64,
         .is_ram = array_is_ram,

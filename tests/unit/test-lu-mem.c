@@ -10,26 +10,6 @@
 #define BYTES   0x10000ull
 #define END     (BASE + BYTES)
 
-static void test_read(void)
-{
-    g_autoptr(LuArrayMem) m = lu_array_new(BASE, BYTES);
-    const LuMem *mem = &m->view;
-    uint8_t buf[8192], want[] = { 0x44, 0x33, 0x22, 0x11, 0xdd };
-
-    lu_array_set(m, BASE + 8, 0x11223344aabbccddull);
-    lu_array_set(m, BASE + 16, 0xffffffffffffffddull);
-    g_assert_true(lu_mem_read(mem, BASE + 12, buf, 5));
-    g_assert_cmpmem(buf, 5, want, 5);
-    g_assert_true(lu_mem_read(mem, BASE, buf, 4096));
-    g_assert_true(lu_mem_read(mem, END - 1, buf, 1));
-
-    g_assert_false(lu_mem_read(mem, BASE, buf, 0));
-    g_assert_false(lu_mem_read(mem, BASE, buf, 4097));
-    g_assert_false(lu_mem_read(mem, END - 1, buf, 2));
-    g_assert_false(lu_mem_read(mem, BASE - 1, buf, 2));
-    g_assert_false(lu_mem_read(mem, UINT64_MAX, buf, 2));
-}
-
 static void test_words(void)
 {
     g_autoptr(LuArrayMem) m = lu_array_new(BASE, BYTES);
@@ -97,7 +77,6 @@ static void test_is_ram(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/lu/mem/read", test_read);
     g_test_add_func("/lu/mem/words", test_words);
     g_test_add_func("/lu/mem/own-words", test_own_words);
     g_test_add_func("/lu/mem/is-ram", test_is_ram);

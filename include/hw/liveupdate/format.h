@@ -60,7 +60,6 @@ struct LuStage {
 #define LU_STAGE_WPE        (1u << 8)   /* x86 FS: privileged obeys R/W */
 #define LU_STAGE_2M         (1u << 9)   /* VT-d: leaf at level 1 supported */
 #define LU_STAGE_1G         (1u << 10)  /* VT-d: leaf at level 2 supported */
-#define LU_STAGE_FWB        (1u << 11)  /* VMSA S2 */
 #define LU_STAGE_XNX        (1u << 12)  /* VMSA S2: XN[1:0] */
 #define LU_STAGE_PTW        (1u << 13)  /* VMSA S2PTW */
 };

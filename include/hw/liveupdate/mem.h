@@ -20,8 +20,6 @@
 typedef struct LuMem LuMem;
 
 struct LuMem {
-    /* Copy @len bytes (1..4096) from @pa; false when not all of it is RAM. */
-    bool (*read)(const LuMem *mem, hwaddr pa, void *buf, size_t len);
     /* 8-byte aligned, atomic, host order on return; false when not RAM. */
     bool (*read64)(const LuMem *mem, hwaddr pa, uint64_t *val);
     /* @n times read64 from @pa on; NULL: nothing faster than read64. */
@@ -36,7 +34,6 @@ struct LuMem {
     bool (*is_ram)(const LuMem *mem, hwaddr pa, hwaddr len);
 };
 
-bool lu_mem_read(const LuMem *mem, hwaddr pa, void *buf, size_t len);
 bool lu_mem_read64(const LuMem *mem, hwaddr pa, uint64_t *val);
 /* Read @n little-endian words from the 8-byte aligned @pa, each atomically. */
 bool lu_mem_read_words(const LuMem *mem, hwaddr pa, uint64_t *w, unsigned n);
