@@ -88,6 +88,14 @@ static void new_iova(Guest *g, GuestStream *s)
     intrude(g, s, &next);
 }
 
+static void lost_iova(Guest *g, GuestStream *s)
+{
+    IommuDomain next = s->dom;
+
+    MUST(iommu_domain_init(&g->io, &next));
+    intrude(g, s, &next);
+}
+
 static void map_restored(Guest *g, GuestStream *s)
 {
     MUST(pg_map(&g->plat, &s->dom.pt, s->ring.iova + ring_bytes(s),
@@ -107,6 +115,7 @@ static const struct {
     { BUG_STREAM_CLEARED, POINT_ADOPTED, stream_cleared },
     { BUG_REMAP_LIVE, POINT_ADOPTED, remap_live },
     { BUG_NEW_IOVA, POINT_ADOPTED, new_iova },
+    { BUG_LOST_IOVA, POINT_ADOPTED, lost_iova },
     { BUG_MAP_RESTORED, POINT_RESTORED, map_restored },
 };
 
