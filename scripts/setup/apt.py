@@ -11,8 +11,8 @@ import re
 import subprocess
 
 DEBIAN_SUITE = re.compile(
-    r'(stable|oldstable|testing|unstable|sid|bookworm|trixie|forky)'
-    r'(-updates|-backports)?$')
+    r'(stable|oldstable|oldoldstable|testing|unstable|sid|bullseye|bookworm'
+    r'|trixie|forky)(-updates|-backports)?$')
 
 
 class AptError(Exception):
@@ -47,7 +47,7 @@ def _one_line(text):
 
 
 def archives():
-    """The machine's Debian mirrors: [(URI, fields of its entry)]."""
+    """The machine's Debian mirrors, likely ones first: [(URI, its fields)]."""
     found = {}
     for path in ('/etc/apt/sources.list',
                  *sorted(glob.glob('/etc/apt/sources.list.d/*'))):
@@ -65,14 +65,18 @@ def archives():
                     and any(map(DEBIAN_SUITE.match, suites))):
                 for uri in fields.get('uris', '').split():
                     found.setdefault(uri.rstrip('/'), fields)
-    return list(found.items())
+    return sorted(found.items(),
+                  key=lambda entry: not entry[0].endswith('/debian'))
 
 
 class Apt:
     """apt that knows the named suites of one mirror and nothing else."""
 
-    def __init__(self, directory, log):
-        """Keep everything under directory; append what apt says to log."""
+    def __init__(self, directory, log, arch=None):
+        """
+        Keep everything under directory; append what apt says to log.  With
+        arch, look for packages of that architecture, not the machine's.
+        """
         self.directory = os.path.abspath(directory)
         self.log = log
         for name in ('lists/partial', 'cache/archives/partial'):
@@ -93,6 +97,9 @@ class Apt:
                    'Acquire::Check-Valid-Until=false',
                    'Acquire::Languages=none', 'Acquire::Retries=2',
                    'Acquire::http::Timeout=30', 'Acquire::https::Timeout=30']
+        if arch:
+            options += [f'APT::Architecture={arch}',
+                        f'APT::Architectures={arch}']
         self.options = [word for o in options for word in ('-o', o)]
 
     def run(self, tool, *args, cwd=None):
