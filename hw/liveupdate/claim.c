@@ -162,23 +162,31 @@ void lu_claim_freeze(LuBooks *books, LuClaim *c)
     d->n_pages = d->pages->len;
 }
 
+/*
+ * Whether some of [@pa, @pa + @bytes) is not preserved, and from where on.
+ * @rule is decided, unless the map does not know.
+ */
+static bool has_hole(LuBooks *books, LuRule rule, hwaddr pa, hwaddr bytes,
+                     hwaddr *hole)
+{
+    LuKept kept = lu_memmap_covers(&books->memmap, pa, bytes, hole);
+
+    if (kept != LU_KEPT_UNKNOWN) {
+        lu_evaluated(&books->sink, rule);
+    }
+    return kept == LU_KEPT_NO;
+}
+
 /* OWN-1 for one entry of the ledger. */
 static void judge_owned(LuBooks *books, LuClaim *c, LuPage *page)
 {
     LuEvidence ev;
     hwaddr hole;
 
-    switch (lu_memmap_covers(&books->memmap, lu_page_pa(page),
-                             lu_page_bytes(page), &hole)) {
-    case LU_KEPT_UNKNOWN:
+    if (!has_hole(books, LU_RULE_OWN_1, lu_page_pa(page), lu_page_bytes(page),
+                  &hole)) {
         return;
-    case LU_KEPT_YES:
-        lu_evaluated(&books->sink, LU_RULE_OWN_1);
-        return;
-    case LU_KEPT_NO:
-        break;
     }
-    lu_evaluated(&books->sink, LU_RULE_OWN_1);
     if (page->cause) {
         page->cause->consequences++;
         return;                 /* said of another claim that reaches it */
@@ -206,19 +214,10 @@ static void judge_target(void *opaque, const LuTreeDesc *d)
     hwaddr hole;
 
     if (d->desc.kind != LU_DESC_LEAF || !(d->perm & LU_PERM_W) ||
-        !lu_mem_is_ram(f->c->iommu->mem, d->desc.addr, d->size)) {
+        !lu_mem_is_ram(f->c->iommu->mem, d->desc.addr, d->size) ||
+        !has_hole(books, LU_RULE_OWN_3, d->desc.addr, d->size, &hole)) {
         return;
     }
-    switch (lu_memmap_covers(&books->memmap, d->desc.addr, d->size, &hole)) {
-    case LU_KEPT_UNKNOWN:
-        return;
-    case LU_KEPT_YES:
-        lu_evaluated(&books->sink, LU_RULE_OWN_3);
-        return;
-    case LU_KEPT_NO:
-        break;
-    }
-    lu_evaluated(&books->sink, LU_RULE_OWN_3);
     ev = lu_claim_evidence(f->c);
     ev.has |= LU_EV_IOVA | LU_EV_PAGE | LU_EV_DESC;
     ev.page = hole & ~(hwaddr)0xfff;

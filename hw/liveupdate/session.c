@@ -141,15 +141,20 @@ static void end_claim(LuSession *s, LuClaim *c)
     qatomic_set(&s->n_open, s->open->len);
 }
 
-/* End the open claims of @iommu, or of all units; no one is at fault. */
-static unsigned drop_claims(LuSession *s, const LuIommu *iommu)
+/*
+ * End the open claims of @iommu (NULL: of all units) that are in @state
+ * (LU_CLAIM_NONE: in any); no one is at fault.
+ */
+static unsigned drop_claims(LuSession *s, const LuIommu *iommu,
+                            LuClaimState state)
 {
     unsigned dropped = 0;
 
     for (guint i = s->open->len; i-- > 0; ) {
         LuClaim *c = g_ptr_array_index(s->open, i);
 
-        if (!iommu || c->iommu == iommu) {
+        if ((!iommu || c->iommu == iommu) &&
+            (!state || c->state == state)) {
             c->dropped = true;
             end_claim(s, c);
             dropped++;
@@ -419,20 +424,6 @@ static GPtrArray *claims_in_scope(LuSession *s, const LuPhaseEdge *edge,
     return claims;
 }
 
-/* Claims the last kernel never froze: nobody can say what became of them. */
-static void drop_unfrozen(LuSession *s)
-{
-    for (guint i = s->open->len; i-- > 0; ) {
-        LuClaim *c = g_ptr_array_index(s->open, i);
-
-        if (c->state == LU_CLAIM_PRESERVED) {
-            s->unfrozen++;
-            c->dropped = true;
-            end_claim(s, c);
-        }
-    }
-}
-
 /* What an operation does once, after every claim has moved. */
 static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
 {
@@ -462,7 +453,8 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
         }
     }
     if (op->op == LU_CTL_OP_BOOT) {
-        drop_unfrozen(s);
+        /* What the last kernel never froze, nobody can judge. */
+        s->unfrozen += drop_claims(s, NULL, LU_CLAIM_PRESERVED);
         s->books.sink.generation++;
         lu_memmap_clear(&s->books.memmap);
     }
@@ -527,7 +519,7 @@ int lu_session_op(LuSession *s, const LuOp *op)
 void lu_session_reset(LuSession *s)
 {
     lock_all(s);
-    s->resets += drop_claims(s, NULL);
+    s->resets += drop_claims(s, NULL, LU_CLAIM_NONE);
     lu_memmap_clear(&s->books.memmap);
     unlock_all(s);
 }
@@ -545,7 +537,7 @@ void lu_session_add(LuSession *s, LuIommu *iommu)
 void lu_session_remove(LuSession *s, LuIommu *iommu)
 {
     lock_all(s);
-    drop_claims(s, iommu);
+    drop_claims(s, iommu, LU_CLAIM_NONE);
     unlock_all(s);
     g_ptr_array_remove(s->iommus, iommu);
     iommu->session = NULL;

@@ -6,6 +6,7 @@
  */
 #include "qemu/osdep.h"
 #include "../../hw/arm/smmuv3-lu-cmd.h"
+#include "lu-inval-assert.h"
 
 #define SSEC            (1ull << 10)
 #define SSID(n)         ((uint64_t)(n) << 12)
@@ -92,16 +93,7 @@ static void assert_scope(const uint64_t w[2], const SMMUv3LUCmdCaps *caps,
         return;
     }
     g_assert_cmpstr(got->name, ==, want->name);
-    g_assert_cmphex(got->match, ==, want->match);
-    g_assert_cmphex(got->rid, ==, want->rid);
-    g_assert_cmphex(got->rid_mask, ==, want->rid_mask);
-    g_assert_cmphex(got->pasid, ==, want->pasid);
-    g_assert_cmphex(got->domain, ==, want->domain);
-    g_assert_cmphex(got->space, ==, want->space);
-    g_assert_cmphex(got->addr, ==, want->addr);
-    g_assert_cmphex(got->len, ==, want->len);
-    g_assert_cmpint(got->level, ==, want->level);
-    g_assert_cmpint(got->granule_lg2, ==, want->granule_lg2);
+    lu_assert_inval(got, want);
 }
 
 #define CD LU_INVAL_PASID
