@@ -80,6 +80,8 @@ static const uint64_t *fetch(SMMUv3LUState *s, LuCtx *ctx, const char *kind,
         return NULL;
     }
     obj->kind = kind;
+    obj->what = kind == smmuv3_lu_cd ? LU_INVAL_PASID : LU_INVAL_CONFIG;
+    obj->leaf = kind != smmuv3_lu_l1std;
     obj->pa = pa;
     obj->len = words * sizeof(obj->w[0]);
     ctx->n_obj++;
@@ -104,7 +106,8 @@ static hwaddr align_down_lg2(hwaddr addr, unsigned lg2)
 }
 
 /* 6.3.24, 6.3.25, 5.1: the STE of @sid, or NULL with a fault in @ctx. */
-static const uint64_t *find_ste(SMMUv3LUState *s, uint32_t sid, LuCtx *ctx)
+static const uint64_t *find_ste(SMMUv3LUState *s, uint32_t sid,
+                                const LuCtx *held, LuCtx *ctx)
 {
     SMMUv3State *p = &s->parent_obj;
     unsigned log2size = FIELD_EX32(p->strtab_base_cfg, STRTAB_BASE_CFG,
@@ -114,9 +117,13 @@ static const uint64_t *find_ste(SMMUv3LUState *s, uint32_t sid, LuCtx *ctx)
     unsigned sid_bits = FIELD_EX32(p->idr[1], IDR1, SIDSIZE);
     hwaddr base = FIELD_EX64(p->strtab_base, STRTAB_BASE, ADDR) <<
                   R_STRTAB_BASE_ADDR_SHIFT;
-    const uint64_t *l1std;
+    const uint64_t *l1std, *ste;
     unsigned span;
 
+    ste = lu_ctx_reuse(held, smmuv3_lu_ste, ctx);
+    if (ste) {
+        return ste;
+    }
     if (sid >> MIN(log2size, sid_bits)) {
         config_fault(ctx, SMMU_EVT_C_BAD_STREAMID, 0);
         return NULL;
@@ -133,7 +140,8 @@ static const uint64_t *find_ste(SMMUv3LUState *s, uint32_t sid, LuCtx *ctx)
     }
     base = align_down_lg2(base, log2size > split + 3 ? log2size - split + 3 :
                                                        6);
-    l1std = fetch(s, ctx, smmuv3_lu_l1std, base + (sid >> split) * 8, 1,
+    l1std = lu_ctx_reuse(held, smmuv3_lu_l1std, ctx) ?:
+            fetch(s, ctx, smmuv3_lu_l1std, base + (sid >> split) * 8, 1,
                   SMMU_EVT_F_STE_FETCH);
     if (!l1std) {
         return NULL;
@@ -268,12 +276,16 @@ static const char *decode_ste(SMMUv3LUState *s, const uint64_t *ste,
 
 /* The CD of @ste, through stage 2 if there is one; NULL with a fault. */
 static const uint64_t *find_cd(SMMUv3LUState *s, const uint64_t *ste,
-                               LuCtx *ctx, LuWalk *s2_walk)
+                               const LuCtx *held, LuCtx *ctx, LuWalk *s2_walk)
 {
     static const LuNeed need = { .perm = LU_PERM_R, .class = LU_CLASS_CD };
     hwaddr pa = FIELD_EX64(ste[0], STE0, S1CONTEXTPTR) <<
                 R_STE0_S1CONTEXTPTR_SHIFT;
+    const uint64_t *cd = lu_ctx_reuse(held, smmuv3_lu_cd, ctx);
 
+    if (cd) {
+        return cd;
+    }
     if (ctx->has_s2) {
         if (lu_walk(s->iommu.mem, NULL, &ctx->s2, pa, &need, s2_walk) !=
             LU_FAULT_NONE) {
@@ -286,8 +298,8 @@ static const uint64_t *find_cd(SMMUv3LUState *s, const uint64_t *ste,
     return fetch(s, ctx, smmuv3_lu_cd, pa, 8, SMMU_EVT_F_CD_FETCH);
 }
 
-void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
-                       LuWalk *s2_walk)
+void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid,
+                       const LuCtx *held, LuCtx *ctx, LuWalk *s2_walk)
 {
     SMMUv3LUState *s = fe;
     SMMUv3State *p = &s->parent_obj;
@@ -302,7 +314,7 @@ void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
         return;
     }
 
-    ste = find_ste(s, rid, ctx);
+    ste = find_ste(s, rid, held, ctx);
     if (!ste) {
         return;
     }
@@ -334,7 +346,7 @@ void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
     if (!(config & STE_CONFIG_S1)) {
         return;
     }
-    cd = find_cd(s, ste, ctx, s2_walk);
+    cd = find_cd(s, ste, held, ctx, s2_walk);
     if (!cd) {
         return;
     }

@@ -134,8 +134,8 @@ struct SMMUv3LUClass {
 unsigned smmuv3_lu_address_bits(unsigned encoding);
 
 /* smmuv3-lu-cfg.c: LuFrontEnd.resolve and .describe. */
-void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
-                       LuWalk *s2_walk);
+void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid,
+                       const LuCtx *held, LuCtx *ctx, LuWalk *s2_walk);
 void smmuv3_lu_describe(void *fe, const LuCfgObj *obj, GString *out);
 /* The structure @kind that @ctx was decoded from; NULL if none was read. */
 const LuCfgObj *smmuv3_lu_find_obj(const LuCtx *ctx, const char *kind);

@@ -84,7 +84,7 @@ static bool is_admitted(LuVtdState *lu, const LuAccess *access)
     LuCtx ctx;
 
     QEMU_LOCK_GUARD(&lu->iommu.lock);
-    lu_vtd_resolve(lu, access->rid, access->pasid, &ctx, NULL);
+    lu_vtd_resolve(lu, access->rid, access->pasid, NULL, &ctx, NULL);
     if (lu_vtd_admits(access, &ctx)) {
         return true;
     }
@@ -98,7 +98,7 @@ static void refuse_interrupt(LuVtdState *lu, const LuAccess *access)
     LuCtx ctx;
 
     QEMU_LOCK_GUARD(&lu->iommu.lock);
-    lu_vtd_resolve(lu, access->rid, access->pasid, &ctx, NULL);
+    lu_vtd_resolve(lu, access->rid, access->pasid, NULL, &ctx, NULL);
     refuse(lu, access, &ctx, lu->latch.ttm == LU_VTD_TTM_LEGACY
                              ? LU_VTD_INTERRUPT : LU_VTD_SM_INTERRUPT);
 }

@@ -98,6 +98,9 @@ static const uint64_t *fetch(LuVtdState *lu, LuCtx *ctx, const char *kind,
         return NULL;
     }
     obj->kind = kind;
+    obj->what = kind == dir_entry || kind == pasid_entry ? LU_INVAL_PASID
+                                                         : LU_INVAL_CONFIG;
+    obj->leaf = true;           /* no invalidation spares what leads there */
     obj->pa = pa;
     obj->len = words * 8;
     ctx->n_obj++;
@@ -110,13 +113,12 @@ static bool has_width(LuVtdState *lu, unsigned aw)
     return aw < 5 && extract64(lu->parent_obj.cap, VTD_CAP_SAGAW_SHIFT + aw, 1);
 }
 
-static bool second_stage(LuVtdState *lu, LuCtx *ctx, hwaddr root, unsigned aw,
-                         uint16_t did)
+static bool second_stage(LuVtdState *lu, LuCtx *ctx, hwaddr root, unsigned aw)
 {
     const IntelIOMMUState *s = &lu->parent_obj;
 
     ctx->s2.root = root;
-    ctx->s2.domain = did;
+    ctx->s2.domain = ctx->domain;
     if (!lu_vtd_ss_geometry(&ctx->s2, aw, s->aw_bits)) {
         return false;
     }
@@ -129,8 +131,7 @@ static bool second_stage(LuVtdState *lu, LuCtx *ctx, hwaddr root, unsigned aw,
     return true;
 }
 
-static bool first_stage(LuVtdState *lu, LuCtx *ctx, const uint64_t *entry,
-                        uint32_t pasid)
+static bool first_stage(LuVtdState *lu, LuCtx *ctx, const uint64_t *entry)
 {
     const IntelIOMMUState *s = &lu->parent_obj;
     unsigned flpm = extract64(entry[2], 2, 2);
@@ -140,8 +141,8 @@ static bool first_stage(LuVtdState *lu, LuCtx *ctx, const uint64_t *entry,
         return false;
     }
     stage->root = entry[2] & PAGE_POINTER;
-    stage->domain = extract64(entry[1], 0, 16);
-    stage->space = pasid;
+    stage->domain = ctx->domain;
+    stage->space = ctx->pasid;
     if (!lu_x86_fs_geometry(stage, flpm, s->aw_bits)) {
         return false;
     }
@@ -154,29 +155,41 @@ static bool first_stage(LuVtdState *lu, LuCtx *ctx, const uint64_t *entry,
     return true;
 }
 
-static void resolve_legacy(LuVtdState *lu, uint16_t rid, LuCtx *ctx)
+/* Legacy mode: the context entry, or NULL with the fault set. */
+static const uint64_t *find_context(LuVtdState *lu, uint16_t rid,
+                                    const LuCtx *held, LuCtx *ctx)
 {
-    const IntelIOMMUState *s = &lu->parent_obj;
-    const uint64_t *root, *context;
-    unsigned aw;
+    const uint64_t *root, *context = lu_ctx_reuse(held, context_entry, ctx);
 
-    root = fetch(lu, ctx, root_entry, lu->latch.root + (rid >> 8) * 16, 2,
+    if (context) {
+        return context;
+    }
+    root = lu_ctx_reuse(held, root_entry, ctx) ?:
+           fetch(lu, ctx, root_entry, lu->latch.root + (rid >> 8) * 16, 2,
                  LU_VTD_ROOT_ACCESS);
     if (!root) {
-        return;
+        return NULL;
     }
     if (!(root[0] & PRESENT)) {
         set_fault(ctx, LU_VTD_ROOT_P);
-        return;
+        return NULL;
     }
     if (root[1] || root[0] & (0xffe | beyond_haw(lu))) {
         set_fault(ctx, LU_VTD_ROOT_RSVD);
-        return;
+        return NULL;
     }
+    return fetch(lu, ctx, context_entry,
+                 (root[0] & PAGE_POINTER) + (rid & 0xff) * 16, 2,
+                 LU_VTD_CONTEXT_ACCESS);
+}
 
-    context = fetch(lu, ctx, context_entry,
-                    (root[0] & PAGE_POINTER) + (rid & 0xff) * 16, 2,
-                    LU_VTD_CONTEXT_ACCESS);
+static void resolve_legacy(LuVtdState *lu, uint16_t rid, const LuCtx *held,
+                           LuCtx *ctx)
+{
+    const IntelIOMMUState *s = &lu->parent_obj;
+    const uint64_t *context = find_context(lu, rid, held, ctx);
+    unsigned aw;
+
     if (!context) {
         return;
     }
@@ -191,6 +204,7 @@ static void resolve_legacy(LuVtdState *lu, uint16_t rid, LuCtx *ctx)
         return;
     }
 
+    ctx->domain = extract64(context[1], 8, 16);
     aw = extract64(context[1], 0, 3);
     switch (has_width(lu, aw) ? extract64(context[0], 2, 2) : -1) {
     case TT_ATS:
@@ -199,8 +213,7 @@ static void resolve_legacy(LuVtdState *lu, uint16_t rid, LuCtx *ctx)
         }
         /* fall through */
     case TT_UNTRANSLATED:
-        if (second_stage(lu, ctx, context[0] & PAGE_POINTER, aw,
-                         extract64(context[1], 8, 16))) {
+        if (second_stage(lu, ctx, context[0] & PAGE_POINTER, aw)) {
             return;
         }
         break;
@@ -214,31 +227,42 @@ static void resolve_legacy(LuVtdState *lu, uint16_t rid, LuCtx *ctx)
     set_fault(ctx, LU_VTD_CONTEXT_INVALID);
 }
 
-static void resolve_pasid(LuVtdState *lu, hwaddr dir_table, uint32_t pasid,
-                          LuCtx *ctx)
+/* The entry of PASID @ctx->pasid, or NULL with the fault set. */
+static const uint64_t *find_pasid(LuVtdState *lu, hwaddr dir_table,
+                                  const LuCtx *held, LuCtx *ctx)
 {
-    const IntelIOMMUState *s = &lu->parent_obj;
-    const uint64_t *dir, *entry;
-    unsigned aw;
+    const uint64_t *dir, *entry = lu_ctx_reuse(held, pasid_entry, ctx);
 
-    dir = fetch(lu, ctx, dir_entry, dir_table + (pasid >> 6) * 8, 1,
+    if (entry) {
+        return entry;
+    }
+    dir = lu_ctx_reuse(held, dir_entry, ctx) ?:
+          fetch(lu, ctx, dir_entry, dir_table + (ctx->pasid >> 6) * 8, 1,
                 LU_VTD_SM_DIR_ACCESS);
     if (!dir) {
-        return;
+        return NULL;
     }
     ctx->no_record |= !!(dir[0] & FPD);
     if (!(dir[0] & PRESENT)) {
         set_fault(ctx, LU_VTD_SM_DIR_P);
-        return;
+        return NULL;
     }
     if (dir[0] & (0xffc | beyond_haw(lu))) {
         set_fault(ctx, LU_VTD_SM_DIR_RSVD);
-        return;
+        return NULL;
     }
+    return fetch(lu, ctx, pasid_entry,
+                 (dir[0] & PAGE_POINTER) + (ctx->pasid & 63) * 64, 8,
+                 LU_VTD_SM_PASID_ACCESS);
+}
 
-    entry = fetch(lu, ctx, pasid_entry,
-                  (dir[0] & PAGE_POINTER) + (pasid & 63) * 64, 8,
-                  LU_VTD_SM_PASID_ACCESS);
+static void resolve_pasid(LuVtdState *lu, hwaddr dir_table, const LuCtx *held,
+                          LuCtx *ctx)
+{
+    const IntelIOMMUState *s = &lu->parent_obj;
+    const uint64_t *entry = find_pasid(lu, dir_table, held, ctx);
+    unsigned aw;
+
     if (!entry) {
         return;
     }
@@ -253,17 +277,17 @@ static void resolve_pasid(LuVtdState *lu, hwaddr dir_table, uint32_t pasid,
         return;
     }
 
+    ctx->domain = extract64(entry[1], 0, 16);
     switch (extract64(entry[0], 6, 3)) {
     case PGTT_FIRST:
-        if (s->ecap & VTD_ECAP_FLTS && first_stage(lu, ctx, entry, pasid)) {
+        if (s->ecap & VTD_ECAP_FLTS && first_stage(lu, ctx, entry)) {
             return;
         }
         break;
     case PGTT_SECOND:
         aw = extract64(entry[0], 2, 3);
         if (s->ecap & VTD_ECAP_SLTS && has_width(lu, aw) &&
-            second_stage(lu, ctx, entry[0] & PAGE_POINTER, aw,
-                         extract64(entry[1], 0, 16))) {
+            second_stage(lu, ctx, entry[0] & PAGE_POINTER, aw)) {
             return;
         }
         break;
@@ -280,31 +304,42 @@ static void resolve_pasid(LuVtdState *lu, hwaddr dir_table, uint32_t pasid,
     set_fault(ctx, LU_VTD_SM_PASID_INVALID);
 }
 
-static void resolve_scalable(LuVtdState *lu, uint16_t rid, uint32_t pasid,
-                             LuCtx *ctx)
+/* Scalable mode: the context entry, or NULL with the fault set. */
+static const uint64_t *find_sm_context(LuVtdState *lu, uint16_t rid,
+                                       const LuCtx *held, LuCtx *ctx)
 {
-    const IntelIOMMUState *s = &lu->parent_obj;
     unsigned devfn = rid & 0xff;
-    const uint64_t *root, *context;
-    bool pasid_present = pasid != LU_NO_PASID;
-    uint64_t pasids;
+    const uint64_t *root, *context = lu_ctx_reuse(held, sm_context_entry, ctx);
 
-    root = fetch(lu, ctx, root_entry, lu->latch.root + (rid >> 8) * 16 +
+    if (context) {
+        return context;
+    }
+    root = lu_ctx_reuse(held, root_entry, ctx) ?:
+           fetch(lu, ctx, root_entry, lu->latch.root + (rid >> 8) * 16 +
                  (devfn >= UPPER_DEVFN ? 8 : 0), 1, LU_VTD_SM_ROOT_ACCESS);
     if (!root) {
-        return;
+        return NULL;
     }
     if (!(root[0] & PRESENT)) {
         set_fault(ctx, LU_VTD_SM_ROOT_P);
-        return;
+        return NULL;
     }
     if (root[0] & (0xffe | beyond_haw(lu))) {
         set_fault(ctx, LU_VTD_SM_ROOT_RSVD);
-        return;
+        return NULL;
     }
+    return fetch(lu, ctx, sm_context_entry, (root[0] & PAGE_POINTER) +
+                 (devfn % UPPER_DEVFN) * 32, 4, LU_VTD_SM_CONTEXT_ACCESS);
+}
 
-    context = fetch(lu, ctx, sm_context_entry, (root[0] & PAGE_POINTER) +
-                    (devfn % UPPER_DEVFN) * 32, 4, LU_VTD_SM_CONTEXT_ACCESS);
+static void resolve_scalable(LuVtdState *lu, uint16_t rid, uint32_t pasid,
+                             const LuCtx *held, LuCtx *ctx)
+{
+    const IntelIOMMUState *s = &lu->parent_obj;
+    const uint64_t *context = find_sm_context(lu, rid, held, ctx);
+    bool pasid_present = pasid != LU_NO_PASID;
+    uint64_t pasids;
+
     if (!context) {
         return;
     }
@@ -334,11 +369,12 @@ static void resolve_scalable(LuVtdState *lu, uint16_t rid, uint32_t pasid,
                                      : LU_VTD_SM_RID_PASID);
         return;
     }
-    resolve_pasid(lu, context[0] & PAGE_POINTER, pasid, ctx);
+    ctx->pasid = pasid;
+    resolve_pasid(lu, context[0] & PAGE_POINTER, held, ctx);
 }
 
-void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
-                    LuWalk *s2_walk)
+void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, const LuCtx *held,
+                    LuCtx *ctx, LuWalk *s2_walk)
 {
     LuVtdState *lu = fe;
 
@@ -348,13 +384,13 @@ void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
     }
     if (lu->latch.ttm == LU_VTD_TTM_LEGACY) {
         if (pasid == LU_NO_PASID) {
-            resolve_legacy(lu, rid, ctx);
+            resolve_legacy(lu, rid, held, ctx);
         } else {
             set_fault(ctx, LU_VTD_SM_LEGACY_PASID);
         }
     } else if (lu->latch.ttm == LU_VTD_TTM_SCALABLE &&
                lu->parent_obj.ecap & VTD_ECAP_SMTS) {
-        resolve_scalable(lu, rid, pasid, ctx);
+        resolve_scalable(lu, rid, pasid, held, ctx);
     } else {
         set_fault(ctx, LU_VTD_SM_ROOT_POINTER);
     }

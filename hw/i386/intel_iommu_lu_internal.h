@@ -175,8 +175,8 @@ static inline void lu_vtd_set32(LuVtdState *lu, hwaddr reg, uint32_t clear,
 /* intel_iommu_lu_cfg.c */
 
 /* LuFrontEnd.resolve and .describe. */
-void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
-                    LuWalk *s2_walk);
+void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, const LuCtx *held,
+                    LuCtx *ctx, LuWalk *s2_walk);
 void lu_vtd_describe(void *fe, const LuCfgObj *obj, GString *out);
 /*
  * Whether the PASID entry of @ctx admits the kind of request @access is.

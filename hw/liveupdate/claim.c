@@ -74,7 +74,7 @@ static void resolve(LuClaim *c, LuCtx *ctx)
 {
     LuWalk s2_walk;
 
-    c->iommu->ops->resolve(c->iommu->fe, c->rid, c->pasid, ctx, &s2_walk);
+    c->iommu->ops->resolve(c->iommu->fe, c->rid, c->pasid, NULL, ctx, &s2_walk);
 }
 
 /* Call @fn for each tree of @ctx: TTB0, TTB1, stage 2. */

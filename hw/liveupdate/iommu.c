@@ -30,6 +30,17 @@ void lu_iommu_destroy(LuIommu *iommu)
     qemu_mutex_destroy(&iommu->lock);
 }
 
+const uint64_t *lu_ctx_reuse(const LuCtx *held, const char *kind, LuCtx *ctx)
+{
+    for (unsigned i = 0; held && i < held->n_obj; i++) {
+        if (held->obj[i].kind == kind && ctx->n_obj < LU_CTX_OBJS_MAX) {
+            ctx->obj[ctx->n_obj] = held->obj[i];
+            return ctx->obj[ctx->n_obj++].w;
+        }
+    }
+    return NULL;
+}
+
 const LuStage *lu_ctx_stage1(const LuCtx *ctx, uint64_t iova)
 {
     for (unsigned i = 0; i < ctx->n_s1; i++) {
@@ -100,7 +111,7 @@ static LuXlat translate(LuIommu *iommu, const LuAccess *a, LuCtx *ctx,
 {
     static const LuXlat abort = { .status = LU_XLATE_ABORT };
 
-    iommu->ops->resolve(iommu->fe, a->rid, a->pasid, ctx, walk);
+    iommu->ops->resolve(iommu->fe, a->rid, a->pasid, NULL, ctx, walk);
     switch (ctx->kind) {
     case LU_CTX_BYPASS:
         return identity(a);

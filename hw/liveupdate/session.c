@@ -239,7 +239,7 @@ static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
     c->state = LU_CLAIM_PRESERVED;
     c->generation = s->books.sink.generation;
     c->config = g_ptr_array_new();
-    iommu->ops->resolve(iommu->fe, c->rid, c->pasid, &c->ctx, &s2_walk);
+    iommu->ops->resolve(iommu->fe, c->rid, c->pasid, NULL, &c->ctx, &s2_walk);
     c->domain = domain_of(s, c);
     if (c->domain->frozen) {
         claim_free(c);

@@ -426,6 +426,7 @@ const char *lu_fault_name(LuFaultKind kind)
         [LU_FAULT_TABLE] = "table not in RAM",
         [LU_FAULT_MARK] = "accessed or dirty update",
         [LU_FAULT_CONFIG] = "configuration",
+        [LU_FAULT_CONFLICT] = "TLB conflict",
     };
 
     return names[kind];

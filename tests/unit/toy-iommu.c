@@ -8,11 +8,30 @@
 
 #define PTE_RW  3ull
 
-static void toy_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
-                        LuWalk *s2_walk)
+static const char toy_kind[] = "toy entry";
+
+static const uint64_t *toy_fetch(ToyIommu *toy, uint16_t rid, LuCtx *ctx)
+{
+    LuCfgObj *obj = &ctx->obj[0];
+
+    obj->kind = toy_kind;
+    obj->what = LU_INVAL_CONFIG;
+    obj->leaf = true;
+    obj->pa = toy_entry(toy, rid);
+    obj->len = 16;
+    if (rid >= TOY_STREAMS ||
+        !lu_mem_read_words(toy->iommu.mem, obj->pa, obj->w, 2)) {
+        return NULL;
+    }
+    ctx->n_obj = 1;
+    return obj->w;
+}
+
+static void toy_resolve(void *fe, uint16_t rid, uint32_t pasid,
+                        const LuCtx *held, LuCtx *ctx, LuWalk *s2_walk)
 {
     ToyIommu *toy = fe;
-    LuCfgObj *obj = &ctx->obj[0];
+    const uint64_t *entry;
 
     memset(ctx, 0, sizeof(*ctx));
     if (toy->off) {
@@ -20,16 +39,12 @@ static void toy_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
         ctx->off_abort = toy->off_abort;
         return;
     }
-    obj->kind = "toy entry";
-    obj->pa = toy_entry(toy, rid);
-    obj->len = 16;
-    if (rid >= TOY_STREAMS ||
-        !lu_mem_read_words(toy->iommu.mem, obj->pa, obj->w, 2)) {
+    entry = lu_ctx_reuse(held, toy_kind, ctx) ?: toy_fetch(toy, rid, ctx);
+    if (!entry) {
         ctx->kind = LU_CTX_FAULT;
         return;
     }
-    ctx->n_obj = 1;
-    switch (obj->w[0] & TOY_KIND_MASK) {
+    switch (entry[0] & TOY_KIND_MASK) {
     case TOY_ABORT:
         ctx->kind = LU_CTX_ABORT;
         return;
@@ -45,8 +60,8 @@ static void toy_resolve(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
     ctx->kind = LU_CTX_TRANSLATE;
     ctx->has_s2 = true;
     g_assert(lu_vtd_ss_geometry(&ctx->s2, 1, 48));
-    ctx->s2.root = obj->w[0] & ~TOY_KIND_MASK;
-    ctx->s2.domain = obj->w[1];
+    ctx->s2.root = entry[0] & ~TOY_KIND_MASK;
+    ctx->s2.domain = entry[1];
 }
 
 static bool toy_fault(void *fe, const LuFault *fault)

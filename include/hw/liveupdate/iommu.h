@@ -37,8 +37,10 @@ typedef struct LuAccess {
 /* A configuration structure, copied once, as hardware would fetch it. */
 typedef struct LuCfgObj {
     const char *kind;           /* "STE", "CD", "context entry", ... static */
-    hwaddr pa;
+    uint8_t what;               /* LU_INVAL_CONFIG or _PASID drops it */
+    bool leaf;                  /* and does so with Leaf = 1, too */
     uint8_t len;                /* bytes, at most 64, a multiple of 8 */
+    hwaddr pa;
     uint64_t w[8];
 } LuCfgObj;
 
@@ -60,6 +62,8 @@ typedef struct LuCtx {
     bool s2_fault;              /* LU_CTX_FAULT came from .s2_walk (nested) */
     bool off_abort;             /* LU_CTX_OFF: abort rather than bypass */
     bool no_record;             /* front-end: faults are suppressed (FPD) */
+    uint16_t domain;            /* DID that configuration caches are tagged by */
+    uint32_t pasid;             /* the one used: RID_PASID, 0 for none */
     uint8_t n_s1;               /* 0, 1, or 2: TTB0 and TTB1 */
     bool has_s2;
     LuStage s1[2];
@@ -91,12 +95,15 @@ typedef struct LuFault {
 typedef struct LuFrontEnd {
     /*
      * Decode the configuration of (@rid, @pasid) from guest RAM now.  Side
-     * effect free: no event, no cache.  Every structure read goes to
+     * effect free: no event, no cache.  Every structure used goes to
      * ctx->obj[] exactly as read.  Pointers that are IPAs (nested) are
      * translated with lu_walk() by ctx->s2; @s2_walk receives a failed one.
+     * What is in @held->obj[] is taken from there and not read, nor are the
+     * structures that only lead to it (lu_ctx_reuse()); NULL: nothing is held.
+     * @held is never @ctx.
      */
-    void (*resolve)(void *fe, uint16_t rid, uint32_t pasid, LuCtx *ctx,
-                    LuWalk *s2_walk);
+    void (*resolve)(void *fe, uint16_t rid, uint32_t pasid, const LuCtx *held,
+                    LuCtx *ctx, LuWalk *s2_walk);
     /*
      * Write the architected record for @fault.  Never asserts; an interrupt
      * is raised from a bottom half.  Returns false when the record was lost
@@ -119,8 +126,16 @@ typedef struct LuFrontEnd {
     LuRule enable_rule;
 } LuFrontEnd;
 
+/* What the unit's capability registers promise; constant between resets. */
+typedef struct LuCaps {
+    uint8_t bbml;               /* 0..2: IDR3.BBML; VT-d: 2 */
+    bool hold_invalid;          /* CAP.CM: what is not present may be cached */
+    bool conflict_fault;        /* F_TLB_CONFLICT can be recorded */
+} LuCaps;
+
 struct LuIommu {
     const LuFrontEnd *ops;
+    LuCaps caps;
     void *fe;
     const char *id;             /* for reports; never freed */
     const LuMem *mem;
@@ -178,6 +193,12 @@ void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
                          uint64_t old, uint64_t new, const char *detail);
 /* The same rule was evaluated and held. */
 void lu_register_ok(LuIommu *iommu, LuRule rule);
+
+/*
+ * For resolve(): append the structure @kind (compared by address) of @held to
+ * @ctx and return its words; NULL if @held is NULL or has none.
+ */
+const uint64_t *lu_ctx_reuse(const LuCtx *held, const char *kind, LuCtx *ctx);
 
 /* The stage of @ctx that covers @iova; NULL when none does. */
 const LuStage *lu_ctx_stage1(const LuCtx *ctx, uint64_t iova);

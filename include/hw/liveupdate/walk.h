@@ -23,6 +23,7 @@ typedef enum LuFaultKind {
     LU_FAULT_TABLE,             /* a table is not in RAM: external abort */
     LU_FAULT_MARK,              /* accessed/dirty could not be written */
     LU_FAULT_CONFIG,            /* front-end: see LuCtx.fault */
+    LU_FAULT_CONFLICT,          /* cached translations disagree */
 } LuFaultKind;
 
 /* Why stage 2 was asked: for the access, or for a stage-1 structure. */
