@@ -1,0 +1,81 @@
+/*
+ * The second witness: what one step of a program showed on the stock IOMMU
+ * and on ours, and the table of the differences that are known.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef LU_WITNESS_H
+#define LU_WITNESS_H
+
+#include "lu-plat.h"
+#include "../lib/iommu.h"
+#include "../lib/ludma.h"
+
+/* Event records of one step: more than any step but a burst makes. */
+#define WITNESS_RECORDS 8
+
+/* lu-dma as a transfer left it. */
+typedef struct WitnessDma {
+    uint64_t status, err_code, err_iova, done, sum, mismatch;
+} WitnessDma;
+
+/*
+ * What a step showed on one machine.
+ * @lost: SMMUv3: GERROR in the lower half, EVENTQ_PROD.OVFLG above it;
+ *     VT-d: FSTS.
+ * @record: SMMUv3: event records that are new; VT-d: the fault recording
+ *     register, while it is occupied.
+ */
+typedef struct Witness {
+    WitnessDma dma;
+    uint64_t lost;
+    unsigned records;
+    uint64_t record[WITNESS_RECORDS][4];
+} Witness;
+
+/* A word of a structure or a table that a step has made something else. */
+typedef struct Twist {
+    const char *name;
+    const char *arch;
+    unsigned kinds;             /* BIT(IommuKind) it makes sense for */
+    unsigned place;
+    unsigned word;
+    uint64_t clear, set;
+} Twist;
+
+/*
+ * The step: a transfer.
+ * @kind: of the domain behind the stream; IOMMU_BYPASS if translation is off.
+ * @scalable, @flts: VT-d modes.
+ * @attached: the stream has a domain.
+ * @concat: of the input address, the number of the concatenated top table.
+ * @twist: what is twisted, or NULL.
+ */
+typedef struct WitnessStep {
+    bool x86, scalable, attached, concat, wrote;
+    IommuKind kind;
+    const Twist *twist;
+    const Witness *ours;
+} WitnessStep;
+
+/*
+ * One known difference.  @fix makes of what the stock IOMMU showed what the
+ * architecture wants; true if that changed anything.
+ */
+typedef struct WitnessKnown {
+    const char *id;
+    const char *arch;
+    bool (*fix)(const WitnessStep *step, Witness *stock);
+    unsigned seen;
+} WitnessKnown;
+
+extern WitnessKnown witness_known[];
+extern const unsigned witness_n_known;
+
+/*
+ * Explains a difference: true if the fixes of the table make @stock equal to
+ * @step->ours.  Those that were needed are counted, and named in @names.
+ */
+bool witness_explain(const WitnessStep *step, Witness stock, GString *names);
+
+#endif
