@@ -21,8 +21,8 @@ typedef struct WitnessDma {
 
 /*
  * What a step showed on one machine.
- * @lost: SMMUv3: GERROR in the lower half, EVENTQ_PROD.OVFLG above it;
- *     VT-d: FSTS.
+ * @lost: SMMUv3: active errors of GERROR, and bit 32 for an overflow of the
+ *     Event queue; VT-d: FSTS.
  * @record: SMMUv3: event records that are new; VT-d: the fault recording
  *     register, while it is occupied.
  */
@@ -48,24 +48,27 @@ typedef struct Twist {
  * @kind: of the domain behind the stream; IOMMU_BYPASS if translation is off.
  * @scalable, @flts: VT-d modes.
  * @attached: the stream has a domain.
- * @concat: of the input address, the number of the concatenated top table.
+ * @concat: an address is beyond the first of the tables side by side.
  * @twist: what is twisted, or NULL.
  */
 typedef struct WitnessStep {
-    bool x86, scalable, attached, concat, wrote;
+    bool x86, scalable, attached, concat;
     IommuKind kind;
+    uint16_t rid;
     const Twist *twist;
     const Witness *ours;
 } WitnessStep;
 
 /*
  * One known difference.  @fix makes of what the stock IOMMU showed what the
- * architecture wants; true if that changed anything.
+ * architecture wants; true if that changed anything.  @memory: what lies in
+ * memory may be different as well.
  */
 typedef struct WitnessKnown {
     const char *id;
     const char *arch;
     bool (*fix)(const WitnessStep *step, Witness *stock);
+    bool memory;
     unsigned seen;
 } WitnessKnown;
 
@@ -74,8 +77,10 @@ extern const unsigned witness_n_known;
 
 /*
  * Explains a difference: true if the fixes of the table make @stock equal to
- * @step->ours.  Those that were needed are counted, and named in @names.
+ * @step->ours.  Those that were needed are counted, named in @names, and say in
+ * @memory whether memory may be different.
  */
-bool witness_explain(const WitnessStep *step, Witness stock, GString *names);
+bool witness_explain(const WitnessStep *step, Witness stock, bool *memory,
+                     GString *names);
 
 #endif
