@@ -215,6 +215,38 @@ static bool fix_unprivileged(const WitnessStep *step, Witness *stock)
            take_ours(step, stock);
 }
 
+static bool fix_smmu_hit_ipa(const WitnessStep *step, Witness *stock)
+{
+    uint64_t *rec = stock->record[0];
+
+    if (step->kind != IOMMU_NESTED || EVT_TYPE(rec) != F_PERMISSION ||
+        rec[1] != (EVT1_S2 | EVT1_CLASS_IN) || rec[3]) {
+        return false;
+    }
+    rec[3] = step->ours->record[0][3];
+    return true;
+}
+
+static bool fix_aptable(const WitnessStep *step, Witness *stock)
+{
+    return has_twist(step, "table APTable=read-only") &&
+           take_ours(step, stock);
+}
+
+static bool fix_address_size_last(const WitnessStep *step, Witness *stock)
+{
+    return (has_twist(step, "leaf too far") ||
+            has_twist(step, "stage-2 leaf too far")) &&
+           EVT_TYPE(stock->record[0]) == F_PERMISSION &&
+           EVT_TYPE(step->ours->record[0]) == F_ADDR_SIZE &&
+           take_ours(step, stock);
+}
+
+static bool fix_stalld(const WitnessStep *step, Witness *stock)
+{
+    return has_twist(step, "STE.S1STALLD=1 unused") && take_ours(step, stock);
+}
+
 static bool fix_context_ptr(const WitnessStep *step, Witness *stock)
 {
     return has_twist(step, "STE.S1ContextPtr too far") &&
@@ -312,8 +344,8 @@ static bool fix_pasid_type(const WitnessStep *step, Witness *stock)
     return true;
 }
 
-/* A write-only or read-only entry with a reserved bit. */
-static bool fix_order(const WitnessStep *step, Witness *stock)
+/* Rights are looked at before the rest of the entries is. */
+static bool fix_rights_first(const WitnessStep *step, Witness *stock)
 {
     uint64_t *hi = &stock->record[0][1];
     unsigned ours = FRCD_REASON(step->ours->record[0][1]);
@@ -321,7 +353,7 @@ static bool fix_order(const WitnessStep *step, Witness *stock)
 
     if (!((ours == 0x0c && (theirs == 0x05 || theirs == 0x06)) ||
           (ours == 0x7a && theirs == 0x79) ||
-          (ours == 0x72 && theirs == 0x85))) {
+          ((ours == 0x71 || ours == 0x72) && theirs == 0x85))) {
         return false;
     }
     *hi = deposit64(*hi, 32, 8, ours);
@@ -349,6 +381,10 @@ WitnessKnown witness_known[] = {
     { "smmu-hit-without-record", "aarch64", fix_smmu_hit },
     { "smmu-hit-read", "aarch64", fix_smmu_hit_read, true },
     { "event-ipa-of-table", "aarch64", fix_ipa_of_table },
+    { "smmu-hit-ipa", "aarch64", fix_smmu_hit_ipa },
+    { "aptable-cached", "aarch64", fix_aptable, true },
+    { "address-size-last", "aarch64", fix_address_size_last },
+    { "ste-stalld", "aarch64", fix_stalld, true },
     { "decode-ttb", "aarch64", fix_decode_ttb },
     { "table-size", "aarch64", fix_table_size },
     { "unprivileged", "aarch64", fix_unprivileged, true },
@@ -362,7 +398,7 @@ WitnessKnown witness_known[] = {
     { "frcd-pv", "x86_64", fix_pv },
     { "frcd-collapse", "x86_64", fix_collapse },
     { "vtd-hit-without-record", "x86_64", fix_vtd_hit },
-    { "reserved-first", "x86_64", fix_order },
+    { "rights-first", "x86_64", fix_rights_first },
     { "pasid-type", "x86_64", fix_pasid_type },
     { "pasid-fpd", "x86_64", fix_pasid_fpd },
     { "pasid-reserved", "x86_64", fix_pasid_reserved, true },

@@ -21,8 +21,8 @@
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "lu-witness.h"
 
-#define PROGRAMS        20
-#define SEED            1
+#define PROGRAMS        12
+#define SEED(n)         ((n) * 10000)
 #define PROLOGUE        30          /* from nothing to something */
 #define STEPS           200
 #define FAILURES_MAX    6
@@ -1033,19 +1033,30 @@ static bool forget_stream(Machine *m, unsigned place, uint16_t rid,
     return m->io.ops->invalidate_stream(&m->io, rid, d);
 }
 
+static const Twist *any_twist(Run *r, const Domain *d)
+{
+    const Twist *t;
+
+    do {
+        t = &twists[dice(r, ARRAY_SIZE(twists))];
+    } while (!g_str_equal(t->arch, r->config->arch) ||
+             !(t->kinds & BIT(d->shape->kind)));
+    return t;
+}
+
 static void twist(Run *r)
 {
-    const Twist *t = &twists[dice(r, ARRAY_SIZE(twists))];
     unsigned s = dice(r, STREAMS);
     Domain *d = r->behind[s];
+    const Twist *t;
     Mapping *map;
     uint64_t at[SIDES], was[SIDES];
     unsigned n = 1 + dice(r, 3);
 
-    if (!d || r->off || !g_str_equal(t->arch, r->config->arch) ||
-        !(t->kinds & BIT(d->shape->kind))) {
+    if (!d || r->off) {
         return;
     }
+    t = any_twist(r, d);
     map = d->shape->kind == IOMMU_BYPASS ? NULL : any_mapping(r, d);
     consume_both(r);
     FOR_SIDES(i) {
@@ -1098,7 +1109,7 @@ static const struct {
 } kinds_of_step[] = {
     { transfer_once, 40 }, { map_some, 20 }, { unmap_some, 6 },
     { protect, 4 }, { make_domain, 8 }, { free_domain, 2 }, { attach, 12 },
-    { replace, 2 }, { adopt, 1 }, { switch_translation, 1 }, { twist, 10 },
+    { replace, 2 }, { adopt, 1 }, { switch_translation, 1 }, { twist, 14 },
     { consume_both, 8 }, { burst, 1 },
 };
 
@@ -1159,6 +1170,7 @@ static unsigned from_env(const char *name, unsigned otherwise)
 typedef struct Case {
     const Config *config;
     const char *tlb;
+    uint32_t seed;
 } Case;
 
 static unsigned cases_run;
@@ -1167,7 +1179,7 @@ static void test_programs(const void *arg)
 {
     const Case *c = arg;
     unsigned programs = from_env("LU_WITNESS_PROGRAMS", PROGRAMS);
-    uint32_t seed = from_env("LU_WITNESS_SEED", SEED);
+    uint32_t seed = from_env("LU_WITNESS_SEED", c->seed);
     unsigned failed = 0;
     Run r;
 
@@ -1218,7 +1230,7 @@ int main(int argc, char **argv)
             g_autofree char *path = g_strdup_printf("lu-witness/%s/tlb-%s",
                                                     configs[i].name, tlbs[j]);
 
-            cases[n] = (Case) { &configs[i], tlbs[j] };
+            cases[n] = (Case) { &configs[i], tlbs[j], SEED(n) };
             qtest_add_data_func(path, &cases[n++], test_programs);
         }
     }
