@@ -18,6 +18,7 @@
 #define EVT1_CLASS          (3ull << 40)
 #define EVT1_CLASS_TT       (1ull << 40)
 #define EVT1_CLASS_IN       (2ull << 40)
+#define EVT1_TTRNW          BIT_ULL(44)
 #define EVT1_S2             BIT_ULL(39)
 #define EVT3_IPA            0x00fffffffffff000ull
 #define GERROR_EVENTQ_ABT   BIT_ULL(2)
@@ -221,14 +222,34 @@ static bool fix_unprivileged(const WitnessStep *step, Witness *stock)
 
 static bool fix_smmu_hit_ipa(const WitnessStep *step, Witness *stock)
 {
-    uint64_t *rec = stock->record[0];
+    bool changed = false;
 
-    if (step->kind != IOMMU_NESTED || EVT_TYPE(rec) != F_PERMISSION ||
-        rec[1] != (EVT1_S2 | EVT1_CLASS_IN) || rec[3]) {
-        return false;
+    for (unsigned i = 0; i < MIN(stock->records, WITNESS_RECORDS); i++) {
+        uint64_t *rec = stock->record[i];
+
+        if (step->kind == IOMMU_NESTED && EVT_TYPE(rec) == F_PERMISSION &&
+            rec[1] == (EVT1_S2 | EVT1_CLASS_IN) && !rec[3]) {
+            rec[3] = step->ours->record[i][3];
+            changed = true;
+        }
     }
-    rec[3] = step->ours->record[0][3];
-    return true;
+    return changed;
+}
+
+static bool fix_ttrnw(const WitnessStep *step, Witness *stock)
+{
+    bool changed = false;
+
+    for (unsigned i = 0; i < MIN(stock->records, WITNESS_RECORDS); i++) {
+        uint64_t *rec = stock->record[i];
+
+        if (EVT_TYPE(rec) == F_PERMISSION && rec[1] & EVT1_S2 &&
+            (rec[1] & EVT1_CLASS) == EVT1_CLASS_TT) {
+            rec[1] |= EVT1_TTRNW;
+            changed = true;
+        }
+    }
+    return changed;
 }
 
 static bool fix_aptable(const WitnessStep *step, Witness *stock)

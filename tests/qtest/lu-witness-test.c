@@ -22,7 +22,6 @@
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "lu-witness.h"
 
-#define PROGRAMS        12
 #define SEED(n)         ((n) * 10000)
 #define PROLOGUE        30          /* from nothing to something */
 #define STEPS           200
@@ -76,16 +75,18 @@ typedef struct Config {
     const char *stock, *ours;   /* devices */
     const char *props;          /* of both */
     bool scalable;
+    unsigned programs;          /* enough to meet every known difference */
 } Config;
 
 static const Config configs[] = {
     { "smmuv3", "aarch64", ",iommu=smmuv3", NULL,
-      "arm-smmuv3-lu,primary-bus=pcie.0", "", false },
-    { "vtd-legacy", "x86_64", "", "intel-iommu", "intel-iommu-lu", "", false },
+      "arm-smmuv3-lu,primary-bus=pcie.0", "", false, 32 },
+    { "vtd-legacy", "x86_64", "", "intel-iommu", "intel-iommu-lu", "", false,
+      6 },
     { "vtd-ss", "x86_64", "", "intel-iommu", "intel-iommu-lu",
-      ",x-scalable-mode=on", true },
+      ",x-scalable-mode=on", true, 6 },
     { "vtd-fs", "x86_64", "", "intel-iommu", "intel-iommu-lu",
-      ",x-scalable-mode=on,x-flts=on", true },
+      ",x-scalable-mode=on,x-flts=on", true, 6 },
 };
 
 static const char *const tlbs[] = { "strict", "none", "8" };
@@ -112,7 +113,8 @@ static const Shape shapes[] = {
 #undef S1
 #undef S2
 
-enum { STE, CD, CONTEXT, PASID, LEAF, LEAF2, TOP, L1STD, ROOT };
+/* ...2: the leaf of stage 2 that leads there */
+enum { STE, CD, CD2, CONTEXT, PASID, LEAF, LEAF2, TOP, TOP2, L1STD, ROOT };
 
 #define K(kind)     BIT(IOMMU_##kind)
 #define ALL_S1      (K(S1) | K(NESTED))
@@ -183,6 +185,12 @@ static const Twist twists[] = {
     { "stage-2 leaf S2AP=read", A64, K(NESTED), LEAF2, 0, B(7), 0 },
     { "stage-2 leaf S2AP=write", A64, K(NESTED), LEAF2, 0, B(6), B(7) },
     { "stage-2 leaf too far", A64, K(NESTED), LEAF2, 0, 0, B(47) },
+    { "stage-2 leaf of TTB0 invalid", A64, K(NESTED), TOP2, 0, B(0), 0 },
+    { "stage-2 leaf of TTB0 AF=0", A64, K(NESTED), TOP2, 0, B(10), 0 },
+    { "stage-2 leaf of TTB0 S2AP=write", A64, K(NESTED), TOP2, 0, B(6), B(7) },
+    { "stage-2 leaf of the CD invalid", A64, K(NESTED), CD2, 0, B(0), 0 },
+    { "stage-2 leaf of the CD S2AP=write", A64, K(NESTED), CD2, 0, B(6), B(7) },
+    { "stage-2 leaf of the CD too far", A64, K(NESTED), CD2, 0, 0, B(47) },
     { "table invalid", A64, ALL_S1 | K(S2), TOP, 0, B(0), 0 },
     { "table far", A64, K(S1) | K(S2), TOP, 0, 0, FAR },
     { "table too far", A64, K(S1) | K(S2), TOP, 0, 0, B(47) },
@@ -981,18 +989,18 @@ static void switch_translation(Run *r)
 
 #define POINTER     0x000ffffffffff000ull
 
-static uint64_t pasid_entry(Machine *m, uint64_t context)
-{
-    Plat *p = &m->p.plat;
-    uint64_t dir = plat_r64(p, context) & POINTER;
-
-    return plat_r64(p, dir) & POINTER;
-}
-
 /* The entry of the top table that @iova goes through. */
 static uint64_t top_entry(const PgTable *pt, uint64_t iova)
 {
     return pt->top + 8 * (iova >> pg_shift(pt, pt->level));
+}
+
+/* The leaf that @addr goes through; 0 if there is none. */
+static uint64_t leaf_of(Plat *p, const PgTable *pt, uint64_t addr)
+{
+    PgWalk w;
+
+    return pg_walk(p, pt, addr, &w) && w.kind == PG_LEAF ? w.desc_pa : 0;
 }
 
 /* Physical address of what a twist changes; 0: there is nothing like it. */
@@ -1001,30 +1009,30 @@ static uint64_t place_of(Machine *m, const Twist *t, uint16_t rid,
 {
     Plat *p = &m->p.plat;
     uint64_t entry = m->io.ops->stream_entry(&m->io, rid);
-    PgWalk w;
+    uint64_t pointer = plat_r64(p, entry) & POINTER;
 
     switch (t->place) {
     case STE:
     case CONTEXT:
         return entry;
     case CD:
-        return (plat_r64(p, entry) & POINTER) - d->pt.ptr_off;
+        return pointer - d->pt.ptr_off;
+    case CD2:
+        return leaf_of(p, &d->pt2, pointer);
     case PASID:
-        return m->io.scalable ? pasid_entry(m, entry) : 0;
+        return m->io.scalable ? plat_r64(p, pointer) & POINTER : 0;
     case L1STD:
         return m->io.root + 8 * (rid >> 6);
     case ROOT:
         return m->io.root + (m->io.scalable && rid & 0x80 ? 8 : 0);
     case TOP:
-        return map && pg_shift(&d->pt, d->pt.level) < 48 ?
-               top_entry(&d->pt, map->iova) : 0;
+        return map ? top_entry(&d->pt, map->iova) : 0;
+    case TOP2:
+        return leaf_of(p, &d->pt2, d->pt.top + d->pt.ptr_off);
     case LEAF:
-        return map && pg_walk(p, &d->pt, map->iova, &w) && w.kind == PG_LEAF ?
-               w.desc_pa : 0;
+        return map ? leaf_of(p, &d->pt, map->iova) : 0;
     default:
-        return map && pg_walk(p, &d->pt, map->iova, &w) && w.kind == PG_LEAF &&
-               pg_walk(p, &d->pt2, w.pa, &w) && w.kind == PG_LEAF ?
-               w.desc_pa : 0;
+        return map ? leaf_of(p, &d->pt2, map->pa + d->pt.ptr_off) : 0;
     }
 }
 
@@ -1055,7 +1063,7 @@ static void twist(Run *r)
     const Twist *t;
     Mapping *map;
     uint64_t at[SIDES], was[SIDES];
-    unsigned n = 1 + dice(r, 3);
+    unsigned n = 1 + dice(r, 4);
 
     if (!d || r->off) {
         return;
@@ -1182,7 +1190,7 @@ static unsigned cases_run;
 static void test_programs(const void *arg)
 {
     const Case *c = arg;
-    unsigned programs = from_env("LU_WITNESS_PROGRAMS", PROGRAMS);
+    unsigned programs = from_env("LU_WITNESS_PROGRAMS", c->config->programs);
     uint32_t seed = from_env("LU_WITNESS_SEED", c->seed);
     unsigned failed = 0;
     Run r;
