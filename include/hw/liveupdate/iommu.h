@@ -64,7 +64,7 @@ typedef struct LuCtx {
     bool s2_fault;              /* LU_CTX_FAULT came from .s2_walk (nested) */
     bool off_abort;             /* LU_CTX_OFF: abort rather than bypass */
     bool no_record;             /* front-end: faults are suppressed (FPD) */
-    uint16_t domain;            /* DID that configuration caches are tagged by */
+    uint16_t domain;            /* DID that tags configuration caches */
     uint32_t pasid;             /* the one used: RID_PASID, 0 for none */
     uint8_t n_s1;               /* 0, 1, or 2: TTB0 and TTB1 */
     bool has_s2;

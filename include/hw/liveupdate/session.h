@@ -73,7 +73,7 @@ void lu_session_reset(LuSession *s);
  */
 LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons);
 
-/* Whether @c by itself keeps no run from passing; the session's lock is held. */
+/* Whether @c by itself keeps no run from passing.  The lock is held. */
 bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons);
 
 /* Whether accesses of a stream are to be told.  LuIommu.lock is held. */
