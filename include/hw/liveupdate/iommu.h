@@ -190,8 +190,14 @@ void lu_iommu_destroy(LuIommu *iommu);
 bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
                    const char *stale, Error **errp);
 
-/* The unit was reset, or its state loaded: nothing is held.  BQL held. */
+/* The unit was reset: nothing is held.  BQL held. */
 void lu_iommu_reset(LuIommu *iommu);
+
+/*
+ * The unit's state was loaded from a snapshot or a migration: nothing is held,
+ * its claims end, and the verdict says that history is truncated.  BQL held.
+ */
+void lu_iommu_loaded(LuIommu *iommu);
 
 /* Decisions made so far are made anew: a claim came or went.  Lock held. */
 void lu_iommu_reconsider(LuIommu *iommu);

@@ -46,6 +46,7 @@ struct LuSession {
     GPtrArray *history;         /* LuClaim, open and ended, the latest */
     unsigned n_open;            /* open claims; read without the lock */
     unsigned unfrozen;          /* claims the next kernel found unfrozen */
+    unsigned loads;             /* units whose state was loaded */
     unsigned resets;            /* open claims ended by machine resets */
     unsigned taken_back;        /* claims unpreserved; not in @history */
     unsigned finished;          /* claims that came to their end */
