@@ -4,8 +4,8 @@
  * side and take turns within every row, so that a host that slows down slows
  * all of them.  The miniature drivers build the tables, lu-bench measures.
  *
- * Writes one JSON object per row, with the nanoseconds per access of every
- * repetition; scripts/bench makes the table.  Anything that could not be done
+ * Writes JSON: a line on what is to come, then an object per row, with the
+ * nanoseconds per access of every repetition; scripts/bench makes the table.  Anything that could not be done
  * ends the program with a message and 1: an access that fails is quick.
  *
  * usage: lu-bench REPETITIONS, with QTEST_QEMU_BINARY set
@@ -33,7 +33,7 @@
 #define IOVA            0x5a0000000000ull
 #define IOVA_LOOP       (IOVA + GiB)
 #define PAGES_MAX       16384
-#define READS           65536
+#define READS           32768
 
 /*
  * The loop of map, read, unmap, invalidate: LOOPS times, in a ring of queue
@@ -513,6 +513,9 @@ int main(int argc, char **argv)
     machines[0] = start(kind, "none", kind->none, 0);
     machines[1] = start(kind, "stock", kind->stock, kind->regs_stock);
     machines[2] = start(kind, "ours", kind->ours, kind->regs_ours);
+    printf("{\"iommu\": \"%s\", \"rows\": %zu}\n", kind->name,
+           ARRAY_SIZE(rows) * ARRAY_SIZE(streams_of_row));
+    fflush(stdout);
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         for (unsigned k = 0; k < ARRAY_SIZE(machines); k++) {
             if (!i || rows[i].state != rows[i - 1].state) {
