@@ -5,8 +5,9 @@
  * all of them.  The miniature drivers build the tables, lu-bench measures.
  *
  * Writes JSON: a line on what is to come, then an object per row, with the
- * nanoseconds per access of every repetition; scripts/bench makes the table.  Anything that could not be done
- * ends the program with a message and 1: an access that fails is quick.
+ * nanoseconds per access of every repetition; scripts/bench makes the table.
+ * Anything that could not be done ends the program with a message and 1: an
+ * access that fails is quick.
  *
  * usage: lu-bench REPETITIONS, with QTEST_QEMU_BINARY set
  *
