@@ -1,8 +1,9 @@
 /*
  * What a DMA access costs, on the machines of one architecture: without an
  * IOMMU, behind QEMU's, and behind ours.  The three machines run side by
- * side and take turns within every row, so that a host that slows down slows
- * all of them.  The miniature drivers build the tables, lu-bench measures.
+ * side and take turns, and so do the rows, so that a host that slows down for
+ * a while slows all of them.  The miniature drivers build the tables, lu-bench
+ * measures.
  *
  * Writes JSON: a line on what is to come, then an object per row, with the
  * nanoseconds per access of every repetition; scripts/bench makes the table.
@@ -34,7 +35,7 @@
 #define IOVA            0x5a0000000000ull
 #define IOVA_LOOP       (IOVA + GiB)
 #define PAGES_MAX       16384
-#define READS           32768
+#define READS           16384
 
 /*
  * The loop of map, read, unmap, invalidate: LOOPS times, in a ring of queue
@@ -470,39 +471,68 @@ static const Row rows[] = {
 
 static const unsigned streams_of_row[] = { 1, STREAMS };
 
-static void measure(Machine **machines, unsigned n, const Row *row,
-                    unsigned streams, unsigned repetitions)
-{
-    g_autofree double *ns = g_new(double, n * repetitions);
+#define MACHINES        3
+#define COLUMNS         (ARRAY_SIZE(streams_of_row) * MACHINES)
 
-    for (unsigned i = 0; i < n; i++) {
-        prepare(machines[i], row, streams);
+/* @ns: COLUMNS times @repetitions samples, machine by machine. */
+static void measure(Machine **machines, const Row *row, double *ns,
+                    unsigned repetitions)
+{
+    for (unsigned i = 0; i < COLUMNS; i++) {
+        Machine *m = machines[i % MACHINES];
+        unsigned streams = streams_of_row[i / MACHINES];
+
+        prepare(m, row, streams);
+        ns[i * repetitions] = row->run(m, streams,
+                                       pages_of(row, streams) * streams);
+    }
+}
+
+static void print_row(Machine **machines, const Row *row, const double *ns,
+                      unsigned repetitions)
+{
+    for (unsigned i = 0; i < COLUMNS; i++) {
+        if (i % MACHINES == 0) {
+            printf("{\"pattern\": \"%s\", \"bytes\": %u, \"pages\": %u, "
+                   "\"streams\": %u", row->pattern, row->bytes, row->pages,
+                   streams_of_row[i / MACHINES]);
+        }
+        printf(", \"%s\": [", machines[i % MACHINES]->name);
+        for (unsigned r = 0; r < repetitions; r++) {
+            printf("%s%.2f", r ? ", " : "", *ns++);
+        }
+        fputs(i % MACHINES == MACHINES - 1 ? "]}\n" : "]", stdout);
+    }
+}
+
+/* The rows of one state, all of them, and again: so no one is unlucky. */
+static void measure_state(Machine **machines, const Row *row, unsigned n,
+                          unsigned repetitions)
+{
+    size_t samples = COLUMNS * repetitions;
+    g_autofree double *ns = g_new(double, n * samples);
+
+    for (unsigned k = 0; k < MACHINES; k++) {
+        row->state(machines[k]);
     }
     for (unsigned r = 0; r < repetitions; r++) {
         for (unsigned i = 0; i < n; i++) {
-            ns[i * repetitions + r] =
-                row->run(machines[i], streams,
-                         pages_of(row, streams) * streams);
+            measure(machines, row + i, ns + i * samples + r, repetitions);
         }
+        printf("{\"done\": \"%s to %s, repetition %u of %u\"}\n",
+               row->pattern, row[n - 1].pattern, r + 1, repetitions);
+        fflush(stdout);
     }
-    printf("{\"pattern\": \"%s\", \"bytes\": %u, \"pages\": %u, "
-           "\"streams\": %u", row->pattern, row->bytes, row->pages, streams);
     for (unsigned i = 0; i < n; i++) {
-        printf(", \"%s\": [", machines[i]->name);
-        for (unsigned r = 0; r < repetitions; r++) {
-            printf("%s%.2f", r ? ", " : "", ns[i * repetitions + r]);
-        }
-        putchar(']');
+        print_row(machines, row + i, ns + i * samples, repetitions);
     }
-    puts("}");
-    fflush(stdout);
 }
 
 int main(int argc, char **argv)
 {
     const Kind *kind = kinds;
-    Machine *machines[3];
-    unsigned repetitions;
+    Machine *machines[MACHINES];
+    unsigned repetitions, n;
 
     need(argc == 2 && !qemu_strtoui(argv[1], NULL, 10, &repetitions) &&
          repetitions, "usage: lu-bench REPETITIONS");
@@ -516,19 +546,14 @@ int main(int argc, char **argv)
     machines[2] = start(kind, "ours", kind->ours, kind->regs_ours);
     printf("{\"iommu\": \"%s\", \"rows\": %zu}\n", kind->name,
            ARRAY_SIZE(rows) * ARRAY_SIZE(streams_of_row));
-    fflush(stdout);
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        for (unsigned k = 0; k < ARRAY_SIZE(machines); k++) {
-            if (!i || rows[i].state != rows[i - 1].state) {
-                rows[i].state(machines[k]);
-            }
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i += n) {
+        for (n = 1; i + n < ARRAY_SIZE(rows) &&
+                    rows[i + n].state == rows[i].state; n++) {
+            /* as many as there are */
         }
-        for (unsigned k = 0; k < ARRAY_SIZE(streams_of_row); k++) {
-            measure(machines, ARRAY_SIZE(machines), &rows[i],
-                    streams_of_row[k], repetitions);
-        }
+        measure_state(machines, &rows[i], n, repetitions);
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(machines); i++) {
+    for (unsigned i = 0; i < MACHINES; i++) {
         qtest_quit(machines[i]->pq.qts);
         g_free(machines[i]);
     }

@@ -39,7 +39,7 @@
 #define   LU_BENCH_STATUS_DONE  1
 #define   LU_BENCH_STATUS_BAD   2           /* refused: nothing was done */
 #define LU_BENCH_ERRORS         0x0c        /* RO accesses that failed */
-#define LU_BENCH_ELAPSED        0x10        /* RO 64: host time, ns */
+#define LU_BENCH_ELAPSED        0x10        /* RO 64: host CPU time, ns */
 
 /* The registers that can be written, all zero at reset. */
 #define LU_BENCH_RW_FIRST       0x18
