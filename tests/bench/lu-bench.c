@@ -544,7 +544,7 @@ int main(int argc, char **argv)
     machines[0] = start(kind, "none", kind->none, 0);
     machines[1] = start(kind, "stock", kind->stock, kind->regs_stock);
     machines[2] = start(kind, "ours", kind->ours, kind->regs_ours);
-    printf("{\"iommu\": \"%s\", \"rows\": %zu}\n", kind->name,
+    printf("{\"name\": \"%s\", \"rows\": %zu}\n", kind->name,
            ARRAY_SIZE(rows) * ARRAY_SIZE(streams_of_row));
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i += n) {
         for (n = 1; i + n < ARRAY_SIZE(rows) &&
