@@ -385,6 +385,15 @@ LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
 /* ------------------------------------------------------------------ */
 /* Invalidations                                                      */
 
+void lu_doorbell(LuIommu *iommu)
+{
+    lu_sample(iommu);
+    if (iommu->mayhit) {
+        QEMU_LOCK_GUARD(&iommu->lock);
+        lu_mayhit_doorbell(iommu->mayhit);
+    }
+}
+
 uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
 {
     trace_lu_inval(iommu->id, inval->name, inval->what, inval->match,

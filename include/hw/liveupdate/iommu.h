@@ -226,6 +226,13 @@ void lu_inval_done(LuIommu *iommu, uint64_t upto);
 /* Sample the configuration of claimed streams now.  BQL held. */
 void lu_sample(LuIommu *iommu);
 
+/*
+ * Software rang for invalidations: what it did is in memory by now.  Samples
+ * once, and lets those that follow look at LU_MAYHIT_SAMPLES_MAX descriptors.
+ * BQL held.
+ */
+void lu_doorbell(LuIommu *iommu);
+
 /* A register rule was broken (REG-*): report with the register's name. */
 void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
                          uint64_t old, uint64_t new, const char *detail);
