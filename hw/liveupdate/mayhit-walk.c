@@ -341,7 +341,7 @@ static uint8_t other_perm(const LuMem *mem, Walk *w, const LuStage *s1,
                           const LuNeed *need)
 {
     const LuNeed probe = { .priv = !need->priv, .class = need->class };
-    LuWalk out;
+    LuWalk QEMU_UNINITIALIZED out;
 
     w->put = false;
     w->fresh = false;
