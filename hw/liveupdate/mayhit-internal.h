@@ -49,6 +49,7 @@ struct LuMayHit {
     GArray *pending;            /* Pending, oldest first */
     unsigned samples;           /* left */
     unsigned drops;             /* slots this completion may still look at */
+    bool reached;               /* there may be reachable entries */
     bool stale;                 /* decisions may be wrong, for: */
     uint64_t stale_first, stale_last;
     GQueue residents;           /* Resident; with config.entries only */

@@ -200,9 +200,13 @@ static bool find_overlap(LuShadow *s, LuDead dead, uint64_t in, uint64_t size,
     return o.other.slot;
 }
 
+/*
+ * @alone: nothing that answers for @in was found on the way here, so that a
+ * leaf of the smallest size lies beside nothing.
+ */
 static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
                 uint64_t in, const LuWalkEntry *e, const LuSlot *slot,
-                LuChangeKind *conflict)
+                bool alone, LuChangeKind *conflict)
 {
     Tagged *t = lu_tagged_need(m, tag);
     LuShadow *s = need_shadow(m, t, stage, false);
@@ -220,7 +224,7 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
     };
     LuSlot was;
 
-    if (lu_slot_is_leaf(slot) &&
+    if (lu_slot_is_leaf(slot) && !(alone && !e->level) &&
         find_overlap(s, dead, change.in, size, e->level, &was)) {
         change.kind = LU_CHANGE_SIZE;
     }
@@ -245,7 +249,7 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
 /* Enter what was read at @e for @in, as @grade. */
 static void enter(LuMayHit *m, const LuStage *stage, unsigned nr, uint64_t in,
                   const LuWalkEntry *e, uint64_t seq, unsigned grade,
-                  LuChangeKind *conflict)
+                  bool alone, LuChangeKind *conflict)
 {
     static const uint8_t kinds[] = {
         [LU_DESC_INVALID] = LU_SLOT_NONE,
@@ -270,7 +274,7 @@ static void enter(LuMayHit *m, const LuStage *stage, unsigned nr, uint64_t in,
         global = desc.global;
     }
     tag = tag_of(nr == 1 ? LU_POP_S1 : LU_POP_S2, stage, global);
-    put(m, &tag, stage, in, e, &slot, conflict);
+    put(m, &tag, stage, in, e, &slot, alone, conflict);
 }
 
 /* LuWalkHeld.seen */
@@ -282,7 +286,7 @@ static void seen(LuWalkHeld *held, const LuStage *stage, unsigned nr,
     w->m->stats.walks++;
     if (w->put) {
         enter(w->m, stage, nr, in, e, w->seq[nr], LU_SLOT_OBSERVED,
-              &w->conflict);
+              !w->fresh && !w->m->reached, &w->conflict);
     }
 }
 
@@ -426,7 +430,7 @@ static void reach(const Reach *r, uint64_t in, const LuWalkEntry *e)
     LuChangeKind conflict;
 
     enter(r->m, r->stage, r->nr, in, e, r->m->seq, LU_SLOT_REACHABLE,
-          &conflict);
+          false, &conflict);
 }
 
 static void reach_leaf(void *opaque, const LuTreeDesc *d)
@@ -449,6 +453,7 @@ void lu_mayhit_reach(LuMayHit *m, const LuMem *mem, const LuStage *s1,
     Reach r = { .m = m, .stage = s1 ?: s2, .nr = s1 ? 1 : 2 };
     bool truncated;
 
+    m->reached = true;
     lu_tree_visit(mem, s1, s2, &ops, &r, budget, &truncated);
     m->stats.widened += truncated;
 }
