@@ -31,6 +31,7 @@ typedef struct LuAnswers {
     struct rcu_head rcu;
     unsigned lg2;
     uint32_t clashes;           /* answers overwritten by others */
+    bool priv;                  /* some are for the privileged */
     LuAnswer slot[];
 } LuAnswers;
 
