@@ -102,6 +102,20 @@ static bool smmuv3_lu_owns(void *fe, uint16_t rid)
     return false;
 }
 
+static bool smmuv3_lu_opaque(void *fe, uint16_t rid)
+{
+    SMMUv3LUState *s = ARM_SMMUV3_LU(fe);
+
+    for (guint i = 0; i < s->notified->len; i++) {
+        IOMMUMemoryRegion *mr = g_ptr_array_index(s->notified, i);
+
+        if (smmu_get_sid(container_of(mr, SMMUDevice, iommu)) == rid) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool target_owns(LuDmaTarget *target, uint16_t rid)
 {
     return smmuv3_lu_owns(target, rid);
@@ -112,6 +126,7 @@ static const LuFrontEnd smmuv3_lu_front_end = {
     .fault = smmuv3_lu_fault,
     .refuses = smmuv3_lu_refuses,
     .owns = smmuv3_lu_owns,
+    .opaque = smmuv3_lu_opaque,
     .unmap_notify = smmuv3_lu_unmap_all,
     .describe = smmuv3_lu_describe,
     .config_rule = LU_RULE_CON_5,

@@ -33,6 +33,7 @@ typedef struct LuVtdSpace {
     LuVtdState *lu;
     PCIBus *bus;
     uint8_t devfn;
+    bool notified;              /* somebody keeps its translations */
 } LuVtdSpace;
 
 static guint space_hash(gconstpointer v)
@@ -175,8 +176,9 @@ static int lu_vtd_notify_flag_changed(IOMMUMemoryRegion *region,
                    "use intel-iommu for device assignment");
         return -ENOTSUP;
     }
-    space->lu->n_notified += (new != IOMMU_NOTIFIER_NONE) -
-                             (old != IOMMU_NOTIFIER_NONE);
+    space->lu->n_notified -= space->notified;
+    space->notified = new != IOMMU_NOTIFIER_NONE;
+    space->lu->n_notified += space->notified;
     return 0;
 }
 
@@ -242,19 +244,31 @@ static const PCIIOMMUOps lu_vtd_pci_ops = {
     .set_iommu_device = lu_vtd_set_iommu_device,
 };
 
-static bool lu_vtd_owns(void *fe, uint16_t rid)
+/* Bus numbers are the guest's to change: nothing is found by them. */
+static const LuVtdSpace *find_space(LuVtdState *lu, uint16_t rid)
 {
-    LuVtdState *lu = fe;
     GHashTableIter it;
     void *space;
 
     g_hash_table_iter_init(&it, lu->spaces);
     while (g_hash_table_iter_next(&it, &space, NULL)) {
         if (space_rid(space) == rid) {
-            return true;
+            return space;
         }
     }
-    return false;
+    return NULL;
+}
+
+static bool lu_vtd_owns(void *fe, uint16_t rid)
+{
+    return find_space(fe, rid);
+}
+
+static bool lu_vtd_opaque(void *fe, uint16_t rid)
+{
+    const LuVtdSpace *space = find_space(fe, rid);
+
+    return space && space->notified;
 }
 
 static const LuFrontEnd lu_vtd_front_end = {
@@ -262,6 +276,7 @@ static const LuFrontEnd lu_vtd_front_end = {
     .fault = lu_vtd_fault,
     .refuses = lu_vtd_refuses,
     .owns = lu_vtd_owns,
+    .opaque = lu_vtd_opaque,
     .unmap_notify = lu_vtd_unmap_all,
     .describe = lu_vtd_describe,
     .config_rule = LU_RULE_CON_6,

@@ -123,6 +123,11 @@ typedef struct LuFrontEnd {
     /* Whether PCI requester @rid is translated by this unit. */
     bool (*owns)(void *fe, uint16_t rid);
     /*
+     * Whether somebody keeps translations for @rid outside the model, so that
+     * not all its accesses are seen (notifiers: vhost).  May be NULL.
+     */
+    bool (*opaque)(void *fe, uint16_t rid);
+    /*
      * Translations copied outside the model (notifiers) are dropped: an
      * invalidation of translations has completed.  May be NULL.  LuIommu.lock
      * is not held, the BQL is.
