@@ -98,10 +98,9 @@ bool smmuv3_lu_caps_check(const SMMUv3LUState *s, Error **errp)
         return false;
     }
     if (s->sidsize < RID_BITS) {
-        warn_report("%s: with sidsize=%u, PCI requester IDs of more than %u "
-                    "bits end in C_BAD_STREAMID: use sidsize=%u for all of "
-                    "PCI", TYPE_ARM_SMMUV3_LU, s->sidsize, s->sidsize,
-                    RID_BITS);
+        warn_report("sidsize=%u: PCI requester IDs of more than %u bits end "
+                    "in C_BAD_STREAMID: use sidsize=%u for all of PCI",
+                    s->sidsize, s->sidsize, RID_BITS);
     }
     return true;
 }

@@ -300,7 +300,8 @@ static const char *decode_ste(SMMUv3LUState *s, const uint64_t *ste,
     if (!why && (config & STE_CONFIG_S1)) {
         why = illegal_s1(s, ste);
     }
-    if (!why && (config & ~STE_CONFIG_PASS) && (offered & STE_CONFIG_S2) &&
+    /* Tags what translates; without stage 2 nothing, but then VMID16 is 1. */
+    if (!why && (config & ~STE_CONFIG_PASS) &&
         !FIELD_EX32(p->idr[0], IDR0, VMID16) &&
         FIELD_EX64(ste[2], STE2, S2VMID) >> 8) {
         why = "S2VMID of more than 8 bits";
