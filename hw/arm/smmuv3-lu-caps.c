@@ -143,10 +143,6 @@ static void say_incoherent(Notifier *notifier, void *opaque)
 
 void smmuv3_lu_caps_realize(SMMUv3LUState *s)
 {
-    s->iommu.caps = (LuCaps) {
-        .bbml = s->bbml,
-        .conflict_fault = true,
-    };
     if (!s->cohacc) {
         s->machine_done.notify = say_incoherent;
         qemu_add_machine_init_done_notifier(&s->machine_done);

@@ -146,6 +146,7 @@ struct SMMUv3LUState {
     bool ril;
     uint32_t inv_latency;       /* virtual ns that a CMD_SYNC takes */
     char *tlb;
+    char *stale;
 };
 
 struct SMMUv3LUClass {
@@ -159,7 +160,7 @@ struct SMMUv3LUClass {
 
 /* Whether an SMMU can be so; @errp says what to change. */
 bool smmuv3_lu_caps_check(const SMMUv3LUState *s, Error **errp);
-/* Tell the core and, when the machine is complete, the device tree. */
+/* Have the device tree told, when the machine is complete. */
 void smmuv3_lu_caps_realize(SMMUv3LUState *s);
 /* Set the ID registers, which the parent has set to its own. */
 void smmuv3_lu_caps_reset(SMMUv3LUState *s);
@@ -180,10 +181,11 @@ extern const char smmuv3_lu_ste[], smmuv3_lu_cd[];
 /* smmuv3-lu-fault.c: LuFrontEnd.fault. */
 bool smmuv3_lu_fault(void *fe, const LuFault *fault);
 /*
- * Record that @access left through bypass with an address beyond the output
- * size (3.4): the core does not know bypass has a size.  Takes the lock.
+ * LuFrontEnd.refuses: bypass has an output size too (3.4), while no stage can
+ * output more.
  */
-void smmuv3_lu_fault_bypass(SMMUv3LUState *s, const LuAccess *access);
+bool smmuv3_lu_refuses(void *fe, const LuAccess *access, const LuCtx *ctx,
+                       const hwaddr *pa, uint32_t *code);
 /* Bottom half: raise what is owed in SMMUv3LUState.irqs. */
 void smmuv3_lu_raise_irqs(void *opaque);
 
