@@ -15,6 +15,7 @@
 #define STE_CDMAX(n)    ((uint64_t)(n) << 59)
 #define STE1_S2FWB      (1ull << 25)
 #define L1CD_V          1ull
+#define S1_NG           (1ull << 11)
 #define OAS_END         (1ull << 44)
 
 #define NO_SSID         -1
@@ -299,14 +300,14 @@ static void sub_refused(Machine *m, int ssid, uint64_t iova, unsigned type,
     assert_event(m, record(type, ssid), 0, 0, fetch);
 }
 
-/* Write a CD at @at that maps @iova to a page, which is returned. */
+/* Write a CD at @at that maps @iova, for its ASID, to the page returned. */
 static uint64_t put_cd(Machine *m, uint64_t at, uint64_t iova)
 {
     Tree t = { .granule = 12, .start = 1, .root = alloc(m, 4096) };
     const uint64_t w[8] = { CD_OK | CD_T0SZ(25) | CD_EPD1, t.root, 0, 0xff };
     uint64_t page = alloc(m, 4096);
 
-    map(m, &t, iova, page, 3, S1_LEAF);
+    map(m, &t, iova, page, 3, S1_LEAF | S1_NG);
     mem_words(m, at, w, 8);
     return page;
 }
@@ -502,6 +503,74 @@ static void test_l1cd(void)
         t.base = NOT_RAM;
         set_ste4(&m, ste_cds(&t), 0, 0, 0);
         sub_refused(&m, 0xc01, IOVA, F_CD_FETCH, l1cd_addr(&t, 0xc01));
+        stop(&m);
+    }
+}
+
+#define CFGI_CD(ssid)   (0x05 | (uint64_t)SID << 32 | (ssid) << 12)
+#define CFGI_CD_ALL     (0x06 | (uint64_t)SID << 32)
+#define CFGI_STE        (0x03 | (uint64_t)SID << 32)
+#define LEAF            1
+
+/* One command, and a CMD_SYNC that completes it. */
+static void command(Machine *m, uint64_t w0, uint64_t w1)
+{
+    uint32_t mask = (2u << QUEUE_LG2) - 1;
+    const uint64_t w[2][2] = { { w0, w1 }, { 0x46, 0 } };
+
+    for (int i = 0; i < 2; i++) {
+        uint32_t prod = rd32(m, CMDQ_PROD);
+
+        mem_words(m, m->cmdq + (prod & (mask >> 1)) * 16, w[i], 2);
+        wr32(m, CMDQ_PROD, (prod + 1) & mask);
+        g_assert_cmphex(rd32(m, CMDQ_CONS), ==, (prod + 1) & mask);
+    }
+}
+
+/*
+ * An L1CD is held apart from the CDs behind it (5.3.1): changed in memory, it
+ * leads elsewhere once a command has named both it and the CD.
+ */
+static void test_held(void)
+{
+    static const struct {
+        uint64_t w0, w1;
+        bool new;
+    } cases[] = {
+        { 0x46, 0, false },
+        { CFGI_CD(0x41), LEAF, false },     /* by the L1CD that is held */
+        { CFGI_CD(0x41), 0, true },
+        { CFGI_CD(1), 0, false },           /* behind another L1CD */
+        { CFGI_CD(0x100), 0, false },       /* beyond the substreams */
+        { CFGI_CD_ALL, 0, true },
+        { CFGI_STE, 0, true },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        Machine m;
+        CdTable t;
+        uint64_t old, new, l2, cd;
+
+        start(&m, ",ssidsize=8,cd2l=on,tlb=strict");
+        smmu_enable(&m);
+        t = new_cd_table(&m, 1, 8);
+        cd = cd_addr(&m, &t, 1);
+        put_cd(&m, cd, IOVA);
+        old = put_cd(&m, cd_addr(&m, &t, 0x41), IOVA);
+        set_ste4(&m, ste_cds(&t), 0, 0, 0);
+        sub_reaches(&m, 0x41, IOVA, old);
+
+        /* Another table with another address space. */
+        l2 = alloc(&m, 4096);
+        new = put_cd(&m, l2 + 0x40, IOVA);
+        mem64(&m, l2 + 0x40, qtest_readq(m.qts, l2 + 0x40) | CD_ASID(2));
+        mem64(&m, l1cd_addr(&t, 0x41), l2 | L1CD_V);
+        command(&m, cases[i].w0, cases[i].w1);
+        if (cases[i].new) {
+            sub_reaches(&m, 0x41, IOVA, new);
+        } else {
+            sub_reaches(&m, 0x41, IOVA, old);
+        }
         stop(&m);
     }
 }
@@ -819,6 +888,7 @@ int main(int argc, char **argv)
     qtest_add_func("lu-smmuv3-caps/substreams/formats", test_formats);
     qtest_add_func("lu-smmuv3-caps/substreams/s1dss", test_s1dss);
     qtest_add_func("lu-smmuv3-caps/substreams/l1cd", test_l1cd);
+    qtest_add_func("lu-smmuv3-caps/substreams/held", test_held);
     qtest_add_func("lu-smmuv3-caps/substreams/claim", test_claim);
     qtest_add_func("lu-smmuv3-caps/substreams/nested", test_nested);
     qtest_add_func("lu-smmuv3-caps/fwb", test_fwb);
