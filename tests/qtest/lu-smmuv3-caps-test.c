@@ -861,6 +861,46 @@ static void test_sidsize(void)
     }
 }
 
+/*
+ * A block becomes a table of the same pages while it is held (3.21.1): levels
+ * 0 and 1 may see a conflict of TLB entries, level 2 does not.
+ */
+static void test_bbml(void)
+{
+    for (unsigned bbml = 0; bbml <= 2; bbml++) {
+        g_autofree char *opts =
+            g_strdup_printf(",tlb=strict,stale=fault,bbml=%u", bbml);
+        uint64_t block = RAM + 64 * MiB, cd, at, pages;
+        Machine m;
+        Tree t = { .granule = 12, .start = 1 };
+
+        start(&m, opts);
+        smmu_enable(&m);
+        t.root = alloc(&m, 4096);
+        pages = alloc(&m, 4096);
+        cd = new_cd(&m, CD_OK | CD_T0SZ(25) | CD_EPD1, t.root, 0);
+        set_ste(&m, STE_S1 | cd, 0, 0);
+        map(&m, &t, 0, block, 2, S1_LEAF | S1_NG);
+        sub_reaches(&m, NO_SSID, IOVA, block + IOVA);
+
+        at = slot(&m, &t, 0, 2);
+        for (uint64_t i = 0; i < 512; i++) {
+            mem64(&m, pages + 8 * i,
+                  (block + 4096 * i) | S1_LEAF | S1_NG | D_PAGE);
+        }
+        mem64(&m, at, pages | D_TABLE);
+        if (bbml == 2) {
+            sub_reaches(&m, NO_SSID, IOVA, block + IOVA);
+        } else {
+            g_assert_false(sub_dma(&m, NO_SSID, IOVA));
+            g_assert_cmphex(rd32(&m, EVENTQ_PROD), ==, 1);
+            g_assert_cmphex(qtest_readq(m.qts, m.eventq), ==,
+                            (uint64_t)SID << 32 | F_TLB_CONFLICT);
+        }
+        stop(&m);
+    }
+}
+
 /* A range that names nothing is an error where there are ranges. */
 static void test_ril(void)
 {
@@ -894,6 +934,7 @@ int main(int argc, char **argv)
     qtest_add_func("lu-smmuv3-caps/fwb", test_fwb);
     qtest_add_func("lu-smmuv3-caps/legality", test_legality);
     qtest_add_func("lu-smmuv3-caps/sidsize", test_sidsize);
+    qtest_add_func("lu-smmuv3-caps/bbml", test_bbml);
     qtest_add_func("lu-smmuv3-caps/ril", test_ril);
     return g_test_run();
 }

@@ -116,6 +116,7 @@
 #define F_ADDR_SIZE         0x11
 #define F_ACCESS            0x12
 #define F_PERMISSION        0x13
+#define F_TLB_CONFLICT      0x20
 #define E_SSV           (1u << 11)
 #define E_SSID(n)       ((n) << 12)
 #define E_PRIV          (1ull << 33)
