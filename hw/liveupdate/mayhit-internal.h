@@ -42,6 +42,7 @@ struct LuMayHit {
     LuMayHitStats stats;
     LuForest forest;
     GHashTable *tags;           /* Tagged by tag */
+    Tagged *memo[LU_POP__MAX][2];   /* found last, by global-ness */
     GHashTable *domains;        /* Domain by key */
     LuDead dead[LU_POP__MAX];
     uint64_t seq;               /* of the last invalidation consumed */
@@ -70,7 +71,7 @@ static inline bool lu_slot_is_leaf(const LuSlot *slot)
 /* mayhit.c */
 
 LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t);
-Tagged *lu_tagged_find(const LuMayHit *m, const LuTag *tag);
+Tagged *lu_tagged_find(LuMayHit *m, const LuTag *tag);
 /* May drop everything, when there are too many. */
 Tagged *lu_tagged_need(LuMayHit *m, const LuTag *tag);
 

@@ -34,8 +34,10 @@ static void in_domain(Scope *scope, LuPop pop, uint16_t domain, ScopeFn *fn)
         if (t) {
             fn(scope, t);
         }
-        t = inval->match & LU_MATCH_NONGLOBAL ? NULL
-                                              : lu_tagged_find(scope->m, &global);
+        t = NULL;
+        if (!(inval->match & LU_MATCH_NONGLOBAL)) {
+            t = lu_tagged_find(scope->m, &global);
+        }
         if (t) {
             fn(scope, t);
         }
@@ -157,39 +159,39 @@ static void drop_tag(Scope *scope, Tagged *t)
 /* Tags that a range is looked for in; more are dropped whole. */
 #define TAGS_VISITED_MAX 256
 
-static unsigned tags_named(const LuMayHit *m, const LuInval *inval,
-                           const Domain *d)
+static bool too_many_tags(const LuMayHit *m, const LuInval *inval,
+                          const Domain *d)
 {
-    if (inval->match & LU_MATCH_DOMAIN) {
-        return d ? d->tags->len : 0;
+    if (inval->match & LU_MATCH_SPACE) {
+        return false;
     }
-    return g_hash_table_size(m->tags);
+    return (inval->match & LU_MATCH_DOMAIN ? d->tags->len
+                                           : g_hash_table_size(m->tags)) >
+           TAGS_VISITED_MAX;
 }
 
 static void drop_pop(Scope *scope, LuPop pop)
 {
     const LuInval *inval = scope->inval;
-    unsigned narrowed = inval->match & (LU_MATCH_RANGE | LU_MATCH_SPACE |
-                                        LU_MATCH_NONGLOBAL);
+    bool in_tags = inval->match & (LU_MATCH_RANGE | LU_MATCH_SPACE |
+                                   LU_MATCH_NONGLOBAL);
     uint32_t key = lu_domain_key(pop, inval->domain);
-    Domain *d;
+    LuDead *dead = &scope->m->dead[pop];
+    Domain *d = NULL;
 
-    d = g_hash_table_lookup(scope->m->domains, &key);
-    if (narrowed && !(pop == LU_POP_S2 && !ranged(inval))) {
-        if (inval->match & LU_MATCH_SPACE ||
-            tags_named(scope->m, inval, d) <= TAGS_VISITED_MAX) {
-            for_each_tag(scope, pop, drop_tag);
+    if (inval->match & LU_MATCH_DOMAIN) {
+        d = g_hash_table_lookup(scope->m->domains, &key);
+        if (!d) {
             return;
         }
-        scope->m->stats.widened++;
+        dead = &d->dead;
     }
-    if (inval->match & LU_MATCH_DOMAIN) {
-        if (d) {
-            raise_dead(&d->dead, inval, scope->seq);
-        }
-    } else {
-        raise_dead(&scope->m->dead[pop], inval, scope->seq);
+    if (in_tags && !too_many_tags(scope->m, inval, d)) {
+        for_each_tag(scope, pop, drop_tag);
+        return;
     }
+    scope->m->stats.widened += in_tags;
+    raise_dead(dead, inval, scope->seq);
 }
 
 static void complete(LuMayHit *m, const Pending *p)

@@ -220,13 +220,14 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
     };
     LuSlot was;
 
-    if (lu_slot_is_leaf(slot) && find_overlap(s, dead, change.in, size, e->level,
-                                      &was)) {
+    if (lu_slot_is_leaf(slot) &&
+        find_overlap(s, dead, change.in, size, e->level, &was)) {
         change.kind = LU_CHANGE_SIZE;
     }
-    if (lu_shadow_put(s, in, e->level, e->pa & -lu_stage_table_bytes(stage,
-                      e->level), slot, stage->fmt->mutable_bits(stage,
-                      e->level, e->desc), dead, &was)) {
+    if (lu_shadow_put(s, in, e->level,
+                      e->pa & -lu_stage_table_bytes(stage, e->level), slot,
+                      stage->fmt->mutable_bits(stage, e->level, e->desc),
+                      dead, &was)) {
         change.kind = lu_change_classify(stage, e->level, &was, slot);
     }
     m->evictions += m->forest.evicted - evicted;
@@ -340,7 +341,7 @@ static uint8_t other_perm(const LuMem *mem, Walk *w, const LuStage *s1,
                           const LuNeed *need)
 {
     const LuNeed probe = { .priv = !need->priv, .class = need->class };
-    LuWalk out;
+    LuWalk QEMU_UNINITIALIZED out;
 
     w->put = false;
     w->fresh = false;

@@ -92,6 +92,7 @@ LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t)
 /* Everything held goes. */
 static void drop_all(LuMayHit *m)
 {
+    memset(m->memo, 0, sizeof(m->memo));
     g_hash_table_remove_all(m->tags);
     g_hash_table_remove_all(m->domains);
     g_queue_clear_full(&m->residents, g_free);
@@ -105,9 +106,20 @@ void lu_mayhit_reset(LuMayHit *m)
     m->stale = false;
 }
 
-Tagged *lu_tagged_find(const LuMayHit *m, const LuTag *tag)
+Tagged *lu_tagged_find(LuMayHit *m, const LuTag *tag)
 {
-    return g_hash_table_lookup(m->tags, tag);
+    Tagged **memo = &m->memo[tag->pop][tag->global];
+
+    /* Mostly the one asked for last. */
+    if (!*memo || !tag_equal(&(*memo)->tag, tag)) {
+        Tagged *t = g_hash_table_lookup(m->tags, tag);
+
+        if (!t) {
+            return NULL;
+        }
+        *memo = t;
+    }
+    return *memo;
 }
 
 Tagged *lu_tagged_need(LuMayHit *m, const LuTag *tag)
