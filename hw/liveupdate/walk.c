@@ -87,9 +87,12 @@ static LuFaultKind judge(const Walker *w, const Descent *d, const LuDesc *desc)
         !(stage->flags & LU_STAGE_AFFD)) {
         return LU_FAULT_ACCESS;
     }
-    /* S2PTW: stage-1 structures are not fetched from Device memory. */
+    /*
+     * S2PTW: stage-1 structures are not fetched from Device memory.  With
+     * S2FWB, the uppermost bit of MemAttr does not count.
+     */
     if ((stage->flags & LU_STAGE_PTW) && w->out->class != LU_CLASS_IN &&
-        !(desc->memattr >> 2)) {
+        !(desc->memattr & (stage->flags & LU_STAGE_FWB ? 0x4 : 0xc))) {
         return LU_FAULT_PERMISSION;
     }
     w->out->perm = stage->fmt->grant(stage, d->perm & desc->perm, w->priv);
