@@ -120,6 +120,9 @@ static LuFaultKind take(const Walker *w, const Descent *d, const Hit *at,
         if (marked == *raw) {
             return LU_FAULT_NONE;
         }
+        if (d->stage->flags & LU_STAGE_PRESET) {
+            break;
+        }
         if (!(at->perm & LU_PERM_W)) {
             w->out->perm = at->perm;
             return fault(w, LU_FAULT_PERMISSION, 2, at->level);
