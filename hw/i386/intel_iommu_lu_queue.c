@@ -327,7 +327,9 @@ void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg)
         lu_vtd_inv_from_iotlb(lu_vtd_get64(lu, reg),
                               lu_vtd_get64(lu, DMAR_IVA_REG), w);
     }
-    error = lu_vtd_inv_decode(w, mode, &type, &inval);
+    error = lu->latch.ttm == LU_VTD_TTM_LEGACY
+            ? lu_vtd_inv_decode(w, mode, &type, &inval)
+            : "for legacy mode only";
     if (error) {
         qemu_log_mask(LOG_GUEST_ERROR, "%s: nothing invalidated through the "
                       "register 0x%" HWADDR_PRIx ": %s\n", lu->iommu.id, reg,

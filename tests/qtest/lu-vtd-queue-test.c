@@ -793,6 +793,21 @@ static void test_command_ignored(void)
     stop(q);
 }
 
+/* In scalable mode they say that nothing was done. */
+static void test_command_scalable(void)
+{
+    Queue *q = start_off(WIDE ",esrtps=off");
+
+    set64(q, RTADDR, SCALABLE);
+    set(q, GCMD, SRTP);
+    set64(q, CCMD, GO | 1ull << 61);
+    set64(q, IOTLB, GO | 1ull << 60);
+    g_assert_cmphex(get64(q, CCMD), ==, 1ull << 61);
+    g_assert_cmphex(get64(q, IOTLB), ==, 1ull << 60);
+    g_assert_cmpuint(logged(q, "lu_inval "), ==, 0);
+    stop(q);
+}
+
 /* A page of the second stage takes the first stage of its domain with it. */
 static void test_two_scopes(const void *data)
 {
@@ -880,6 +895,7 @@ int main(int argc, char **argv)
             test_command_latency);
     }
     qtest_add_func("vtd-queue/register/ignored", test_command_ignored);
+    qtest_add_func("vtd-queue/register/scalable", test_command_scalable);
     qtest_add_func("vtd-queue/root-pointer", test_root_pointer);
     return g_test_run();
 }

@@ -332,6 +332,13 @@ static void test_overflow(void)
     g_assert_cmphex(get_reg64(m, FRCD_HI), ==, one);
     g_assert_cmphex(get_reg64(m, FRCD_LO), ==, 0x1000);
 
+    /* Cleared before there is room, it is soon set again. */
+    set_reg(m, FSTS, PFO);
+    g_assert_cmphex(get_reg(m, FSTS), ==, PPF);
+    g_assert_false(do_access(m, false, 0x2000, NO_PASID, 0));
+    g_assert_cmphex(get_reg(m, FSTS), ==, PPF | PFO);
+    g_assert_cmphex(get_reg64(m, FRCD_HI), ==, one);
+
     set_reg(m, FRCD_HI + 4, FRCD_F >> 32);
     g_assert_cmphex(get_reg(m, FSTS), ==, PFO);
     g_assert_false(do_access(m, false, 0x3000, NO_PASID, 0));
