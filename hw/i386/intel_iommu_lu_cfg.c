@@ -4,8 +4,9 @@
  * Legacy mode: root entry, context entry.  Scalable mode: the half of a root
  * entry, context entry, PASID directory entry, PASID entry.  Layouts: Linux,
  * drivers/iommu/intel/iommu.h (struct root_entry, context_entry) and pasid.h;
- * VT-d, chapter 9.  Where the parent checks reserved bits, they are the
- * parent's; of PASID entries it checks none.
+ * VT-d, chapter 9.  Reserved are the parent's bits, and fields of scalable
+ * mode that need a capability which is not there; of PASID entries the parent
+ * checks none.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -32,6 +33,11 @@ typedef enum PasidType {
     PGTT_NESTED,
     PGTT_PASS_THROUGH,
 } PasidType;
+
+/* Scalable context entry: DTE, PRE; RID_PRIV, which is not offered. */
+#define CONTEXT_DTE         BIT_ULL(2)
+#define CONTEXT_PRE         BIT_ULL(4)
+#define CONTEXT1_RSVD       (VTD_SM_CONTEXT_ENTRY_RSVD_VAL1 | BIT_ULL(20))
 
 /* PASID entry, word 0: SSADE needs ECAP.SSADS, which is not offered. */
 #define PASID0_RSVD         (BIT_ULL(5) | MAKE_64BIT_MASK(9, 3))
@@ -401,8 +407,10 @@ static void resolve_scalable(LuVtdState *lu, uint16_t rid, uint32_t pasid,
         set_fault(ctx, LU_VTD_SM_CONTEXT_P);
         return;
     }
-    if (context[0] & VTD_SM_CONTEXT_ENTRY_RSVD_VAL0(s->aw_bits) ||
-        context[1] & VTD_SM_CONTEXT_ENTRY_RSVD_VAL1 ||
+    if (context[0] & (VTD_SM_CONTEXT_ENTRY_RSVD_VAL0(s->aw_bits) |
+                      (s->ecap & VTD_ECAP_DT ? 0 : CONTEXT_DTE) |
+                      (s->ecap & VTD_ECAP_PRS ? 0 : CONTEXT_PRE)) ||
+        context[1] & CONTEXT1_RSVD ||
         context[2] | context[3]) {
         set_fault(ctx, LU_VTD_SM_CONTEXT_RSVD);
         return;
