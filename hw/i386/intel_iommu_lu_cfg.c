@@ -137,7 +137,7 @@ static bool second_stage(LuVtdState *lu, LuCtx *ctx, hwaddr root, unsigned aw)
         return false;
     }
     ctx->s2.flags |=
-        (s->scalable_mode || s->snoop_control ? LU_STAGE_SNP : 0) |
+        (s->ecap & (VTD_ECAP_SMTS | VTD_ECAP_SC) ? LU_STAGE_SNP : 0) |
         (s->cap & LU_VTD_CAP_SS_2M ? LU_STAGE_2M : 0) |
         (s->cap & LU_VTD_CAP_SS_1G ? LU_STAGE_1G : 0);
     ctx->has_s2 = true;

@@ -253,7 +253,7 @@ static const Change changes[] = {
       PASID },
     { "unmarked/smpwc-no-pwsnp", FIRST_STAGE(FS_DEV ",smpwc=on"), 0x90,
       L1, DATA | 0x27 },
-    { "unmarked/probe-first", FIRST_STAGE(FS_DEV), 0x85, L1, DATA | 5 },
+    { "unmarked/permission-first", FIRST_STAGE(FS_DEV), 0x85, L1, DATA | 5 },
     /* device-iotlb, which is the parent's */
     { "dte/with", SECOND_STAGE(SS_DEV ",device-iotlb=on"), 0,
       SM_ENTRY, PASID_DIR | 13 },

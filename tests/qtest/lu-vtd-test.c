@@ -125,6 +125,10 @@ static void test_interrupt_remapping(void)
     g_assert_cmphex(get_reg64(m, FRCD_HI), ==,
                     FRCD_F | 0x21ull << 32 | m->rid);
     g_assert_cmphex(get_reg64(m, FRCD_LO), ==, 5ull << 48);
+    /* The parent passes over further faults of the same requester. */
+    g_assert_false(do_access(m, true, NOT_RAM, NO_PASID,
+                             LU_DMA_CTRL_IRQ_ERROR));
+    g_assert_cmphex(get_reg(m, FSTS), ==, PPF);
     clear_fault(m);
     qpci_msix_disable(m->dma);
     stop(m);
@@ -458,11 +462,12 @@ static void test_two_changes(void)
 }
 
 /* CON-4 */
-static void test_translation_dropped(void)
+static void test_translation_dropped(const void *data)
 {
-    Machine *m = start_frozen(&legacy, NO_PASID);
+    const Setup *s = data;
+    Machine *m = start_frozen(s, NO_PASID);
 
-    check_lands(m, iova_of(&legacy), pa_of(&legacy), NO_PASID);
+    check_lands(m, iova_of(s), pa_of(s), NO_PASID);
     set_reg(m, GCMD, TE | SRTP);
     check_finding(m, NULL);
     set_reg(m, GCMD, 0);
@@ -585,7 +590,8 @@ int main(int argc, char **argv)
     qtest_add_func("vtd/reset", test_reset);
     qtest_add_func("vtd/rule/reg-7/one-change", test_one_change);
     qtest_add_func("vtd/rule/reg-7/two-changes", test_two_changes);
-    qtest_add_func("vtd/rule/con-4", test_translation_dropped);
+    add("rule/con-4", "legacy", &legacy, test_translation_dropped);
+    add("rule/con-4", "scalable", &second, test_translation_dropped);
     for (size_t i = 0; i < ARRAY_SIZE(moments); i++) {
         add("rule/con-6", moments[i].name, &moments[i], test_moment);
     }
