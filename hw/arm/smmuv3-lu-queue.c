@@ -144,7 +144,7 @@ void smmuv3_lu_queue_kick(SMMUv3LUState *s)
 {
     if (ready(s)) {
         /* What the guest rings for is in memory by now. */
-        lu_sample(&s->iommu);
+        lu_doorbell(&s->iommu);
         consume_slice(s);
     }
 }
@@ -217,7 +217,6 @@ void smmuv3_lu_queue_reset(SMMUv3LUState *s)
     timer_del(s->sync_timer);
     qemu_bh_cancel(s->cmdq_bh);
     s->sync_waits = false;
-    lu_inval_done(&s->iommu, s->iommu.inval_seq);
 }
 
 void smmuv3_lu_queue_init(SMMUv3LUState *s)

@@ -2,8 +2,8 @@
  * intel-iommu-lu: what the capability registers promise.
  *
  * The parent computes CAP and ECAP when it is realized and again at each
- * reset, from its properties; what is here is put on top.  The other files ask
- * the registers, never the properties, so that each promise has one home.
+ * reset, from its properties; what is here is put on top.  Files that translate
+ * ask the registers, not the properties, so that each promise has one home.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -112,8 +112,8 @@ void lu_vtd_caps_advertise(LuVtdState *lu)
 LuCaps lu_vtd_caps_of_core(const LuVtdState *lu)
 {
     return (LuCaps) {
-        .bbml = 2,              /* no break-before-make in this architecture */
-        .hold_invalid = lu->parent_obj.cap & VTD_CAP_CM,
+        .bbml = 2,              /* entries may be replaced in place */
+        .hold_invalid = lu->parent_obj.caching_mode,
     };
 }
 

@@ -54,17 +54,6 @@ static LuVtdReason fs_permission(const LuFault *fault)
     return missing(fault);
 }
 
-/* Whether it was the top of the first stage that the second did not let us. */
-static bool at_top(const LuWalk *walk)
-{
-    for (unsigned i = 0; i < walk->n_steps; i++) {
-        if (walk->step[i].stage == 1) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Nothing granted is as good as nothing there. */
 static LuVtdReason ss_permission(const LuFault *fault)
 {
@@ -79,7 +68,8 @@ static LuVtdReason ss_permission(const LuFault *fault)
     if (walk->perm & LU_PERM_R) {
         return LU_VTD_SM_FS_AD_WRITE;
     }
-    return at_top(walk) ? LU_VTD_SM_FS_TOP_READ : LU_VTD_SM_FS_READ;
+    return walk->s1_level == fault->ctx->s1[0].top_level
+           ? LU_VTD_SM_FS_TOP_READ : LU_VTD_SM_FS_READ;
 }
 
 /* Reasons by format and kind of fault (VT-d, 7.1.3). */

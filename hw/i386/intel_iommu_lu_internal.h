@@ -127,6 +127,8 @@ struct LuVtdState {
     IntelIOMMUState parent_obj;
 
     char *tlb;                  /* property */
+    char *stale;                /* property */
+    bool allow_snapshot;        /* property */
     uint32_t inv_latency;       /* property, ns of virtual time */
     bool esrtps;                /* property */
     bool esirtps;               /* property */
@@ -174,7 +176,7 @@ void lu_vtd_unmap_all(void *fe);
 bool lu_vtd_caps_check(LuVtdState *lu, Error **errp);
 /* Put our capabilities on top of the parent's, which has just set its own. */
 void lu_vtd_caps_advertise(LuVtdState *lu);
-/* What of CAP the core has to know. */
+/* What of CAP the core has to know; before there is a CAP. */
 LuCaps lu_vtd_caps_of_core(const LuVtdState *lu);
 /* PASIDs a request can have are below this: 2^(ECAP.PSS + 1). */
 uint32_t lu_vtd_caps_pasids(const LuVtdState *lu);
@@ -213,10 +215,10 @@ void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, const LuCtx *held,
                     LuCtx *ctx, LuWalk *s2_walk);
 void lu_vtd_describe(void *fe, const LuCfgObj *obj, GString *out);
 /*
- * Whether the PASID entry of @ctx admits the kind of request @access is.
- * If not, @ctx becomes the fault.
+ * Whether the PASID entry of @ctx denies the kind of request @access is, and
+ * for what reason (*@code, LuVtdReason).
  */
-bool lu_vtd_admits(const LuAccess *access, LuCtx *ctx);
+bool lu_vtd_denies(const LuAccess *access, const LuCtx *ctx, uint32_t *code);
 
 /* intel_iommu_lu_queue.c */
 

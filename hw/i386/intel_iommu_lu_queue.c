@@ -249,7 +249,7 @@ static void set_tail(LuVtdState *lu)
 
 void lu_vtd_queue_tail(LuVtdState *lu)
 {
-    lu_sample(&lu->iommu);
+    lu_doorbell(&lu->iommu);
     set_tail(lu);
     run_unless_pending(lu);
 }
@@ -320,7 +320,7 @@ void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg)
     LuInval inval;
     uint64_t w[2];
 
-    lu_sample(&lu->iommu);
+    lu_doorbell(&lu->iommu);
     if (reg == DMAR_CCMD_REG) {
         lu_vtd_inv_from_ccmd(lu_vtd_get64(lu, reg), w);
     } else {
@@ -406,7 +406,6 @@ void lu_vtd_queue_reset(LuVtdState *lu)
 {
     timer_del(lu->queue_timer);
     lu->waiting = false;
-    lu_inval_done(&lu->iommu, lu->iommu.inval_seq);
 }
 
 void lu_vtd_queue_loaded(LuVtdState *lu)

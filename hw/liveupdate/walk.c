@@ -19,6 +19,7 @@
 typedef struct Walker {
     const LuMem *mem;
     const LuStage *s2;          /* for the tables of stage 1; may be NULL */
+    LuWalkHeld *held;           /* may be NULL */
     bool priv;
     bool mark;
     LuWalk *out;
@@ -39,6 +40,7 @@ typedef struct Hit {
     hwaddr mask;
     uint8_t perm;               /* granted */
     uint8_t level;
+    bool global;
 } Hit;
 
 /* The bits of @iova that take part: the tag of TBI does not. */
@@ -137,13 +139,85 @@ static LuFaultKind take(const Walker *w, const Descent *d, const Hit *at,
     return fault(w, LU_FAULT_MARK, d->nr, d->level);
 }
 
+/*
+ * Begin with what is held for @in.  True: *@kind says how the walk of this
+ * stage ended.  False: it goes on at @d->level, or has not begun.
+ */
+static bool recall(const Walker *w, Descent *d, uint64_t in, Hit *at,
+                   LuFaultKind *kind)
+{
+    Descent held = *d;
+    LuWalkEntry e;
+    LuDesc desc;
+
+    if (!w->held || !w->held->find(w->held, d->stage, d->nr, in, &e)) {
+        return false;
+    }
+    if (e.kind == LU_DESC_INVALID) {
+        *kind = fault(w, LU_FAULT_TRANSLATION, d->nr, e.level);
+        return true;
+    }
+    e.stage->fmt->decode(e.stage, e.level, e.desc, &desc);
+    if (desc.kind == LU_DESC_LEAF && e.stage->fmt->hw_accessed && w->mark &&
+        d->need & LU_PERM_W && !desc.dirty) {
+        return false;           /* the first write: D is to be set */
+    }
+    held.perm &= e.perm;
+    *kind = judge(w, &held, &desc);
+    if (*kind != LU_FAULT_NONE) {
+        fault(w, *kind, d->nr, e.level);
+        return true;
+    }
+    if (desc.kind == LU_DESC_LEAF) {
+        unsigned shift = lu_stage_shift(e.stage, e.level);
+
+        *at = (Hit) {
+            .pa = desc.addr | (in & MAKE_64BIT_MASK(0, shift)),
+            .mask = MAKE_64BIT_MASK(0, shift),
+            .perm = w->out->perm,
+            .level = e.level,
+            .global = desc.global,
+        };
+        return true;
+    }
+    d->level = e.level - 1;
+    d->perm = held.perm & desc.perm;
+    at->pa = desc.addr;
+    return false;
+}
+
+/* What was read for @in is held from now on. */
+static void remember(const Walker *w, const Descent *d, uint64_t in,
+                     hwaddr pa, uint64_t raw, LuDescKind kind)
+{
+    const LuFormat *fmt = d->stage->fmt;
+    LuWalkEntry e = {
+        .stage = d->stage, .desc = raw, .pa = pa, .kind = kind,
+        .level = d->level, .perm = d->perm,
+    };
+
+    if (!w->held) {
+        return;
+    }
+    if (fmt->hw_accessed && w->mark && kind != LU_DESC_INVALID) {
+        e.desc = fmt->mark(d->stage, d->level, raw, kind == LU_DESC_LEAF,
+                           d->need & LU_PERM_W);
+        if (e.desc != raw && d->stage->flags & LU_STAGE_PRESET) {
+            return;             /* what cannot be marked is not held */
+        }
+    }
+    w->held->seen(w->held, d->stage, d->nr, in, &e);
+}
+
 /* Translate @in by @d->stage; the tables of stage 1 go through w->s2. */
 static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
 {
     const LuStage *stage = d->stage;
     LuWalk *out = w->out;
-    unsigned shift = lu_stage_shift(stage, stage->top_level);
     Hit at = { .pa = stage->root, .perm = UINT8_MAX };
+    uint64_t iova = in;
+    LuFaultKind kind;
+    unsigned shift;
     LuDesc desc;
 
     d->level = stage->top_level;
@@ -160,16 +234,22 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
     if (stage->root >> stage->out_lg2) {
         return fault(w, LU_FAULT_ADDR_SIZE, d->nr, d->level);
     }
-    in &= MAKE_64BIT_MASK(0, stage->in_lg2);
+    if (recall(w, d, in, &at, &kind)) {
+        *hit = at;
+        return kind;
+    }
+    shift = lu_stage_shift(stage, d->level);
+    in &= MAKE_64BIT_MASK(0, d->level == stage->top_level
+                             ? stage->in_lg2 : shift + lu_stage_bits(stage));
     for (;;) {
         LuWalkStep *step;
-        LuFaultKind kind;
 
         at.pa += (in >> shift) * 8;
         if (d->nr == 1 && w->s2) {
             Descent table = { .stage = w->s2, .nr = 2, .need = LU_PERM_R };
 
             out->class = LU_CLASS_TABLE;
+            out->s1_level = d->level;
             kind = descend(w, &table, at.pa, &at);
             if (kind != LU_FAULT_NONE) {
                 return kind;
@@ -185,6 +265,10 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
         step->level = d->level;
         out->n_steps++;
         kind = take(w, d, &at, &step->desc, &desc);
+        if (kind == LU_FAULT_NONE || desc.kind == LU_DESC_INVALID ||
+            (kind == LU_FAULT_PERMISSION && w->out->stage == d->nr)) {
+            remember(w, d, iova, at.pa, step->desc, desc.kind);
+        }
         if (kind != LU_FAULT_NONE) {
             return kind;
         }
@@ -202,6 +286,7 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
         .mask = MAKE_64BIT_MASK(0, shift),
         .perm = out->perm,
         .level = d->level,
+        .global = desc.global,
     };
     return LU_FAULT_NONE;
 }
@@ -219,6 +304,8 @@ static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
         if (kind != LU_FAULT_NONE) {
             return kind;
         }
+        w->out->s1_level = hit.level;
+        w->out->s1_global = hit.global;
     }
     if (w->s2) {
         Descent d = { .stage = w->s2, .nr = 2, .need = need->perm };
@@ -241,8 +328,15 @@ static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
 LuFaultKind lu_walk(const LuMem *mem, const LuStage *s1, const LuStage *s2,
                     uint64_t iova, const LuNeed *need, LuWalk *out)
 {
+    return lu_walk_held(mem, NULL, s1, s2, iova, need, out);
+}
+
+LuFaultKind lu_walk_held(const LuMem *mem, LuWalkHeld *held,
+                         const LuStage *s1, const LuStage *s2, uint64_t iova,
+                         const LuNeed *need, LuWalk *out)
+{
     Walker w = {
-        .mem = mem, .s2 = s2, .priv = need->priv,
+        .mem = mem, .s2 = s2, .held = held, .priv = need->priv,
         .mark = need->mark && need->perm, .out = out,
     };
 

@@ -297,6 +297,48 @@ static void test_marks(const void *data)
     stop(m);
 }
 
+/* caching-mode: what is not present is held, but never of the first stage. */
+typedef struct Absence {
+    const char *name;
+    Setup setup;
+    uint64_t pa;                /* of the word that is not present at first */
+    unsigned reason;
+    bool held;
+} Absence;
+
+#define HELD(opts, mode, type)  { opts, mode, type, 4, 1, .tlb = "strict" }
+
+static const Absence absences[] = {
+    { "legacy/entry", HELD("caching-mode=on", false, UNTRANSLATED), L1, 5,
+      true },
+    { "legacy/entry-off", HELD("pt=on", false, UNTRANSLATED), L1, 5 },
+    { "legacy/context", HELD("caching-mode=on", false, UNTRANSLATED),
+      CTX_ENTRY, 2, true },
+    { "legacy/context-off", HELD("pt=on", false, UNTRANSLATED), CTX_ENTRY, 2 },
+    { "second/entry", HELD(SS_DEV ",caching-mode=on", true, SECOND), L1, 0x79,
+      true },
+    { "second/entry-off", HELD(SS_DEV, true, SECOND), L1, 0x79 },
+    { "second/pasid", HELD(SS_DEV ",caching-mode=on", true, SECOND),
+      RID_ENTRY, 0x59, true },
+    { "second/pasid-off", HELD(SS_DEV, true, SECOND), RID_ENTRY, 0x59 },
+    { "first/entry", HELD(FS_DEV ",caching-mode=on", true, FIRST), L1, 0x71 },
+};
+
+static void test_absence(const void *data)
+{
+    const Absence *a = data;
+    const Setup *s = &a->setup;
+    Machine *m = start(s, "");
+    uint64_t word = qtest_readq(m->qts, a->pa);
+
+    put(m, a->pa, 0);
+    check_access(m, a->reason, false, iova_of(s), pa_of(s), NO_PASID);
+    put(m, a->pa, word);
+    check_access(m, a->held ? a->reason : 0, false, iova_of(s), pa_of(s),
+                 NO_PASID);
+    stop(m);
+}
+
 /* PASID sizes */
 
 typedef struct Size {
@@ -499,10 +541,9 @@ static const Nesting nestings[] = {
     { "second/top", 0x7b, RID_ENTRY, NOT_RAM | 2 << 2 | NESTED << 6 | 1 },
 };
 
-static void test_nesting(const void *data)
+static void check_nesting(const Nesting *n, const char *tlb)
 {
-    static const Setup setup = FIRST_STAGE(NESTED_DEV);
-    const Nesting *n = data;
+    const Setup setup = { NESTED_DEV, true, FIRST, 4, 1, .tlb = tlb };
     Machine *m = start_nested(&setup, n->ss_levels ?: 4, "");
 
     /* Walks of both entries snoop. */
@@ -517,6 +558,16 @@ static void test_nesting(const void *data)
     check_access(m, n->reason, n->read, n->iova ?: iova_of(&setup),
                  pa_of(&setup), n->pasid ?: NO_PASID);
     stop(m);
+}
+
+static void test_nesting(const void *data)
+{
+    check_nesting(data, "none");
+}
+
+static void test_nesting_held(const void *data)
+{
+    check_nesting(data, "strict");
 }
 
 static void test_nested_without(void)
@@ -537,6 +588,88 @@ static void test_nested_unmarked(void)
     put(m, L1, IPA(DATA) | 0x27);
     put(m, SS_OF_FS(1), TABLE(1) | 1);
     check_access(m, 0x90, false, iova_of(&setup), pa_of(&setup), NO_PASID);
+    stop(m);
+}
+
+/* What is held knows whether a write still has to set a dirty bit. */
+static void test_nested_dirty(void)
+{
+    static const Setup setup = { NESTED_DEV, true, FIRST, 4, 1,
+                                 .tlb = "strict" };
+    Machine *m = start_nested(&setup, 4, "");
+
+    put(m, WORD1(0), PWSNP | 7);
+    put(m, L1, IPA(DATA) | 7);
+    g_assert_true(do_access(m, false, iova_of(&setup), NO_PASID, 0));
+    g_assert_cmphex(qtest_readq(m->qts, L1) & 0x60, ==, 0x20);
+    g_assert_true(do_access(m, true, iova_of(&setup), NO_PASID, 0));
+    g_assert_cmphex(qtest_readq(m->qts, L1) & 0x60, ==, 0x60);
+    g_assert_cmphex(get_reg(m, FSTS), ==, 0);
+    stop(m);
+}
+
+/* What a descriptor drops of nested translations. */
+typedef struct Drop {
+    const char *name;
+    uint64_t pa, val;           /* the word that is changed */
+    uint64_t w0, w1;            /* the descriptor then consumed */
+    bool dropped;
+} Drop;
+
+#define QUEUE           0x500000ull
+#define IQA             0x90
+#define   DW            0x800
+#define QIE             0x04000000u
+#define NEXT_PAGE       0x1000
+#define IOTLB_DOMAIN(n) (2 | 2 << 4 | (n) << 16)
+#define IOTLB_PAGE(n)   (2 | 3 << 4 | (n) << 16)
+#define PIOTLB_ALL(n, pasid)    (6 | 2 << 4 | (n) << 16 | (pasid) * BIT_ULL(32))
+#define PIOTLB_PAGE(n, pasid)   (PIOTLB_ALL(n, pasid) | 3 << 4)
+#define IOVA            0x28100602000ull
+
+#define NEW_FIRST       L1, IPA(DATA + NEXT_PAGE) | FS_RIGHTS
+#define NEW_SECOND      SS_DATA, (DATA + NEXT_PAGE) | 3
+
+static const Drop drops[] = {
+    { "first/pasid-page", NEW_FIRST, PIOTLB_PAGE(7, PASID), IOVA, true },
+    { "first/pasid-other-page", NEW_FIRST, PIOTLB_PAGE(7, PASID),
+      IOVA + NEXT_PAGE },
+    { "first/pasid", NEW_FIRST, PIOTLB_ALL(7, PASID), 0, true },
+    { "first/other-pasid", NEW_FIRST, PIOTLB_ALL(7, PASID + 1), 0 },
+    { "first/other-domain", NEW_FIRST, PIOTLB_ALL(8, PASID), 0 },
+    { "first/iotlb-domain", NEW_FIRST, IOTLB_DOMAIN(7), 0, true },
+    { "first/iotlb-other-domain", NEW_FIRST, IOTLB_DOMAIN(8), 0 },
+    { "first/iotlb-any-page", NEW_FIRST, IOTLB_PAGE(7), 0x1234000 | 0x40,
+      true },
+    { "first/iotlb-page-of-other", NEW_FIRST, IOTLB_PAGE(8), IPA(DATA) },
+    { "second/iotlb-page", NEW_SECOND, IOTLB_PAGE(7), IPA(DATA), true },
+    { "second/iotlb-page-of-other", NEW_SECOND, IOTLB_PAGE(8), IPA(DATA) },
+    { "second/iotlb-domain", NEW_SECOND, IOTLB_DOMAIN(7), 0, true },
+    { "second/other-pasid", NEW_SECOND, PIOTLB_ALL(7, PASID + 1), 0 },
+};
+
+static void test_drop(const void *data)
+{
+    static const Setup setup = { NESTED_DEV, true, FIRST, 4, 1,
+                                 .tlb = "strict" };
+    const Drop *d = data;
+    uint64_t now = DATA + (d->dropped ? NEXT_PAGE : 0);
+    Machine *m = start_nested(&setup, 4, "");
+
+    g_assert_cmphex(iova_of(&setup), ==, IOVA);
+    set_reg64(m, IQT, 0);
+    set_reg64(m, IQA, QUEUE | DW);
+    set_reg(m, GCMD, TE | QIE);
+    check_lands(m, IOVA, DATA, PASID);
+
+    put(m, d->pa, d->val);
+    put(m, QUEUE, d->w0);
+    put(m, QUEUE + 8, d->w1);
+    put(m, QUEUE + 32, 5 | 1 << 5);
+    put(m, QUEUE + 40, QUEUE + 0x1000);
+    set_reg64(m, IQT, 2 << 5);
+    g_assert_cmphex(get_reg(m, FSTS), ==, 0);
+    check_lands(m, IOVA, now, PASID);
     stop(m);
 }
 
@@ -587,6 +720,9 @@ int main(int argc, char **argv)
     }
     add("marks", "read", (void *)false, test_marks);
     add("marks", "write", (void *)true, test_marks);
+    for (size_t i = 0; i < ARRAY_SIZE(absences); i++) {
+        add("caching-mode", absences[i].name, &absences[i], test_absence);
+    }
     for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
         add("pasid-size", sizes[i].name, &sizes[i], test_size);
     }
@@ -596,9 +732,14 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < ARRAY_SIZE(nestings); i++) {
         add("nested", nestings[i].name, &nestings[i], test_nesting);
+        add("nested/held", nestings[i].name, &nestings[i], test_nesting_held);
     }
     qtest_add_func("vtd-caps/nested/without", test_nested_without);
     qtest_add_func("vtd-caps/nested/unmarked", test_nested_unmarked);
+    qtest_add_func("vtd-caps/nested/dirty", test_nested_dirty);
+    for (size_t i = 0; i < ARRAY_SIZE(drops); i++) {
+        add("nested/drop", drops[i].name, &drops[i], test_drop);
+    }
     add("nested/claim", "kept", (void *)false, test_nested_claim);
     add("nested/claim", "broken", (void *)true, test_nested_claim);
     return g_test_run();

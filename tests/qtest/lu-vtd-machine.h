@@ -78,6 +78,7 @@ typedef struct Setup {
     uint8_t levels;             /* 0: translation stays disabled */
     uint8_t leaf;               /* level of the leaf, 1..3 */
     uint8_t slot;               /* of the engine; 0: SLOT */
+    const char *tlb;            /* NULL: "none" */
 } Setup;
 
 #define CTX_ENTRY       (CONTEXT + (SLOT << 3) * 16)
@@ -217,8 +218,9 @@ static inline Machine *start(const Setup *s, const char *more)
     unsigned slot = s->slot ?: SLOT;
 
     m->qts = qtest_initf("-machine q35 -nodefaults %s "
-                         "-device intel-iommu-lu,%s -device lu-dma,addr=0x%x",
-                         more, s->options, slot);
+                         "-device intel-iommu-lu,tlb=%s,%s "
+                         "-device lu-dma,addr=0x%x",
+                         more, s->tlb ?: "none", s->options, slot);
     m->bus = qpci_new_pc(m->qts, NULL);
     m->rid = QPCI_DEVFN(slot, 0);
     m->dma = qpci_device_find(m->bus, m->rid);

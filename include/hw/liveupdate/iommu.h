@@ -17,10 +17,12 @@
 #include "qemu/thread.h"
 #include "hw/liveupdate/finding.h"
 #include "hw/liveupdate/inval.h"
+#include "hw/liveupdate/mayhit.h"
 #include "hw/liveupdate/walk.h"
 
 typedef struct LuIommu LuIommu;
 typedef struct LuSession LuSession;
+typedef struct LuStreams LuStreams;
 
 typedef struct LuAccess {
     uint16_t rid;               /* PCI requester ID, as the IOMMU sees it */
@@ -62,7 +64,7 @@ typedef struct LuCtx {
     bool s2_fault;              /* LU_CTX_FAULT came from .s2_walk (nested) */
     bool off_abort;             /* LU_CTX_OFF: abort rather than bypass */
     bool no_record;             /* front-end: faults are suppressed (FPD) */
-    uint16_t domain;            /* DID that configuration caches are tagged by */
+    uint16_t domain;            /* DID that tags configuration caches */
     uint32_t pasid;             /* the one used: RID_PASID, 0 for none */
     uint8_t n_s1;               /* 0, 1, or 2: TTB0 and TTB1 */
     bool has_s2;
@@ -110,6 +112,14 @@ typedef struct LuFrontEnd {
      * or is suppressed.
      */
     bool (*fault)(void *fe, const LuFault *fault);
+    /*
+     * Whether @access is refused for what no table says: what its
+     * configuration grants (@pa is NULL), or the address it would leave with.
+     * *@code is then LuCtx.fault of the record; none is due while translation
+     * is off.  May be NULL.
+     */
+    bool (*refuses)(void *fe, const LuAccess *access, const LuCtx *ctx,
+                    const hwaddr *pa, uint32_t *code);
     /* Whether PCI requester @rid is translated by this unit. */
     bool (*owns)(void *fe, uint16_t rid);
     /*
@@ -133,9 +143,20 @@ typedef struct LuCaps {
     bool conflict_fault;        /* F_TLB_CONFLICT can be recorded */
 } LuCaps;
 
+/* What an access does that meets something held which memory denies. */
+typedef enum LuStale {
+    LU_STALE_OLD,               /* goes by what is held */
+    LU_STALE_NEW,               /* goes by memory */
+    LU_STALE_FAULT,             /* is a TLB conflict, where it may be one */
+} LuStale;
+
 struct LuIommu {
     const LuFrontEnd *ops;
     LuCaps caps;
+    LuStale stale;
+    LuStreams *streams;         /* NULL: nothing is ever held (tlb=none) */
+    LuMayHit *mayhit;           /* likewise */
+    uint64_t epoch;             /* of answers; atomic */
     void *fe;
     const char *id;             /* for reports; never freed */
     const LuMem *mem;
@@ -146,7 +167,8 @@ struct LuIommu {
     uint64_t inval_seq;         /* of the last invalidation consumed */
     uint64_t inval_done;        /* of the last one completed */
     bool inval_unmaps;          /* a pending one names translations */
-    uint64_t translations;
+    uint64_t translations;      /* atomic, and not exact */
+    uint64_t conflicts;         /* accesses that met more than one truth */
     uint64_t faults;
     uint64_t lost_faults;
 };
@@ -160,8 +182,30 @@ void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
 void lu_iommu_destroy(LuIommu *iommu);
 
 /*
- * Translate one access: resolve, walk, fault.  Guarantees: never asserts;
- * allocates nothing unless a finding is reported.
+ * How much is held, before the first access: @tlb is "strict" (everything,
+ * until it is invalidated), "none", or the number of entries; @stale is "old",
+ * "new" or "fault".  @caps are those of the unit.  False: @errp says what is
+ * possible, and nothing was changed.
+ */
+bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
+                   const char *stale, Error **errp);
+
+/* The unit was reset: nothing is held.  BQL held. */
+void lu_iommu_reset(LuIommu *iommu);
+
+/*
+ * The unit's state was loaded from a snapshot or a migration: nothing is held,
+ * its claims end, and the verdict says that history is truncated.  BQL held.
+ */
+void lu_iommu_loaded(LuIommu *iommu);
+
+/* Decisions made so far are made anew: a claim came or went.  Lock held. */
+void lu_iommu_reconsider(LuIommu *iommu);
+
+/*
+ * Translate one access: out of what is held, else resolve and walk; write the
+ * record of a fault.  Guarantees: never asserts; an access that was decided
+ * before allocates nothing and takes no lock.
  */
 LuXlat lu_translate(LuIommu *iommu, const LuAccess *access);
 
@@ -187,6 +231,13 @@ void lu_inval_done(LuIommu *iommu, uint64_t upto);
 
 /* Sample the configuration of claimed streams now.  BQL held. */
 void lu_sample(LuIommu *iommu);
+
+/*
+ * Software rang for invalidations: what it did is in memory by now.  Samples
+ * once, and lets those that follow look at LU_MAYHIT_SAMPLES_MAX descriptors.
+ * BQL held.
+ */
+void lu_doorbell(LuIommu *iommu);
 
 /* A register rule was broken (REG-*): report with the register's name. */
 void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,

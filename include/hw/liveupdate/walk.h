@@ -51,6 +51,8 @@ typedef struct LuWalk {
     hwaddr ipa;                 /* input of the stage-2 walk at the fault */
     hwaddr table;               /* where an external abort happened */
     const char *why;            /* static text of LU_FAULT_RESERVED or NULL */
+    uint8_t s1_level;           /* of the stage-1 leaf, or table asked for */
+    bool s1_global;             /* which is global */
     uint8_t n_steps;
     LuWalkStep step[LU_WALK_STEPS_MAX];
 } LuWalk;
@@ -75,6 +77,35 @@ typedef struct LuNeed {
  */
 LuFaultKind lu_walk(const LuMem *mem, const LuStage *s1, const LuStage *s2,
                     uint64_t iova, const LuNeed *need, LuWalk *out);
+
+/*
+ * What a walk asks before it reads, and tells of what it read: a TLB and
+ * walk caches.  @nr is 1 or 2, as for LuWalk.stage.
+ */
+typedef struct LuWalkEntry {
+    const LuStage *stage;       /* whose geometry it has */
+    uint64_t desc;
+    hwaddr pa;                  /* of the descriptor */
+    LuDescKind kind;            /* INVALID: held not present */
+    uint8_t level;
+    uint8_t perm;               /* LuPerm that the levels above let through */
+} LuWalkEntry;
+
+typedef struct LuWalkHeld LuWalkHeld;
+
+struct LuWalkHeld {
+    /* The leaf for @in, or else the pointer to the lowest table; or false. */
+    bool (*find)(LuWalkHeld *held, const LuStage *stage, unsigned nr,
+                 uint64_t in, LuWalkEntry *e);
+    /* @e was read for @in, and was fit for use up to permissions. */
+    void (*seen)(LuWalkHeld *held, const LuStage *stage, unsigned nr,
+                 uint64_t in, const LuWalkEntry *e);
+};
+
+/* lu_walk() that asks @held first, and leaves what it found there. */
+LuFaultKind lu_walk_held(const LuMem *mem, LuWalkHeld *held,
+                         const LuStage *s1, const LuStage *s2, uint64_t iova,
+                         const LuNeed *need, LuWalk *out);
 
 /* Whether @iova lies in the input range of @stage (TTB0/TTB1, canonical). */
 bool lu_stage_covers(const LuStage *stage, uint64_t iova);

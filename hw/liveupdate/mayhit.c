@@ -1,0 +1,199 @@
+/*
+ * What hardware may still hold: the tags, and what was noticed.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "mayhit-internal.h"
+
+static guint tag_hash(gconstpointer p)
+{
+    const LuTag *t = p;
+
+    return (lu_domain_key(t->pop, t->domain) ^ t->global << 20) * 0x9e3779b1u ^
+           t->space;
+}
+
+static gboolean tag_equal(gconstpointer pa, gconstpointer pb)
+{
+    const LuTag *a = pa, *b = pb;
+
+    return a->pop == b->pop && a->global == b->global &&
+           a->domain == b->domain && a->space == b->space;
+}
+
+static void domain_free(gpointer p)
+{
+    Domain *d = p;
+
+    g_ptr_array_unref(d->tags);
+    g_free(d);
+}
+
+static void tagged_free(gpointer p)
+{
+    Tagged *t = p;
+
+    g_ptr_array_unref(t->shadows);
+    g_free(t);
+}
+
+static void shadow_free(gpointer p)
+{
+    lu_shadow_free(p);
+}
+
+LuMayHit *lu_mayhit_new(const LuMayHitConfig *config)
+{
+    LuMayHit *m = g_new0(LuMayHit, 1);
+
+    m->config = *config;
+    lu_forest_init(&m->forest, config->bytes_max ?: LU_MAYHIT_BYTES_MAX);
+    m->tags = g_hash_table_new_full(tag_hash, tag_equal, NULL, tagged_free);
+    m->domains = g_hash_table_new_full(g_int_hash, g_int_equal, NULL,
+                                       domain_free);
+    m->pending = g_array_new(false, false, sizeof(Pending));
+    m->samples = LU_MAYHIT_SAMPLES_MAX;
+    g_queue_init(&m->residents);
+    return m;
+}
+
+void lu_mayhit_free(LuMayHit *m)
+{
+    g_hash_table_destroy(m->tags);
+    g_hash_table_destroy(m->domains);
+    lu_forest_destroy(&m->forest);
+    g_array_unref(m->pending);
+    g_queue_clear_full(&m->residents, g_free);
+    g_free(m);
+}
+
+void lu_mayhit_watch(LuMayHit *m, void (*changed)(void *opaque,
+                                                  const LuChange *change),
+                     void *opaque)
+{
+    m->changed = changed;
+    m->opaque = opaque;
+}
+
+/* ------------------------------------------------------------------ */
+/* Tags                                                               */
+
+static LuDead later(LuDead a, LuDead b)
+{
+    return (LuDead) { MAX(a.leaf, b.leaf), MAX(a.table, b.table) };
+}
+
+LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t)
+{
+    return later(m->dead[t->tag.pop], later(t->domain->dead, t->dead));
+}
+
+/* Everything held goes. */
+static void drop_all(LuMayHit *m)
+{
+    memset(m->memo, 0, sizeof(m->memo));
+    g_hash_table_remove_all(m->tags);
+    g_hash_table_remove_all(m->domains);
+    g_queue_clear_full(&m->residents, g_free);
+    m->evictions++;
+}
+
+void lu_mayhit_reset(LuMayHit *m)
+{
+    drop_all(m);
+    g_array_set_size(m->pending, 0);
+    m->stale = false;
+}
+
+Tagged *lu_tagged_find(LuMayHit *m, const LuTag *tag)
+{
+    Tagged **memo = &m->memo[tag->pop][tag->global];
+
+    /* Mostly the one asked for last. */
+    if (!*memo || !tag_equal(&(*memo)->tag, tag)) {
+        Tagged *t = g_hash_table_lookup(m->tags, tag);
+
+        if (!t) {
+            return NULL;
+        }
+        *memo = t;
+    }
+    return *memo;
+}
+
+Tagged *lu_tagged_need(LuMayHit *m, const LuTag *tag)
+{
+    Tagged *t = lu_tagged_find(m, tag);
+    uint32_t key = lu_domain_key(tag->pop, tag->domain);
+
+    if (t) {
+        return t;
+    }
+    if (g_hash_table_size(m->tags) >= LU_MAYHIT_TAGS_MAX) {
+        m->stats.widened++;
+        drop_all(m);
+    }
+    t = g_new0(Tagged, 1);
+    t->tag = *tag;
+    t->shadows = g_ptr_array_new_with_free_func(shadow_free);
+    t->domain = g_hash_table_lookup(m->domains, &key);
+    if (!t->domain) {
+        t->domain = g_new0(Domain, 1);
+        t->domain->key = key;
+        t->domain->tags = g_ptr_array_new();
+        g_hash_table_insert(m->domains, &t->domain->key, t->domain);
+    }
+    g_ptr_array_add(t->domain->tags, t);
+    g_hash_table_insert(m->tags, &t->tag, t);
+    return t;
+}
+
+/* ------------------------------------------------------------------ */
+/* Changes                                                            */
+
+LuChangeKind lu_change_classify(const LuStage *stage, unsigned level,
+                             const LuSlot *was, const LuSlot *now)
+{
+    LuDesc a, b;
+
+    if ((was->flags | now->flags) & LU_SLOT_NONE) {
+        return LU_CHANGE__MAX;
+    }
+    if (lu_slot_is_leaf(was) != lu_slot_is_leaf(now)) {
+        return LU_CHANGE_SIZE;
+    }
+    if (!lu_slot_is_leaf(was)) {
+        return LU_CHANGE_TABLE;
+    }
+    stage->fmt->decode(stage, level, was->desc, &a);
+    stage->fmt->decode(stage, level, now->desc, &b);
+    if (a.addr != b.addr || a.memattr != b.memattr || a.sh != b.sh ||
+        a.global != b.global) {
+        return LU_CHANGE_LEAF;
+    }
+    return a.contig != b.contig ? LU_CHANGE_SIZE : LU_CHANGE_PERM;
+}
+
+void lu_change_tell(LuMayHit *m, const LuChange *change)
+{
+    if (change->kind == LU_CHANGE__MAX) {
+        return;
+    }
+    m->stats.changes[change->kind]++;
+    if (m->changed) {
+        m->changed(m->opaque, change);
+    }
+}
+
+uint64_t lu_mayhit_evictions(const LuMayHit *m)
+{
+    return m->evictions;
+}
+
+void lu_mayhit_stats(const LuMayHit *m, LuMayHitStats *stats,
+                     uint64_t *bytes)
+{
+    *stats = m->stats;
+    *bytes = m->forest.bytes;
+}

@@ -1,0 +1,621 @@
+/*
+ * Shadow trees: nodes mirror tables, chunks of slots are allocated as entries
+ * come, and what is dead is found dead when it is met.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "hw/liveupdate/shadow.h"
+#include "hw/liveupdate/walk.h"
+
+#define CHUNK_LG2   6
+#define CHUNK       (1u << CHUNK_LG2)
+
+/* Chunks of the graveyard that an allocation gives back. */
+#define BURIALS     4
+
+/* Chunks passed over in search of one that may be evicted. */
+#define EVICT_TRIES 64
+
+struct LuShadowVersion {
+    LuShadowVersion *next;
+    unsigned index;
+    LuSlot slot;
+};
+
+struct LuShadowChunk {
+    QTAILQ_ENTRY(LuShadowChunk) age;
+    LuShadowNode *node;
+    unsigned nr;                /* in node->chunk */
+    unsigned children;
+    LuSlot slot[CHUNK];
+    LuShadowNode *child[];      /* CHUNK of them above level 0 */
+};
+
+struct LuShadowNode {
+    LuShadow *shadow;
+    LuShadowNode *parent;       /* or the next in the graveyard */
+    unsigned index;             /* in the parent */
+    uint8_t level;
+    unsigned n_chunks;          /* that there can be */
+    unsigned chunks;            /* that there are */
+    hwaddr table_pa;            /* of the table an entry came from last */
+    LuDead dead;
+    LuShadowVersion *versions;
+    LuShadowChunk *chunk[];
+};
+
+/* ------------------------------------------------------------------ */
+/* Memory                                                             */
+
+static size_t chunk_bytes(const LuShadowNode *node)
+{
+    return sizeof(LuShadowChunk) +
+           (node->level ? CHUNK * sizeof(LuShadowNode *) : 0);
+}
+
+static size_t node_bytes(unsigned n_chunks)
+{
+    return sizeof(LuShadowNode) + n_chunks * sizeof(LuShadowChunk *);
+}
+
+static void *forest_alloc(LuForest *f, size_t bytes)
+{
+    f->bytes += bytes;
+    return g_malloc0(bytes);
+}
+
+static void forest_release(LuForest *f, void *p, size_t bytes)
+{
+    f->bytes -= bytes;
+    g_free(p);
+}
+
+static void free_versions(LuForest *f, LuShadowVersion **list, unsigned first,
+                          unsigned last)
+{
+    while (*list) {
+        LuShadowVersion *v = *list;
+
+        if (v->index >= first && v->index <= last) {
+            *list = v->next;
+            forest_release(f, v, sizeof(*v));
+        } else {
+            list = &v->next;
+        }
+    }
+}
+
+/* A chunk without children. */
+static void free_chunk(LuForest *f, LuShadowChunk *c)
+{
+    LuShadowNode *node = c->node;
+    unsigned first = c->nr * CHUNK;
+
+    free_versions(f, &node->versions, first, first + CHUNK - 1);
+    QTAILQ_REMOVE(&f->chunks, c, age);
+    node->chunk[c->nr] = NULL;
+    node->chunks--;
+    forest_release(f, c, chunk_bytes(node));
+}
+
+static void free_node(LuForest *f, LuShadowNode *node)
+{
+    forest_release(f, node, node_bytes(node->n_chunks));
+}
+
+static LuShadowChunk *chunk_of(const LuShadowNode *node, unsigned index)
+{
+    return node->chunk[index >> CHUNK_LG2];
+}
+
+static LuShadowNode *child_of(const LuShadowNode *node, unsigned index)
+{
+    LuShadowChunk *c = node->level ? chunk_of(node, index) : NULL;
+
+    return c ? c->child[index % CHUNK] : NULL;
+}
+
+/* Give back some of the dead: no more than a few chunks at a time. */
+static void bury(LuForest *f)
+{
+    for (unsigned n = 0; f->graveyard && n < BURIALS; n++) {
+        LuShadowNode *node = f->graveyard;
+        unsigned i = 0;
+
+        if (!node->chunks) {
+            f->graveyard = node->parent;
+            free_node(f, node);
+            continue;
+        }
+        while (!node->chunk[i]) {
+            i++;
+        }
+        if (node->level) {
+            LuShadowChunk *c = node->chunk[i];
+
+            for (unsigned k = 0; k < CHUNK; k++) {
+                if (c->child[k]) {
+                    c->child[k]->parent = f->graveyard->parent;
+                    f->graveyard->parent = c->child[k];
+                }
+            }
+        }
+        free_chunk(f, node->chunk[i]);
+    }
+}
+
+/* A node that lost its last chunk goes; a root stays. */
+static void prune(LuForest *f, LuShadowNode *node)
+{
+    LuShadowNode *parent = node->parent;
+    LuShadowChunk *c;
+
+    if (!node->chunks && parent) {
+        c = chunk_of(parent, node->index);
+        c->child[node->index % CHUNK] = NULL;
+        c->children--;
+        free_node(f, node);
+    }
+}
+
+/* Make room by giving up the oldest chunk nothing hangs from. */
+static void evict(LuForest *f, const LuShadowNode *keep)
+{
+    for (unsigned i = 0; i < EVICT_TRIES; i++) {
+        LuShadowChunk *c = QTAILQ_FIRST(&f->chunks);
+        LuShadowNode *node;
+
+        if (!c) {
+            return;
+        }
+        if (c->children || c->node == keep) {
+            QTAILQ_REMOVE(&f->chunks, c, age);
+            QTAILQ_INSERT_TAIL(&f->chunks, c, age);
+            continue;
+        }
+        node = c->node;
+        free_chunk(f, c);
+        prune(f, node);
+        f->evicted++;
+        return;
+    }
+}
+
+void lu_forest_init(LuForest *f, uint64_t bytes_max)
+{
+    *f = (LuForest) { .bytes_max = bytes_max };
+    QTAILQ_INIT(&f->chunks);
+}
+
+void lu_forest_destroy(LuForest *f)
+{
+    while (f->graveyard) {
+        bury(f);
+    }
+}
+
+static LuShadowNode *new_node(LuShadow *s, LuShadowNode *parent,
+                              unsigned index, unsigned level)
+{
+    unsigned n = DIV_ROUND_UP(lu_stage_entries(&s->stage, level), CHUNK);
+    LuShadowNode *node = forest_alloc(s->forest, node_bytes(n));
+
+    node->shadow = s;
+    node->parent = parent;
+    node->index = index;
+    node->level = level;
+    node->n_chunks = n;
+    return node;
+}
+
+static LuShadowChunk *need_chunk(LuShadow *s, LuShadowNode *node,
+                                 unsigned index)
+{
+    unsigned nr = index >> CHUNK_LG2;
+    LuForest *f = s->forest;
+
+    if (!node->chunk[nr]) {
+        LuShadowChunk *c;
+
+        bury(f);
+        if (f->bytes >= f->bytes_max) {
+            evict(f, node);
+        }
+        c = forest_alloc(f, chunk_bytes(node));
+        c->node = node;
+        c->nr = nr;
+        node->chunk[nr] = c;
+        node->chunks++;
+        QTAILQ_INSERT_TAIL(&f->chunks, c, age);
+    }
+    return node->chunk[nr];
+}
+
+LuShadow *lu_shadow_new(LuForest *forest, const LuStage *stage, bool combined)
+{
+    LuShadow *s = g_new0(LuShadow, 1);
+
+    s->forest = forest;
+    s->stage = *stage;
+    s->granule_lg2 = stage->granule_lg2;
+    s->combined = combined;
+    s->root = new_node(s, NULL, 0, stage->top_level);
+    return s;
+}
+
+void lu_shadow_free(LuShadow *s)
+{
+    s->root->parent = s->forest->graveyard;
+    s->forest->graveyard = s->root;
+    g_free(s);
+}
+
+/* ------------------------------------------------------------------ */
+/* Geometry                                                           */
+
+bool lu_shadow_covers(const LuShadow *s, uint64_t in)
+{
+    return lu_stage_covers(&s->stage, in);
+}
+
+/* Offset into the input range: what the levels resolve. */
+static uint64_t offset_of(const LuShadow *s, uint64_t in)
+{
+    return in & MAKE_64BIT_MASK(0, s->stage.in_lg2);
+}
+
+static unsigned index_at(const LuShadow *s, uint64_t off, unsigned level)
+{
+    return (off >> lu_stage_shift(&s->stage, level)) &
+           (lu_stage_entries(&s->stage, level) - 1);
+}
+
+static uint64_t input_of(const LuShadow *s, uint64_t off)
+{
+    return s->stage.flags & LU_STAGE_SIGN_EXT
+           ? (uint64_t)sextract64(off, 0, s->stage.in_lg2)
+           : s->stage.in_base | off;
+}
+
+/* ------------------------------------------------------------------ */
+/* Entries                                                            */
+
+static void descend(LuDead *dead, const LuShadowNode *node)
+{
+    dead->leaf = MAX(dead->leaf, node->dead.leaf);
+    dead->table = MAX(dead->table, node->dead.table);
+}
+
+static bool is_live(const LuSlot *slot, const LuDead *dead)
+{
+    return slot->flags && slot->seq >= (slot->flags & LU_SLOT_TABLE
+                                        ? dead->table : dead->leaf);
+}
+
+/* The oldest of the live leaves met; the lowest of the pointers. */
+static void prefer(LuShadowEntry *leaf, LuShadowEntry *table,
+                   const LuShadowEntry *e)
+{
+    if (!(e->slot->flags & LU_SLOT_TABLE)) {
+        if (!leaf->slot || e->slot->seq < leaf->slot->seq) {
+            *leaf = *e;
+        }
+    } else if (!table->slot || e->level < table->level ||
+               e->slot->seq < table->slot->seq) {
+        *table = *e;
+    }
+}
+
+void lu_shadow_find(const LuShadow *s, uint64_t in, LuDead dead,
+                    unsigned flags, LuShadowEntry *leaf, LuShadowEntry *table)
+{
+    uint64_t off = offset_of(s, in);
+    const LuShadowNode *node = s->root;
+
+    while (node) {
+        unsigned index = index_at(s, off, node->level);
+        unsigned shift = lu_stage_shift(&s->stage, node->level);
+        LuShadowChunk *c = chunk_of(node, index);
+        LuShadowEntry e = {
+            .in = input_of(s, off >> shift << shift),
+            .pa = node->table_pa + index * 8ull,
+            .level = node->level,
+        };
+
+        if (!c) {
+            return;
+        }
+        descend(&dead, node);
+        e.slot = &c->slot[index % CHUNK];
+        if (is_live(e.slot, &dead) && e.slot->flags & flags) {
+            prefer(leaf, table, &e);
+        }
+        for (LuShadowVersion *v = node->versions; v; v = v->next) {
+            e.slot = &v->slot;
+            if (v->index == index && is_live(e.slot, &dead) &&
+                e.slot->flags & flags) {
+                prefer(leaf, table, &e);
+            }
+        }
+        node = child_of(node, index);
+    }
+}
+
+/* The node at @level for offset @off, made as needed. */
+static LuShadowNode *need_node(LuShadow *s, uint64_t off, unsigned level,
+                               LuDead *dead)
+{
+    LuShadowNode *node = s->root;
+
+    descend(dead, node);
+    while (node->level > level) {
+        unsigned index = index_at(s, off, node->level);
+        LuShadowChunk *c = need_chunk(s, node, index);
+        LuShadowNode **child = &c->child[index % CHUNK];
+
+        if (!*child) {
+            *child = new_node(s, node, index, node->level - 1);
+            c->children++;
+        }
+        node = *child;
+        descend(dead, node);
+    }
+    return node;
+}
+
+static bool same(const LuSlot *a, const LuSlot *b, uint64_t mutable)
+{
+    const unsigned kind = LU_SLOT_LEAF | LU_SLOT_TABLE | LU_SLOT_NONE;
+
+    return !((a->desc ^ b->desc) & ~mutable) &&
+           !((a->flags ^ b->flags) & kind) && a->size_lg2 == b->size_lg2;
+}
+
+/* Fetched again: one copy stands for both, as old as the newer. */
+static void refresh(LuSlot *slot, const LuSlot *again)
+{
+    slot->desc = again->desc;
+    slot->perm = again->perm;
+    slot->seq = MAX(slot->seq, again->seq);
+    slot->flags = again->flags | (slot->flags & LU_SLOT_OBSERVED);
+}
+
+/* A place for one more version of slot @index, in use or not. */
+static LuSlot *version_slot(LuForest *f, LuShadowNode *node, unsigned index,
+                            const LuDead *dead)
+{
+    LuShadowVersion *oldest = NULL, *v;
+    unsigned n = 1;
+
+    for (v = node->versions; v; v = v->next) {
+        if (v->index != index) {
+            continue;
+        }
+        if (!is_live(&v->slot, dead)) {
+            return &v->slot;
+        }
+        if (!oldest || v->slot.seq < oldest->slot.seq) {
+            oldest = v;
+        }
+        n++;
+    }
+    if (n >= LU_SLOT_VERSIONS_MAX) {
+        return &oldest->slot;
+    }
+    v = forest_alloc(f, sizeof(*v));
+    v->index = index;
+    v->next = node->versions;
+    node->versions = v;
+    return &v->slot;
+}
+
+bool lu_shadow_put(LuShadow *s, uint64_t in, unsigned level, hwaddr table_pa,
+                   const LuSlot *slot, uint64_t mutable, LuDead dead,
+                   LuSlot *was)
+{
+    uint64_t off = offset_of(s, in);
+    LuShadowNode *node = need_node(s, off, level, &dead);
+    unsigned index = index_at(s, off, level);
+    LuSlot *first = &need_chunk(s, node, index)->slot[index % CHUNK];
+    bool live = is_live(first, &dead), different = false;
+
+    node->table_pa = table_pa;
+    s->newest = MAX(s->newest, slot->seq);
+    s->widest = MAX(s->widest, slot->size_lg2);
+    if (live && same(first, slot, mutable)) {
+        refresh(first, slot);
+        return false;
+    }
+    if (live) {
+        *was = *first;
+        different = true;
+    }
+    for (LuShadowVersion *v = node->versions; v; v = v->next) {
+        if (v->index != index || !is_live(&v->slot, &dead)) {
+            continue;
+        }
+        if (same(&v->slot, slot, mutable)) {
+            refresh(&v->slot, slot);
+            return false;
+        }
+        if (!different) {
+            *was = v->slot;
+            different = true;
+        }
+    }
+    *(live ? version_slot(s->forest, node, index, &dead) : first) = *slot;
+    return different;
+}
+
+/* ------------------------------------------------------------------ */
+/* Ranges                                                             */
+
+/* A range on its way down; offsets, inclusive. */
+typedef struct Visit {
+    LuShadow *shadow;
+    uint64_t first, last;       /* where entries may lie that reach into */
+    uint64_t named_first, named_last;   /* what is asked for */
+    unsigned *budget;
+    LuShadowFn *fn;             /* or: */
+    void *opaque;
+    LuShadowDrop *drop;
+} Visit;
+
+static bool overlaps(const Visit *v, const LuSlot *slot, uint64_t off)
+{
+    uint64_t mask;
+
+    if (!v->shadow->combined) {
+        return true;            /* the index says so */
+    }
+    mask = MAKE_64BIT_MASK(0, slot->size_lg2);
+    return (off & ~mask) <= v->named_last && (off | mask) >= v->named_first;
+}
+
+static bool is_named(const LuShadow *s, const LuShadowDrop *drop,
+                     const LuSlot *slot, unsigned level)
+{
+    bool any = drop->level >= LU_LEVELS_MAX;
+
+    if (slot->flags & LU_SLOT_TABLE) {
+        return drop->tables && (any || level > drop->level);
+    }
+    return drop->leaves &&
+           (any || (s->combined ? slot->level : level) == drop->level);
+}
+
+static void meet(const Visit *v, LuShadowNode *node, LuSlot *slot,
+                 uint64_t off, unsigned index, const LuDead *dead)
+{
+    const LuShadow *s = v->shadow;
+    LuShadowDrop *drop = v->drop;
+
+    if (!is_live(slot, dead) || !overlaps(v, slot, off)) {
+        return;
+    }
+    if (!drop) {
+        LuShadowEntry e = {
+            .slot = slot,
+            .in = input_of(s, off),
+            .pa = node->table_pa + index * 8ull,
+            .level = node->level,
+        };
+
+        v->fn(v->opaque, &e);
+    } else if (slot->seq < drop->seq && is_named(s, drop, slot, node->level)) {
+        if (!(slot->flags & LU_SLOT_TABLE)) {
+            drop->largest = MAX(drop->largest, s->combined ? slot->size_lg2 :
+                                lu_stage_shift(&s->stage, node->level));
+        }
+        slot->flags = 0;
+    }
+}
+
+/* Whole nodes are dropped by their number, where all of them is named. */
+static bool drop_node(const Visit *v, LuShadowNode *node, uint64_t base,
+                      uint64_t span)
+{
+    const LuShadowDrop *drop = v->drop;
+
+    if (!drop || v->shadow->combined || drop->level < LU_LEVELS_MAX ||
+        base < v->first || base + (span - 1) > v->last) {
+        return false;
+    }
+    if (drop->leaves) {
+        node->dead.leaf = MAX(node->dead.leaf, drop->seq);
+    }
+    if (drop->tables) {
+        node->dead.table = MAX(node->dead.table, drop->seq);
+    }
+    return true;
+}
+
+static bool visit_node(const Visit *v, LuShadowNode *node, uint64_t base,
+                       LuDead dead)
+{
+    unsigned shift = lu_stage_shift(&v->shadow->stage, node->level);
+    unsigned entries = lu_stage_entries(&v->shadow->stage, node->level);
+    unsigned i = v->first > base ? (v->first - base) >> shift : 0;
+
+    if (drop_node(v, node, base, (uint64_t)entries << shift)) {
+        return true;
+    }
+    descend(&dead, node);
+    while (i < entries && base + ((uint64_t)i << shift) <= v->last) {
+        LuShadowChunk *c = chunk_of(node, i);
+        uint64_t off = base + ((uint64_t)i << shift);
+        LuShadowNode *child;
+
+        if (!c) {
+            i = ROUND_UP(i + 1, CHUNK);
+            continue;
+        }
+        if (!*v->budget) {
+            return false;
+        }
+        --*v->budget;
+        meet(v, node, &c->slot[i % CHUNK], off, i, &dead);
+        child = child_of(node, i);
+        if (child && !visit_node(v, child, off, dead)) {
+            return false;
+        }
+        i++;
+    }
+    for (LuShadowVersion *ver = node->versions; ver; ver = ver->next) {
+        uint64_t off = base + ((uint64_t)ver->index << shift);
+
+        if (off <= v->last && off + ((1ull << shift) - 1) >= v->first) {
+            if (!*v->budget) {
+                return false;
+            }
+            --*v->budget;
+            meet(v, node, &ver->slot, off, ver->index, &dead);
+        }
+    }
+    return true;
+}
+
+/* The part of an inclusive range that lies in the shadow's; false: none. */
+static bool clip(const LuShadow *s, uint64_t first, uint64_t last, Visit *v)
+{
+    uint64_t size = MAKE_64BIT_MASK(0, s->stage.in_lg2);
+    uint64_t wide = s->combined ? MAKE_64BIT_MASK(0, s->widest) : 0;
+    uint64_t low = s->stage.in_base;
+
+    if (s->stage.flags & LU_STAGE_TBI && last - first < 1ull << 55) {
+        first = sextract64(first, 0, 56);
+        last = sextract64(last, 0, 56);
+    }
+    if (s->stage.flags & LU_STAGE_SIGN_EXT && first >= ~size) {
+        low = ~size;            /* the upper half */
+    }
+    if (last < low || first > (low | size)) {
+        return false;
+    }
+    v->named_first = MAX(first, low) - low;
+    v->named_last = MIN(last, low | size) - low;
+    v->first = v->named_first & ~wide;
+    v->last = v->named_last | wide;
+    return true;
+}
+
+bool lu_shadow_visit(LuShadow *s, uint64_t first, uint64_t last, LuDead dead,
+                     unsigned *budget, LuShadowFn *fn, void *opaque)
+{
+    Visit v = {
+        .shadow = s, .budget = budget, .fn = fn, .opaque = opaque,
+    };
+
+    return !clip(s, first, last, &v) || visit_node(&v, s->root, 0, dead);
+}
+
+bool lu_shadow_drop(LuShadow *s, LuShadowDrop *drop)
+{
+    static const LuDead none;
+    Visit v = { .shadow = s, .budget = &drop->budget, .drop = drop };
+
+    return !clip(s, drop->first, drop->last, &v) ||
+           visit_node(&v, s->root, 0, none);
+}
