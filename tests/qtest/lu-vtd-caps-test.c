@@ -611,7 +611,7 @@ static void test_nested_dirty(void)
 /* What a descriptor drops of nested translations. */
 typedef struct Drop {
     const char *name;
-    uint64_t pa, val;           /* the word that is changed */
+    bool second;                /* stage whose leaf is changed; or first */
     uint64_t w0, w1;            /* the descriptor then consumed */
     bool dropped;
 } Drop;
@@ -627,25 +627,22 @@ typedef struct Drop {
 #define PIOTLB_PAGE(n, pasid)   (PIOTLB_ALL(n, pasid) | 3 << 4)
 #define IOVA            0x28100602000ull
 
-#define NEW_FIRST       L1, IPA(DATA + NEXT_PAGE) | FS_RIGHTS
-#define NEW_SECOND      SS_DATA, (DATA + NEXT_PAGE) | 3
-
 static const Drop drops[] = {
-    { "first/pasid-page", NEW_FIRST, PIOTLB_PAGE(7, PASID), IOVA, true },
-    { "first/pasid-other-page", NEW_FIRST, PIOTLB_PAGE(7, PASID),
+    { "first/pasid-page", false, PIOTLB_PAGE(7, PASID), IOVA, true },
+    { "first/pasid-other-page", false, PIOTLB_PAGE(7, PASID),
       IOVA + NEXT_PAGE },
-    { "first/pasid", NEW_FIRST, PIOTLB_ALL(7, PASID), 0, true },
-    { "first/other-pasid", NEW_FIRST, PIOTLB_ALL(7, PASID + 1), 0 },
-    { "first/other-domain", NEW_FIRST, PIOTLB_ALL(8, PASID), 0 },
-    { "first/iotlb-domain", NEW_FIRST, IOTLB_DOMAIN(7), 0, true },
-    { "first/iotlb-other-domain", NEW_FIRST, IOTLB_DOMAIN(8), 0 },
-    { "first/iotlb-any-page", NEW_FIRST, IOTLB_PAGE(7), 0x1234000 | 0x40,
+    { "first/pasid", false, PIOTLB_ALL(7, PASID), 0, true },
+    { "first/other-pasid", false, PIOTLB_ALL(7, PASID + 1), 0 },
+    { "first/other-domain", false, PIOTLB_ALL(8, PASID), 0 },
+    { "first/iotlb-domain", false, IOTLB_DOMAIN(7), 0, true },
+    { "first/iotlb-other-domain", false, IOTLB_DOMAIN(8), 0 },
+    { "first/iotlb-any-page", false, IOTLB_PAGE(7), 0x1234000 | 0x40,
       true },
-    { "first/iotlb-page-of-other", NEW_FIRST, IOTLB_PAGE(8), IPA(DATA) },
-    { "second/iotlb-page", NEW_SECOND, IOTLB_PAGE(7), IPA(DATA), true },
-    { "second/iotlb-page-of-other", NEW_SECOND, IOTLB_PAGE(8), IPA(DATA) },
-    { "second/iotlb-domain", NEW_SECOND, IOTLB_DOMAIN(7), 0, true },
-    { "second/other-pasid", NEW_SECOND, PIOTLB_ALL(7, PASID + 1), 0 },
+    { "first/iotlb-page-of-other", false, IOTLB_PAGE(8), IPA(DATA) },
+    { "second/iotlb-page", true, IOTLB_PAGE(7), IPA(DATA), true },
+    { "second/iotlb-page-of-other", true, IOTLB_PAGE(8), IPA(DATA) },
+    { "second/iotlb-domain", true, IOTLB_DOMAIN(7), 0, true },
+    { "second/other-pasid", true, PIOTLB_ALL(7, PASID + 1), 0 },
 };
 
 static void test_drop(const void *data)
@@ -662,7 +659,11 @@ static void test_drop(const void *data)
     set_reg(m, GCMD, TE | QIE);
     check_lands(m, IOVA, DATA, PASID);
 
-    put(m, d->pa, d->val);
+    if (d->second) {
+        put(m, SS_DATA, (DATA + NEXT_PAGE) | 3);
+    } else {
+        put(m, L1, IPA(DATA + NEXT_PAGE) | FS_RIGHTS);
+    }
     put(m, QUEUE, d->w0);
     put(m, QUEUE + 8, d->w1);
     put(m, QUEUE + 32, 5 | 1 << 5);

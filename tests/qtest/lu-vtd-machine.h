@@ -286,7 +286,8 @@ static inline bool do_access(Machine *m, bool write, uint64_t iova, int pasid,
     return dma_get64(m, LU_DMA_DONE) == done + 1;
 }
 
-static inline void check_lands(Machine *m, uint64_t iova, uint64_t pa, int pasid)
+static inline void check_lands(Machine *m, uint64_t iova, uint64_t pa,
+                               int pasid)
 {
     uint64_t sum = dma_get64(m, LU_DMA_SUM);
 
