@@ -141,6 +141,7 @@ static const uint64_t *find_ste(SMMUv3LUState *s, uint32_t sid,
     if (!l1std) {
         return NULL;
     }
+    ctx->obj[ctx->n_obj - 1].shared_lg2 = split;
     sid = extract32(sid, 0, split);
     span = FIELD_EX64(*l1std, L1STD, SPAN);
     if (!span || span > L1STD_SPAN_MAX || span > split + 1 ||
@@ -383,6 +384,7 @@ static const uint64_t *find_cd(SMMUv3LUState *s, const uint64_t *ste,
     if (!l1cd) {
         return NULL;
     }
+    ctx->obj[ctx->n_obj - 1].shared_lg2 = split;
     base = FIELD_EX64(*l1cd, L1CD, L2PTR) << R_L1CD_L2PTR_SHIFT;
     if (!FIELD_EX64(*l1cd, L1CD, V) || base >> s->oas) {
         config_fault(ctx, SMMU_EVT_C_BAD_SUBSTREAMID, 0);

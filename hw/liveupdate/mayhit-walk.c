@@ -370,11 +370,16 @@ static void put_both(LuMayHit *m, const LuMem *mem, Walk *w,
         .level = out->s1_level,
     }, was;
     uint8_t other = other_perm(mem, w, s1, s2, iova, need);
+    uint8_t perm = out->perm & RWX;
     LuShadow *s;
     Tagged *t;
 
-    slot.perm = need->priv ? other | (out->perm & RWX) << PRIV_SHIFT
-                           : (out->perm & RWX) | other << PRIV_SHIFT;
+    if (s1->fmt->hw_accessed && !(need->perm & LU_PERM_W)) {
+        perm &= ~LU_PERM_W;     /* the first write sets a dirty bit */
+        other &= ~LU_PERM_W;
+    }
+    slot.perm = need->priv ? other | perm << PRIV_SHIFT
+                           : perm | other << PRIV_SHIFT;
     t = lu_tagged_need(m, &tag);
     s = need_shadow(m, t, &stage, true);
     s->granule_lg2 = s1->granule_lg2;

@@ -125,6 +125,9 @@ static LuFaultKind take(const Walker *w, const Descent *d, const Hit *at,
         if (marked == *raw) {
             return LU_FAULT_NONE;
         }
+        if (d->stage->flags & LU_STAGE_PRESET) {
+            break;
+        }
         if (!(at->perm & LU_PERM_W)) {
             w->out->perm = at->perm;
             return fault(w, LU_FAULT_PERMISSION, 2, at->level);
@@ -202,6 +205,9 @@ static void remember(const Walker *w, const Descent *d, uint64_t in,
     if (fmt->hw_accessed && w->mark && kind != LU_DESC_INVALID) {
         e.desc = fmt->mark(d->stage, d->level, raw, kind == LU_DESC_LEAF,
                            d->need & LU_PERM_W);
+        if (e.desc != raw && d->stage->flags & LU_STAGE_PRESET) {
+            return;             /* what cannot be marked is not held */
+        }
     }
     w->held->seen(w->held, d->stage, d->nr, in, &e);
 }
@@ -246,6 +252,7 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
             Descent table = { .stage = w->s2, .nr = 2, .need = LU_PERM_R };
 
             out->class = LU_CLASS_TABLE;
+            out->s1_level = d->level;
             kind = descend(w, &table, at.pa, &at);
             if (kind != LU_FAULT_NONE) {
                 return kind;
