@@ -26,6 +26,7 @@ static const struct {
     [LU_FAULT_PERMISSION]  = { SMMU_EVT_F_PERMISSION, true },
     [LU_FAULT_TABLE]       = { SMMU_EVT_F_WALK_EABT, false },
     [LU_FAULT_MARK]        = { SMMU_EVT_F_WALK_EABT, false },
+    [LU_FAULT_CONFLICT]    = { SMMU_EVT_F_TLB_CONFLICT, false },
 };
 
 static const uint8_t walk_class[] = {
@@ -149,6 +150,9 @@ static bool fault_config(SMMUv3LUState *s, const LuFault *fault)
         return false;
     }
     fill_access(rec, type, fault->access);
+    if (type == SMMU_EVT_F_ADDR_SIZE) {
+        fill_walk(rec, fault->access, 1, SMMU_CLASS_IN);        /* bypass */
+    }
     if (type == SMMU_EVT_F_STE_FETCH || type == SMMU_EVT_F_CD_FETCH) {
         rec[3] = FIELD_DP64(rec[3], EVT3, FETCHADDR, fault->ctx->fault_addr >>
                                                     R_EVT3_FETCHADDR_SHIFT);
@@ -215,16 +219,11 @@ bool smmuv3_lu_fault(void *fe, const LuFault *fault)
     return fault_config(fe, fault);
 }
 
-void smmuv3_lu_fault_bypass(SMMUv3LUState *s, const LuAccess *access)
+bool smmuv3_lu_refuses(void *fe, const LuAccess *access, const LuCtx *ctx,
+                       const hwaddr *pa, uint32_t *code)
 {
-    uint64_t rec[4] = { };
+    SMMUv3LUState *s = fe;
 
-    QEMU_LOCK_GUARD(&s->iommu.lock);
-    /* Disabled, the access is aborted without a record (3.4). */
-    if (!smmu_enabled(&s->parent_obj)) {
-        return;
-    }
-    fill_access(rec, SMMU_EVT_F_ADDR_SIZE, access);
-    fill_walk(rec, access, 1, SMMU_CLASS_IN);
-    write_traced(s, access, rec);
+    *code = SMMU_EVT_F_ADDR_SIZE;
+    return pa && *pa >> s->oas;
 }

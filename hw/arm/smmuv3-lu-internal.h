@@ -121,6 +121,7 @@ struct SMMUv3LUState {
     uint8_t oas;                /* output address bits */
     uint32_t inv_latency;       /* virtual ns that a CMD_SYNC takes */
     char *tlb;
+    char *stale;
 };
 
 struct SMMUv3LUClass {
@@ -145,10 +146,11 @@ extern const char smmuv3_lu_ste[], smmuv3_lu_cd[];
 /* smmuv3-lu-fault.c: LuFrontEnd.fault. */
 bool smmuv3_lu_fault(void *fe, const LuFault *fault);
 /*
- * Record that @access left through bypass with an address beyond the output
- * size (3.4): the core does not know bypass has a size.  Takes the lock.
+ * LuFrontEnd.refuses: bypass has an output size too (3.4), while no stage can
+ * output more.
  */
-void smmuv3_lu_fault_bypass(SMMUv3LUState *s, const LuAccess *access);
+bool smmuv3_lu_refuses(void *fe, const LuAccess *access, const LuCtx *ctx,
+                       const hwaddr *pa, uint32_t *code);
 /* Bottom half: raise what is owed in SMMUv3LUState.irqs. */
 void smmuv3_lu_raise_irqs(void *opaque);
 

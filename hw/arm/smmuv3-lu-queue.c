@@ -217,7 +217,6 @@ void smmuv3_lu_queue_reset(SMMUv3LUState *s)
     timer_del(s->sync_timer);
     qemu_bh_cancel(s->cmdq_bh);
     s->sync_waits = false;
-    lu_inval_done(&s->iommu, s->iommu.inval_seq);
 }
 
 void smmuv3_lu_queue_init(SMMUv3LUState *s)

@@ -111,6 +111,8 @@ static MemTxResult forward(SMMUv3LUState *s, hwaddr offset, uint64_t data,
     MemoryRegion *mr = &ARM_SMMU(s)->iomem;
 
     QEMU_LOCK_GUARD(&s->iommu.lock);
+    /* GBPA decides while SMMUEN is 0. */
+    lu_iommu_reconsider(&s->iommu);
     return memory_region_dispatch_write(mr, offset, data,
                                         size_memop(size) | MO_LE, attrs);
 }

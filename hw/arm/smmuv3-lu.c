@@ -20,20 +20,6 @@
 #include "migration/blocker.h"
 #include "smmuv3-lu-internal.h"
 
-static LuXlat translate(SMMUv3LUState *s, const LuAccess *access)
-{
-    LuXlat x = lu_translate(&s->iommu, access);
-
-    /* No stage can output more than oas bits, so this was bypass (3.4). */
-    if (x.status == LU_XLATE_OK && x.pa >> s->oas) {
-        x.status = LU_XLATE_ABORT;
-        if (!access->probe) {
-            smmuv3_lu_fault_bypass(s, access);
-        }
-    }
-    return x;
-}
-
 static IOMMUTLBEntry region_translate(IOMMUMemoryRegion *mr, hwaddr addr,
                                       IOMMUAccessFlags flag, int iommu_idx)
 {
@@ -47,7 +33,7 @@ static IOMMUTLBEntry region_translate(IOMMUMemoryRegion *mr, hwaddr addr,
                 (flag & IOMMU_WO ? LU_PERM_W : 0),
         .probe = flag == IOMMU_NONE,
     };
-    LuXlat x = translate(ARM_SMMUV3_LU(sdev->smmu), &access);
+    LuXlat x = lu_translate(&ARM_SMMUV3_LU(sdev->smmu)->iommu, &access);
 
     if (x.status != LU_XLATE_OK) {
         return (IOMMUTLBEntry) {
@@ -68,7 +54,7 @@ static IOMMUTLBEntry region_translate(IOMMUMemoryRegion *mr, hwaddr addr,
 
 static LuXlat target_translate(LuDmaTarget *target, const LuAccess *access)
 {
-    return translate(ARM_SMMUV3_LU(target), access);
+    return lu_translate(&ARM_SMMUV3_LU(target)->iommu, access);
 }
 
 static int region_notify_flag_changed(IOMMUMemoryRegion *mr,
@@ -123,6 +109,7 @@ static bool target_owns(LuDmaTarget *target, uint16_t rid)
 static const LuFrontEnd smmuv3_lu_front_end = {
     .resolve = smmuv3_lu_resolve,
     .fault = smmuv3_lu_fault,
+    .refuses = smmuv3_lu_refuses,
     .owns = smmuv3_lu_owns,
     .unmap_notify = smmuv3_lu_unmap_all,
     .describe = smmuv3_lu_describe,
@@ -151,9 +138,9 @@ static void smmuv3_lu_reset_exit(Object *obj, ResetType type)
         c->parent_phases.exit(obj, type);
         p->idr[5] = FIELD_DP32(p->idr[5], IDR5, OAS, oas_encoding(s->oas));
         qatomic_set(&s->irqs, 0);
-        s->iommu.enabled = false;
     }
     smmuv3_lu_queue_reset(s);
+    lu_iommu_reset(&s->iommu);
     smmuv3_lu_unmap_all(s);
 }
 
@@ -171,11 +158,6 @@ static bool check_properties(SMMUv3LUState *s, Error **errp)
                    "40, 42, 44 or 48", s->oas);
         return false;
     }
-    if (strcmp(s->tlb, "none")) {
-        error_setg(errp, "tlb=%s is not offered: this device caches nothing, "
-                   "which is tlb=none", s->tlb);
-        return false;
-    }
     return true;
 }
 
@@ -185,8 +167,12 @@ static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
     SMMUv3LUState *s = ARM_SMMUV3_LU(dev);
     SMMUv3LUClass *c = ARM_SMMUV3_LU_GET_CLASS(s);
     LuSession *session = lu_monitor_session();
+    const LuCaps caps = { .conflict_fault = true };
 
-    if (!check_properties(s, errp)) {
+    lu_iommu_init(&s->iommu, &smmuv3_lu_front_end, s,
+                  dev->id ?: TYPE_ARM_SMMUV3_LU, lu_mem_system());
+    if (!check_properties(s, errp) ||
+        !lu_iommu_hold(&s->iommu, &caps, s->tlb, s->stale, errp)) {
         return;
     }
     if (session) {
@@ -209,8 +195,6 @@ static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
     smmuv3_lu_queue_init(s);
     smmuv3_lu_regs_init(s);
     ARM_SMMU(s)->mrtypename = TYPE_SMMUV3_LU_REGION;
-    lu_iommu_init(&s->iommu, &smmuv3_lu_front_end, s,
-                  dev->id ?: TYPE_ARM_SMMUV3_LU, lu_mem_system());
     if (session) {
         lu_session_add(session, &s->iommu);
     }
@@ -219,6 +203,7 @@ static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
 static const Property smmuv3_lu_properties[] = {
     DEFINE_PROP_UINT8("oas", SMMUv3LUState, oas, 44),
     DEFINE_PROP_STRING("tlb", SMMUv3LUState, tlb),
+    DEFINE_PROP_STRING("stale", SMMUv3LUState, stale),
     DEFINE_PROP_UINT32("inv-latency", SMMUv3LUState, inv_latency, 0),
 };
 
@@ -228,7 +213,8 @@ static void smmuv3_lu_init(Object *obj)
 
     /* Like the SMMU of -machine iommu=smmuv3, not like plain arm-smmuv3. */
     s->parent_obj.stage = g_strdup("nested");
-    s->tlb = g_strdup("none");
+    s->tlb = g_strdup("strict");
+    s->stale = g_strdup("old");
 }
 
 static void smmuv3_lu_describe_properties(ObjectClass *oc)
@@ -239,7 +225,11 @@ static void smmuv3_lu_describe_properties(ObjectClass *oc)
     object_class_property_set_description(oc, "oas",
         "output address size in bits: 32, 36, 40, 42, 44 or 48");
     object_class_property_set_description(oc, "tlb",
-        "what is cached between accesses: none");
+        "what is held between accesses: strict (all, until invalidated), "
+        "none, or a number of entries");
+    object_class_property_set_description(oc, "stale",
+        "what an access does that meets what memory denies: old (goes by what "
+        "is held), new (by memory), fault (F_TLB_CONFLICT)");
     object_class_property_set_description(oc, "inv-latency",
         "virtual nanoseconds that CMD_SYNC takes");
     object_class_property_set_description(smmuv3, "stage",

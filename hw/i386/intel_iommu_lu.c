@@ -62,69 +62,31 @@ static bool is_interrupt(hwaddr addr)
     return addr >= VTD_INTERRUPT_ADDR_FIRST && addr <= VTD_INTERRUPT_ADDR_LAST;
 }
 
-/*
- * Two refusals the core knows nothing of.  Both look at the configuration
- * once more, for FPD.
- */
-static void refuse(LuVtdState *lu, const LuAccess *access, const LuCtx *ctx,
-                   LuVtdReason reason)
+static bool lu_vtd_refuses(void *fe, const LuAccess *access, const LuCtx *ctx,
+                           const hwaddr *pa, uint32_t *code)
 {
-    if (access->probe || ctx->kind == LU_CTX_OFF) {
-        return;
+    LuVtdState *lu = fe;
+
+    if (!pa) {
+        return lu_vtd_denies(access, ctx, code);
     }
-    lu->iommu.faults++;
-    if (ctx->no_record || !lu_vtd_record(lu, access, reason)) {
-        lu->iommu.lost_faults++;
-    }
-}
-
-/* The PASID entry may refuse privileged and execute requests. */
-static bool is_admitted(LuVtdState *lu, const LuAccess *access)
-{
-    LuCtx ctx;
-
-    QEMU_LOCK_GUARD(&lu->iommu.lock);
-    lu_vtd_resolve(lu, access->rid, access->pasid, NULL, &ctx, NULL);
-    if (lu_vtd_admits(access, &ctx)) {
-        return true;
-    }
-    refuse(lu, access, &ctx, ctx.fault);
-    return false;
-}
-
-/* Tables lead into the interrupt range. */
-static void refuse_interrupt(LuVtdState *lu, const LuAccess *access)
-{
-    LuCtx ctx;
-
-    QEMU_LOCK_GUARD(&lu->iommu.lock);
-    lu_vtd_resolve(lu, access->rid, access->pasid, NULL, &ctx, NULL);
-    refuse(lu, access, &ctx, lu->latch.ttm == LU_VTD_TTM_LEGACY
-                             ? LU_VTD_INTERRUPT : LU_VTD_SM_INTERRUPT);
+    /* Tables lead into the interrupt range. */
+    *code = lu->latch.ttm == LU_VTD_TTM_LEGACY ? LU_VTD_INTERRUPT
+                                               : LU_VTD_SM_INTERRUPT;
+    return is_interrupt(*pa);
 }
 
 static LuXlat lu_vtd_translate(LuVtdState *lu, const LuAccess *access)
 {
-    static const LuXlat refused = { .status = LU_XLATE_FAULT };
     LuXlat x;
 
     if (access->pasid == LU_NO_PASID && is_interrupt(access->iova)) {
         /* An interrupt request, which goes to the region, not through us. */
         return (LuXlat) { .status = LU_XLATE_ABORT };
     }
-    if ((access->priv || access->perm & LU_PERM_X) &&
-        !is_admitted(lu, access)) {
-        return refused;
-    }
     x = lu_translate(&lu->iommu, access);
-    if (x.status == LU_XLATE_OK) {
-        if (is_interrupt(x.pa)) {
-            refuse_interrupt(lu, access);
-            return refused;
-        }
-        /* No answer reaches from DMA into the interrupt range. */
-        x.mask = MIN(x.mask, VTD_INTERRUPT_ADDR_SIZE - 1);
-    }
+    /* No answer reaches from DMA into the interrupt range. */
+    x.mask = MIN(x.mask, VTD_INTERRUPT_ADDR_SIZE - 1);
     return x;
 }
 
@@ -298,6 +260,7 @@ static bool lu_vtd_owns(void *fe, uint16_t rid)
 static const LuFrontEnd lu_vtd_front_end = {
     .resolve = lu_vtd_resolve,
     .fault = lu_vtd_fault,
+    .refuses = lu_vtd_refuses,
     .owns = lu_vtd_owns,
     .unmap_notify = lu_vtd_unmap_all,
     .describe = lu_vtd_describe,
@@ -326,10 +289,14 @@ static void lu_vtd_realize(DeviceState *dev, Error **errp)
     LuVtdState *lu = INTEL_IOMMU_LU(dev);
     IntelIOMMUState *s = &lu->parent_obj;
     LuSession *session = lu_monitor_session();
+    const LuCaps caps = {
+        .bbml = 2,              /* entries may be replaced in place */
+        .hold_invalid = s->caching_mode,
+    };
 
-    if (strcmp(lu->tlb, "none")) {
-        error_setg(errp, "tlb=%s: only tlb=none is known, which resolves and "
-                   "walks every access", lu->tlb);
+    lu_iommu_init(&lu->iommu, &lu_vtd_front_end, lu,
+                  dev->id ?: TYPE_INTEL_IOMMU_LU, lu_mem_system());
+    if (!lu_iommu_hold(&lu->iommu, &caps, lu->tlb, lu->stale, errp)) {
         return;
     }
     if (session) {
@@ -350,8 +317,6 @@ static void lu_vtd_realize(DeviceState *dev, Error **errp)
     }
     advertise(lu);
 
-    lu_iommu_init(&lu->iommu, &lu_vtd_front_end, lu,
-                  dev->id ?: TYPE_INTEL_IOMMU_LU, lu_mem_system());
     lu->spaces = g_hash_table_new(space_hash, space_equal);
     lu_vtd_fault_init(lu);
     lu_vtd_queue_init(lu);
@@ -372,9 +337,9 @@ static void lu_vtd_reset_exit(Object *obj, ResetType type)
     advertise(lu);
     lu->gcmd_silent = 0;
     lu_vtd_queue_reset(lu);
+    lu_iommu_reset(&lu->iommu);
     WITH_QEMU_LOCK_GUARD(&lu->iommu.lock) {
         lu->n_pending = 0;
-        lu->iommu.enabled = false;
     }
     lu_vtd_latch(lu, true);
     lu_vtd_unmap_all(lu);
@@ -389,6 +354,7 @@ static int lu_vtd_post_load(void *opaque, int version_id)
     LuVtdState *lu = opaque;
     int ret = parent_vmsd->post_load(opaque, version_id);
 
+    lu_iommu_reset(&lu->iommu);
     lu_vtd_latch(lu, true);
     lu_vtd_queue_loaded(lu);
     return ret;
@@ -410,6 +376,7 @@ static bool lu_vtd_dma_owns(LuDmaTarget *target, uint16_t rid)
 
 static const Property lu_vtd_properties[] = {
     DEFINE_PROP_STRING("tlb", LuVtdState, tlb),
+    DEFINE_PROP_STRING("stale", LuVtdState, stale),
     DEFINE_PROP_UINT32("inv-latency", LuVtdState, inv_latency, 0),
 };
 
@@ -417,7 +384,10 @@ static const Property lu_vtd_properties[] = {
 static const struct {
     const char *name, *text;
 } lu_vtd_help[] = {
-    { "tlb", "what is remembered of translations: none" },
+    { "tlb", "what is held between accesses: strict (all, until "
+      "invalidated), none, or a number of entries" },
+    { "stale", "what an access does that meets what memory denies: old (goes "
+      "by what is held), new (by memory)" },
     { "inv-latency", "virtual nanoseconds an invalidation takes to complete" },
     { "aw-bits", "width of IOVAs and so levels of tables: 39 (3), 48 (3, 4), "
       "intel-iommu-lu also 57 (3, 4, 5)" },
@@ -476,7 +446,8 @@ static void lu_vtd_class_init(ObjectClass *klass, const void *data)
 
 static void lu_vtd_instance_init(Object *obj)
 {
-    INTEL_IOMMU_LU(obj)->tlb = g_strdup("none");
+    INTEL_IOMMU_LU(obj)->tlb = g_strdup("strict");
+    INTEL_IOMMU_LU(obj)->stale = g_strdup("old");
 }
 
 static const TypeInfo lu_vtd_types[] = {

@@ -396,20 +396,24 @@ void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, const LuCtx *held,
     }
 }
 
-bool lu_vtd_admits(const LuAccess *access, LuCtx *ctx)
+bool lu_vtd_denies(const LuAccess *access, const LuCtx *ctx, uint32_t *code)
 {
-    uint64_t granted;
+    uint64_t granted = 0;
 
-    if (ctx->kind != LU_CTX_TRANSLATE || !ctx->n_s1) {
+    if (!ctx->n_s1) {
+        return false;
+    }
+    for (unsigned i = 0; i < ctx->n_obj; i++) {
+        if (ctx->obj[i].kind == pasid_entry) {
+            granted = ctx->obj[i].w[2];
+        }
+    }
+    if (access->priv && !(granted & PASID_SRE)) {
+        *code = LU_VTD_SM_SRE;
         return true;
     }
-    granted = ctx->obj[ctx->n_obj - 1].w[2];
-    if (access->priv && !(granted & PASID_SRE)) {
-        set_fault(ctx, LU_VTD_SM_SRE);
-    } else if (access->perm & LU_PERM_X && !(granted & PASID_ERE)) {
-        set_fault(ctx, LU_VTD_SM_ERE);
-    }
-    return ctx->kind != LU_CTX_FAULT;
+    *code = LU_VTD_SM_ERE;
+    return access->perm & LU_PERM_X && !(granted & PASID_ERE);
 }
 
 /* Fields of the structures, for reports. */

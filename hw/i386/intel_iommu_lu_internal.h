@@ -113,6 +113,7 @@ struct LuVtdState {
     IntelIOMMUState parent_obj;
 
     char *tlb;                  /* property */
+    char *stale;                /* property */
     uint32_t inv_latency;       /* property, ns of virtual time */
     bool five_level;            /* aw-bits=57 was asked for */
     LuIommu iommu;
@@ -179,10 +180,10 @@ void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, const LuCtx *held,
                     LuCtx *ctx, LuWalk *s2_walk);
 void lu_vtd_describe(void *fe, const LuCfgObj *obj, GString *out);
 /*
- * Whether the PASID entry of @ctx admits the kind of request @access is.
- * If not, @ctx becomes the fault.
+ * Whether the PASID entry of @ctx denies the kind of request @access is, and
+ * for what reason (*@code, LuVtdReason).
  */
-bool lu_vtd_admits(const LuAccess *access, LuCtx *ctx);
+bool lu_vtd_denies(const LuAccess *access, const LuCtx *ctx, uint32_t *code);
 
 /* intel_iommu_lu_queue.c */
 

@@ -357,7 +357,6 @@ void lu_vtd_queue_reset(LuVtdState *lu)
 {
     timer_del(lu->queue_timer);
     lu->waiting = false;
-    lu_inval_done(&lu->iommu, lu->iommu.inval_seq);
 }
 
 void lu_vtd_queue_loaded(LuVtdState *lu)

@@ -604,13 +604,12 @@ static void count_access(LuBooks *books, LuClaim *c, bool ok)
 }
 
 void lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
-                     const LuCtx *ctx, const LuWalk *walk, LuStatus status)
+                     const LuCtx *ctx, const LuWalk *walk, bool seen_ok,
+                     bool got_ok)
 {
-    bool ok = status == LU_XLATE_OK;
-
     /* With its configuration gone, an access only seems to come through. */
-    count_access(books, c, ok && !config_gone(c, ctx));
+    count_access(books, c, got_ok && !config_gone(c, ctx));
     if (lu_claim_checked(c)) {
-        judge_access(books, c, access, ctx, walk, ok);
+        judge_access(books, c, access, ctx, walk, seen_ok && got_ok);
     }
 }

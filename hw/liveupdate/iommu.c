@@ -1,14 +1,19 @@
 /*
- * Translation: resolve the configuration, walk the tables, write the record,
- * and let the session judge what came out.  Nothing is cached at this stage:
- * every access reads the configuration and the tables in RAM.
+ * Translation: an answer given before, or what is held, or the configuration
+ * and the tables in RAM; the record of a fault; and the session's judgement,
+ * which goes by RAM whatever is held, since hardware may fetch at any time.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/bitops.h"
+#include "qemu/cutils.h"
+#include "qemu/host-utils.h"
 #include "qemu/lockable.h"
 #include "hw/liveupdate/iommu.h"
 #include "hw/liveupdate/session.h"
+#include "hw/liveupdate/stream.h"
 #include "trace.h"
 
 void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
@@ -19,7 +24,48 @@ void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
     iommu->fe = fe;
     iommu->id = g_intern_string(id);    /* findings outlive the unit */
     iommu->mem = mem;
+    iommu->epoch = 1;
     qemu_mutex_init(&iommu->lock);
+}
+
+bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
+                   const char *stale, Error **errp)
+{
+    static const char *const policies[] = {
+        [LU_STALE_OLD] = "old",
+        [LU_STALE_NEW] = "new",
+        [LU_STALE_FAULT] = "fault",
+    };
+    LuMayHitConfig config = { .hold_invalid = caps->hold_invalid };
+    bool strict = !strcmp(tlb, "strict"), none = !strcmp(tlb, "none");
+    unsigned policy = 0;
+
+    if (!strict && !none &&
+        (qemu_strtoui(tlb, NULL, 10, &config.entries) || !config.entries)) {
+        error_setg(errp, "tlb=%s is not known: use strict, none, or the "
+                   "number of entries", tlb);
+        return false;
+    }
+    while (policy < ARRAY_SIZE(policies) && strcmp(stale, policies[policy])) {
+        policy++;
+    }
+    if (policy == ARRAY_SIZE(policies)) {
+        error_setg(errp, "stale=%s is not known: use old, new or fault",
+                   stale);
+        return false;
+    }
+    if (policy == LU_STALE_FAULT && !caps->conflict_fault) {
+        error_setg(errp, "stale=fault is not possible: this IOMMU records no "
+                   "TLB conflicts; use old or new");
+        return false;
+    }
+    iommu->caps = *caps;
+    iommu->stale = policy;
+    if (!none) {
+        iommu->streams = lu_streams_new();
+        iommu->mayhit = lu_mayhit_new(&config);
+    }
+    return true;
 }
 
 void lu_iommu_destroy(LuIommu *iommu)
@@ -27,7 +73,16 @@ void lu_iommu_destroy(LuIommu *iommu)
     if (iommu->session) {
         lu_session_remove(iommu->session, iommu);
     }
+    if (iommu->streams) {
+        lu_streams_free(iommu->streams);
+        lu_mayhit_free(iommu->mayhit);
+    }
     qemu_mutex_destroy(&iommu->lock);
+}
+
+void lu_iommu_reconsider(LuIommu *iommu)
+{
+    qatomic_set(&iommu->epoch, iommu->epoch + 1);
 }
 
 const uint64_t *lu_ctx_reuse(const LuCtx *held, const char *kind, LuCtx *ctx)
@@ -76,75 +131,259 @@ static LuXlat refuse(LuIommu *iommu, const LuAccess *a, const LuCtx *ctx,
     return (LuXlat) { .status = LU_XLATE_FAULT };
 }
 
-static LuXlat walk_tables(LuIommu *iommu, const LuAccess *a, const LuCtx *ctx,
-                          LuWalk *walk)
+/* One access on its way: by @held, or by RAM alone. */
+typedef struct Attempt {
+    LuIommu *iommu;
+    const LuAccess *access;
+    const LuCtx *ctx;
+    LuWalk *walk;
+    bool held;
+    bool dry;                   /* nothing is recorded or marked */
+} Attempt;
+
+/* The front-end's own refusals. */
+static bool is_refused(const Attempt *t, const hwaddr *pa, LuXlat *x)
 {
-    const LuStage *s1 = lu_ctx_stage1(ctx, a->iova);
+    static const LuXlat abort = { .status = LU_XLATE_ABORT };
+    const LuFrontEnd *ops = t->iommu->ops;
+    uint32_t code;
+    LuCtx refused;
+
+    if (!ops->refuses ||
+        !ops->refuses(t->iommu->fe, t->access, t->ctx, pa, &code)) {
+        return false;
+    }
+    if (t->ctx->kind == LU_CTX_OFF) {
+        *x = abort;
+    } else if (t->dry) {
+        *x = (LuXlat) { .status = LU_XLATE_FAULT };
+    } else {
+        refused = *t->ctx;
+        refused.kind = LU_CTX_FAULT;
+        refused.fault = code;
+        *x = refuse(t->iommu, t->access, &refused, LU_FAULT_CONFIG, NULL);
+    }
+    return true;
+}
+
+/* Whether hardware that holds both may, or must not, say so (B.3). */
+static bool is_conflict(const LuIommu *iommu, LuChangeKind kind)
+{
+    return kind == LU_CHANGE_LEAF ||
+           (kind == LU_CHANGE_SIZE && iommu->caps.bbml < 2);
+}
+
+static LuFaultKind walk_held(const Attempt *t, const LuStage *s1,
+                             const LuNeed *need)
+{
+    LuIommu *iommu = t->iommu;
+    const LuStage *s2 = t->ctx->has_s2 ? &t->ctx->s2 : NULL;
+    uint64_t evictions = lu_mayhit_evictions(iommu->mayhit);
+    LuChangeKind change = LU_CHANGE__MAX;
+    LuFaultKind kind;
+
+    kind = lu_mayhit_walk(iommu->mayhit, iommu->mem, s1, s2, t->access->iova,
+                          need, iommu->stale != LU_STALE_OLD, t->walk,
+                          &change);
+    if (lu_mayhit_evictions(iommu->mayhit) != evictions) {
+        lu_iommu_reconsider(iommu);
+    }
+    if (kind == LU_FAULT_NONE && is_conflict(iommu, change)) {
+        iommu->conflicts++;
+        if (iommu->stale == LU_STALE_FAULT) {
+            t->walk->stage = s1 ? 1 : 2;
+            t->walk->class = LU_CLASS_IN;
+            t->walk->fault = LU_FAULT_CONFLICT;
+            return LU_FAULT_CONFLICT;
+        }
+    }
+    return kind;
+}
+
+static LuXlat walk_tables(const Attempt *t)
+{
+    const LuAccess *a = t->access;
+    const LuStage *s1 = lu_ctx_stage1(t->ctx, a->iova);
     LuNeed need = {
         .perm = a->probe ? 0 : a->perm,
         .priv = a->priv,
-        .mark = !a->probe,
+        .mark = !a->probe && !t->dry,
     };
     LuFaultKind kind;
 
-    if (ctx->n_s1 && !s1) {
-        walk->fault = kind = LU_FAULT_INPUT;
-        walk->stage = 1;
-        walk->level = ctx->s1[0].top_level;
+    if (t->ctx->n_s1 && !s1) {
+        t->walk->fault = kind = LU_FAULT_INPUT;
+        t->walk->stage = 1;
+        t->walk->level = t->ctx->s1[0].top_level;
+    } else if (t->held) {
+        kind = walk_held(t, s1, &need);
     } else {
-        kind = lu_walk(iommu->mem, s1, ctx->has_s2 ? &ctx->s2 : NULL,
-                       a->iova, &need, walk);
+        kind = lu_walk(t->iommu->mem, s1, t->ctx->has_s2 ? &t->ctx->s2 : NULL,
+                       a->iova, &need, t->walk);
     }
-    if (kind != LU_FAULT_NONE) {
-        return refuse(iommu, a, ctx, kind, walk);
+    if (kind == LU_FAULT_NONE) {
+        return (LuXlat) {
+            .status = LU_XLATE_OK,
+            .pa = t->walk->pa,
+            .mask = t->walk->mask,
+            .perm = t->walk->perm,
+        };
     }
-    return (LuXlat) {
-        .status = LU_XLATE_OK,
-        .pa = walk->pa,
-        .mask = walk->mask,
-        .perm = walk->perm,
-    };
+    return t->dry ? (LuXlat) { .status = LU_XLATE_FAULT }
+                  : refuse(t->iommu, a, t->ctx, kind, t->walk);
 }
 
-static LuXlat translate(LuIommu *iommu, const LuAccess *a, LuCtx *ctx,
-                        LuWalk *walk)
+static LuXlat by_config(const Attempt *t)
 {
     static const LuXlat abort = { .status = LU_XLATE_ABORT };
+    LuXlat x;
 
-    iommu->ops->resolve(iommu->fe, a->rid, a->pasid, NULL, ctx, walk);
-    switch (ctx->kind) {
+    switch (t->ctx->kind) {
     case LU_CTX_BYPASS:
-        return identity(a);
+        return identity(t->access);
     case LU_CTX_OFF:
-        return ctx->off_abort ? abort : identity(a);
+        return t->ctx->off_abort ? abort : identity(t->access);
     case LU_CTX_FAULT:
-        return refuse(iommu, a, ctx, LU_FAULT_CONFIG,
-                      ctx->s2_fault ? walk : NULL);
+        return t->dry ? (LuXlat) { .status = LU_XLATE_FAULT }
+                      : refuse(t->iommu, t->access, t->ctx, LU_FAULT_CONFIG,
+                               t->ctx->s2_fault ? t->walk : NULL);
     case LU_CTX_TRANSLATE:
-        return walk_tables(iommu, a, ctx, walk);
+        return is_refused(t, NULL, &x) ? x : walk_tables(t);
     case LU_CTX_ABORT:
     default:
         return abort;
     }
 }
 
-LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
+static LuXlat attempt(const Attempt *t)
 {
-    LuCtx ctx;
-    LuWalk walk;
-    LuXlat x;
+    LuXlat x = by_config(t), refused;
 
-    QEMU_LOCK_GUARD(&iommu->lock);
+    return x.status == LU_XLATE_OK && is_refused(t, &x.pa, &refused) ? refused
+                                                                     : x;
+}
+
+/* By what memory says.  @dry: only to be judged. */
+static LuXlat translate_ram(LuIommu *iommu, const LuAccess *a, bool dry,
+                            LuCtx *ctx, LuWalk *walk)
+{
+    const Attempt t = {
+        .iommu = iommu, .access = a, .ctx = ctx, .walk = walk, .dry = dry,
+    };
+
+    walk->n_steps = 0;
+    walk->fault = LU_FAULT_NONE;
+    iommu->ops->resolve(iommu->fe, a->rid, a->pasid, NULL, ctx, walk);
+    return attempt(&t);
+}
+
+/* By what is held, and memory where nothing is. */
+static LuXlat translate_held(LuIommu *iommu, const LuAccess *a, LuStream *s)
+{
+    LuWalk walk;
+    LuCtx now;
+    Attempt t = {
+        .iommu = iommu, .access = a, .ctx = &s->ctx, .walk = &walk,
+        .held = true,
+    };
+
     walk.n_steps = 0;
     walk.fault = LU_FAULT_NONE;
-    iommu->translations++;
-    x = translate(iommu, a, &ctx, &walk);
+    if (!s->decided) {
+        iommu->ops->resolve(iommu->fe, a->rid, a->pasid, &s->ctx, &now, &walk);
+        t.ctx = &now;
+        if (!a->probe && now.kind != LU_CTX_OFF &&
+            (now.kind != LU_CTX_FAULT || iommu->caps.hold_invalid)) {
+            lu_stream_decide(iommu->streams, s, &now);
+        }
+    }
+    return attempt(&t);
+}
+
+static void note_answer(LuIommu *iommu, const LuAccess *a, LuStream *s,
+                        const LuXlat *x)
+{
+    unsigned size_lg2 = ctz64(~x->mask);
+    uint8_t perm = x->perm;
+
+    if (s->decided && s->ctx.n_s1 && s->ctx.s1[0].fmt->hw_accessed &&
+        !(a->perm & LU_PERM_W)) {
+        perm &= ~LU_PERM_W;     /* the first write sets a dirty bit */
+    }
+    if (iommu->stale == LU_STALE_OLD && size_lg2 >= LU_ANSWER_LG2) {
+        lu_answers_note(&s->answers, a->iova, x->pa, size_lg2, perm, a->priv,
+                        iommu->epoch);
+    }
+}
+
+static LuXlat slow(LuIommu *iommu, const LuAccess *a)
+{
+    LuSession *session = iommu->session;
+    LuStream *s;
+    LuXlat x, seen;
+    LuCtx ctx;
+    LuWalk walk;
+    bool claimed;
+
+    QEMU_LOCK_GUARD(&iommu->lock);
+    claimed = session && !a->probe &&
+              lu_session_claims(session, iommu, a->rid, a->pasid);
+    if (!iommu->streams) {
+        x = seen = translate_ram(iommu, a, false, &ctx, &walk);
+    } else {
+        s = lu_streams_get(iommu->streams, a->rid, a->pasid);
+        x = translate_held(iommu, a, s);
+        if (claimed) {
+            seen = translate_ram(iommu, a, true, &ctx, &walk);
+        } else if (x.status == LU_XLATE_OK && !a->probe) {
+            note_answer(iommu, a, s, &x);
+        }
+    }
     trace_lu_translate(iommu->id, a->rid, a->iova, a->perm, x.status, x.pa);
-    if (iommu->session && !a->probe) {
-        lu_session_access(iommu->session, iommu, a, &ctx, &walk, x.status);
+    if (claimed) {
+        lu_session_access(session, iommu, a, &ctx, &walk, seen.status,
+                          x.status);
     }
     return x;
 }
+
+/* Decided before, and nothing has changed since. */
+static bool answered(LuIommu *iommu, const LuAccess *a, LuXlat *x)
+{
+    const LuStream *s;
+    const LuAnswers *answers;
+    LuAnswer answer;
+
+    if (!iommu->streams || a->pasid != LU_NO_PASID || a->probe ||
+        trace_event_get_state_backends(TRACE_LU_TRANSLATE)) {
+        return false;
+    }
+    s = lu_streams_peek(iommu->streams, a->rid);
+    answers = s ? qatomic_rcu_read(&s->answers) : NULL;
+    if (!answers ||
+        !lu_answers_find(answers, a->iova, a->perm, a->priv,
+                         qatomic_load_acquire(&iommu->epoch), &answer)) {
+        return false;
+    }
+    *x = (LuXlat) {
+        .status = LU_XLATE_OK,
+        .pa = answer.pa | (a->iova & MAKE_64BIT_MASK(0, LU_ANSWER_LG2)),
+        .mask = MAKE_64BIT_MASK(0, answer.size_lg2),
+        .perm = answer.perm,
+    };
+    return true;
+}
+
+LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
+{
+    LuXlat x;
+
+    qatomic_set(&iommu->translations, iommu->translations + 1);
+    return answered(iommu, a, &x) ? x : slow(iommu, a);
+}
+
+/* ------------------------------------------------------------------ */
+/* Invalidations                                                      */
 
 uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
 {
@@ -155,7 +394,31 @@ uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
     }
     QEMU_LOCK_GUARD(&iommu->lock);
     iommu->inval_unmaps |= inval->what & ~LU_INVAL_INTR;
-    return ++iommu->inval_seq;
+    iommu->inval_seq++;
+    if (iommu->streams) {
+        lu_streams_inval(iommu->streams, inval, iommu->inval_seq);
+        lu_mayhit_inval(iommu->mayhit, iommu->mem, inval, iommu->inval_seq);
+    }
+    return iommu->inval_seq;
+}
+
+/* Few streams, few pages: their answers go one by one. */
+#define STREAMS_FORGET_MAX 16
+
+static void drop_completed(LuIommu *iommu, uint64_t upto)
+{
+    uint64_t first, last;
+    bool config = lu_streams_done(iommu->streams, upto);
+    bool tables = lu_mayhit_done(iommu->mayhit, upto, &first, &last);
+
+    if (config || (tables && (last - first >= (uint64_t)LU_ANSWERS_FORGET_MAX
+                                              << LU_ANSWER_LG2 ||
+                              lu_streams_count(iommu->streams) >
+                              STREAMS_FORGET_MAX))) {
+        lu_iommu_reconsider(iommu);
+    } else if (tables) {
+        lu_streams_forget(iommu->streams, first, last);
+    }
 }
 
 void lu_inval_done(LuIommu *iommu, uint64_t upto)
@@ -169,9 +432,25 @@ void lu_inval_done(LuIommu *iommu, uint64_t upto)
             unmap = iommu->inval_unmaps;
             /* What came later is still pending, and may name translations. */
             iommu->inval_unmaps = unmap && upto < iommu->inval_seq;
+            if (iommu->streams) {
+                drop_completed(iommu, upto);
+            }
         }
     }
     if (unmap && iommu->ops->unmap_notify) {
         iommu->ops->unmap_notify(iommu->fe);
+    }
+}
+
+void lu_iommu_reset(LuIommu *iommu)
+{
+    QEMU_LOCK_GUARD(&iommu->lock);
+    iommu->enabled = false;
+    iommu->inval_done = iommu->inval_seq;
+    iommu->inval_unmaps = false;
+    if (iommu->streams) {
+        lu_streams_reset(iommu->streams);
+        lu_mayhit_reset(iommu->mayhit);
+        lu_iommu_reconsider(iommu);
     }
 }

@@ -9,6 +9,7 @@
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "hw/liveupdate/phase.h"
 #include "hw/liveupdate/session.h"
+#include "hw/liveupdate/stream.h"
 #include "trace.h"
 
 static guint claim_hash(gconstpointer p)
@@ -253,6 +254,7 @@ static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
         forget_oldest(s);
     }
     g_ptr_array_add(s->history, c);
+    lu_iommu_reconsider(iommu);     /* from now on each access is seen */
     return LU_CTL_OK;
 }
 
@@ -543,18 +545,27 @@ void lu_session_remove(LuSession *s, LuIommu *iommu)
     iommu->session = NULL;
 }
 
+bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
+                       uint32_t pasid)
+{
+    if (!qatomic_read(&s->n_open)) {
+        return false;
+    }
+    QEMU_LOCK_GUARD(&s->lock);
+    return find_claim(s, iommu, rid, pasid);
+}
+
 void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
-                       const LuCtx *ctx, const LuWalk *walk, LuStatus status)
+                       const LuCtx *ctx, const LuWalk *walk, LuStatus seen,
+                       LuStatus got)
 {
     LuClaim *c;
 
-    if (!qatomic_read(&s->n_open)) {
-        return;
-    }
     QEMU_LOCK_GUARD(&s->lock);
     c = find_claim(s, iommu, access->rid, access->pasid);
     if (c) {
-        lu_claim_access(&s->books, c, access, ctx, walk, status);
+        lu_claim_access(&s->books, c, access, ctx, walk,
+                        seen == LU_XLATE_OK, got == LU_XLATE_OK);
     }
 }
 
@@ -581,6 +592,10 @@ void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
     QEMU_LOCK_GUARD(&iommu->lock);
     trace_lu_enable(iommu->id, on, reg, old, new);
     iommu->enabled = on;
+    if (iommu->streams) {
+        lu_streams_undecide(iommu->streams);
+        lu_iommu_reconsider(iommu);
+    }
     if (!s) {
         return;
     }

@@ -239,6 +239,7 @@ LuShadow *lu_shadow_new(LuForest *forest, const LuStage *stage, bool combined)
 
     s->forest = forest;
     s->stage = *stage;
+    s->granule_lg2 = stage->granule_lg2;
     s->combined = combined;
     s->root = new_node(s, NULL, 0, stage->top_level);
     return s;

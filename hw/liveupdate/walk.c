@@ -40,6 +40,7 @@ typedef struct Hit {
     hwaddr mask;
     uint8_t perm;               /* granted */
     uint8_t level;
+    bool global;
 } Hit;
 
 /* The bits of @iova that take part: the tag of TBI does not. */
@@ -172,6 +173,7 @@ static bool recall(const Walker *w, Descent *d, uint64_t in, Hit *at,
             .mask = MAKE_64BIT_MASK(0, shift),
             .perm = w->out->perm,
             .level = e.level,
+            .global = desc.global,
         };
         return true;
     }
@@ -277,6 +279,7 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
         .mask = MAKE_64BIT_MASK(0, shift),
         .perm = out->perm,
         .level = d->level,
+        .global = desc.global,
     };
     return LU_FAULT_NONE;
 }
@@ -294,6 +297,8 @@ static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
         if (kind != LU_FAULT_NONE) {
             return kind;
         }
+        w->out->s1_level = hit.level;
+        w->out->s1_global = hit.global;
     }
     if (w->s2) {
         Descent d = { .stage = w->s2, .nr = 2, .need = need->perm };

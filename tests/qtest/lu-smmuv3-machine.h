@@ -197,7 +197,8 @@ static inline void start(Machine *m, const char *opts)
     uint64_t cfg = ECAM + (DMA_DEVFN << 12);
 
     m->qts = qtest_initf("-machine virt,highmem-ecam=off -m 256 -nodefaults "
-                         "-device arm-smmuv3-lu,primary-bus=pcie.0,id=smmu0%s "
+                         "-device arm-smmuv3-lu,primary-bus=pcie.0,id=smmu0,"
+                         "tlb=none%s "
                          "-device lu-dma,addr=1", opts);
     m->heap = HEAP;
     m->dma_seq = 0x1000;

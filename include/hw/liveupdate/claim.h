@@ -102,9 +102,13 @@ void lu_domain_check_tables(LuBooks *books, LuDomain *d, LuRule rule);
 /* Sample the configuration now: CON-5 or CON-6. */
 void lu_claim_check_config(LuBooks *books, LuClaim *c);
 
-/* Judge one access: CON-1, CON-2, CON-5, CON-6, CON-8, TBL-1, DOM-5. */
+/*
+ * Judge one access: CON-1, CON-2, CON-5, CON-6, CON-8, TBL-1, DOM-5.  @ctx,
+ * @walk and @seen_ok are what memory says, @got_ok is what happened.
+ */
 void lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
-                     const LuCtx *ctx, const LuWalk *walk, LuStatus status);
+                     const LuCtx *ctx, const LuWalk *walk, bool seen_ok,
+                     bool got_ok);
 
 /* What the next kernel believes about the top table: TBL-8. */
 void lu_domain_check_shape(LuBooks *books, LuDomain *d, hwaddr top,

@@ -17,10 +17,12 @@
 #include "qemu/thread.h"
 #include "hw/liveupdate/finding.h"
 #include "hw/liveupdate/inval.h"
+#include "hw/liveupdate/mayhit.h"
 #include "hw/liveupdate/walk.h"
 
 typedef struct LuIommu LuIommu;
 typedef struct LuSession LuSession;
+typedef struct LuStreams LuStreams;
 
 typedef struct LuAccess {
     uint16_t rid;               /* PCI requester ID, as the IOMMU sees it */
@@ -110,6 +112,14 @@ typedef struct LuFrontEnd {
      * or is suppressed.
      */
     bool (*fault)(void *fe, const LuFault *fault);
+    /*
+     * Whether @access is refused for what no table says: what its
+     * configuration grants (@pa is NULL), or the address it would leave with.
+     * *@code is then LuCtx.fault of the record; none is due while translation
+     * is off.  May be NULL.
+     */
+    bool (*refuses)(void *fe, const LuAccess *access, const LuCtx *ctx,
+                    const hwaddr *pa, uint32_t *code);
     /* Whether PCI requester @rid is translated by this unit. */
     bool (*owns)(void *fe, uint16_t rid);
     /*
@@ -133,9 +143,20 @@ typedef struct LuCaps {
     bool conflict_fault;        /* F_TLB_CONFLICT can be recorded */
 } LuCaps;
 
+/* What an access does that meets something held which memory denies. */
+typedef enum LuStale {
+    LU_STALE_OLD,               /* goes by what is held */
+    LU_STALE_NEW,               /* goes by memory */
+    LU_STALE_FAULT,             /* is a TLB conflict, where it may be one */
+} LuStale;
+
 struct LuIommu {
     const LuFrontEnd *ops;
     LuCaps caps;
+    LuStale stale;
+    LuStreams *streams;         /* NULL: nothing is ever held (tlb=none) */
+    LuMayHit *mayhit;           /* likewise */
+    uint64_t epoch;             /* of answers; atomic */
     void *fe;
     const char *id;             /* for reports; never freed */
     const LuMem *mem;
@@ -146,7 +167,8 @@ struct LuIommu {
     uint64_t inval_seq;         /* of the last invalidation consumed */
     uint64_t inval_done;        /* of the last one completed */
     bool inval_unmaps;          /* a pending one names translations */
-    uint64_t translations;
+    uint64_t translations;      /* atomic, and not exact */
+    uint64_t conflicts;         /* accesses that met more than one truth */
     uint64_t faults;
     uint64_t lost_faults;
 };
@@ -160,8 +182,24 @@ void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
 void lu_iommu_destroy(LuIommu *iommu);
 
 /*
- * Translate one access: resolve, walk, fault.  Guarantees: never asserts;
- * allocates nothing unless a finding is reported.
+ * How much is held, before the first access: @tlb is "strict" (everything,
+ * until it is invalidated), "none", or the number of entries; @stale is "old",
+ * "new" or "fault".  @caps are those of the unit.  False: @errp says what is
+ * possible, and nothing was changed.
+ */
+bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
+                   const char *stale, Error **errp);
+
+/* The unit was reset, or its state loaded: nothing is held.  BQL held. */
+void lu_iommu_reset(LuIommu *iommu);
+
+/* Decisions made so far are made anew: a claim came or went.  Lock held. */
+void lu_iommu_reconsider(LuIommu *iommu);
+
+/*
+ * Translate one access: out of what is held, else resolve and walk; write the
+ * record of a fault.  Guarantees: never asserts; an access that was decided
+ * before allocates nothing and takes no lock.
  */
 LuXlat lu_translate(LuIommu *iommu, const LuAccess *access);
 

@@ -23,6 +23,7 @@
 #ifndef HW_LIVEUPDATE_MAYHIT_H
 #define HW_LIVEUPDATE_MAYHIT_H
 
+#include "qemu/units.h"
 #include "hw/liveupdate/inval.h"
 #include "hw/liveupdate/mem.h"
 #include "hw/liveupdate/shadow.h"
@@ -75,17 +76,13 @@ typedef struct LuMayHitStats {
     uint64_t entries;           /* put, ever */
     uint64_t changes[LU_CHANGE__MAX];
     uint64_t broken;            /* entries found invalid when sampled */
-    uint64_t unsampled;         /* entries not re-read for lack of budget */
+    uint64_t unsampled;         /* invalidations not sampled to their end */
     uint64_t widened;           /* invalidations that dropped more than named */
     uint64_t hurried;           /* completed early: too many were pending */
 } LuMayHitStats;
 
 typedef struct LuMayHit LuMayHit;
 
-/*
- * What a walk finds instead of reading memory, and tells of what it reads.
- * lu_walk_held() takes it.  Fields are set by lu_mayhit_begin().
- */
 typedef struct LuMayHitConfig {
     uint32_t entries;           /* most entries held, oldest go; 0: no limit */
     bool hold_invalid;          /* LuCaps: what is not present is held, too */
@@ -94,6 +91,8 @@ typedef struct LuMayHitConfig {
 
 LuMayHit *lu_mayhit_new(const LuMayHitConfig *config);
 void lu_mayhit_free(LuMayHit *m);
+/* Nothing is held, and nothing pending. */
+void lu_mayhit_reset(LuMayHit *m);
 /* Called for every change noticed.  May be NULL. */
 void lu_mayhit_watch(LuMayHit *m, void (*changed)(void *opaque,
                                                   const LuChange *change),
@@ -134,8 +133,6 @@ void lu_mayhit_doorbell(LuMayHit *m);
 bool lu_mayhit_done(LuMayHit *m, uint64_t upto, uint64_t *first,
                     uint64_t *last);
 
-/* Number of an entry made now. */
-uint64_t lu_mayhit_seq(const LuMayHit *m);
 /* Bumped when an entry was evicted, so that answers made from it must go. */
 uint64_t lu_mayhit_evictions(const LuMayHit *m);
 void lu_mayhit_stats(const LuMayHit *m, LuMayHitStats *stats,

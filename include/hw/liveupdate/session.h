@@ -76,9 +76,16 @@ LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons);
 /* Whether @c by itself keeps no run from passing; the session's lock is held. */
 bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons);
 
-/* One access, from lu_translate(): LuIommu.lock is held. */
+/* Whether accesses of a stream are to be told.  LuIommu.lock is held. */
+bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
+                       uint32_t pasid);
+/*
+ * One access, from lu_translate(): LuIommu.lock is held.  @ctx, @walk and
+ * @seen are what memory says, @got is what became of the access.
+ */
 void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
-                       const LuCtx *ctx, const LuWalk *walk, LuStatus status);
+                       const LuCtx *ctx, const LuWalk *walk, LuStatus seen,
+                       LuStatus got);
 
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid);
 uint64_t lu_session_errors(LuSession *s);

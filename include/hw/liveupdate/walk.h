@@ -51,6 +51,8 @@ typedef struct LuWalk {
     hwaddr ipa;                 /* input of the stage-2 walk at the fault */
     hwaddr table;               /* where an external abort happened */
     const char *why;            /* static text of LU_FAULT_RESERVED or NULL */
+    uint8_t s1_level;           /* of the stage-1 leaf, ours */
+    bool s1_global;             /* which is global */
     uint8_t n_steps;
     LuWalkStep step[LU_WALK_STEPS_MAX];
 } LuWalk;

@@ -1,0 +1,109 @@
+/*
+ * Answers: the writers' side.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "hw/liveupdate/answers.h"
+
+static LuAnswers *new_answers(unsigned lg2)
+{
+    LuAnswers *a = g_malloc0(sizeof(*a) + (sizeof(a->slot[0]) << lg2));
+
+    a->lg2 = lg2;
+    return a;
+}
+
+static void begin(LuAnswer *a)
+{
+    qatomic_set(&a->lock, a->lock + 1);
+    smp_wmb();                  /* pairs with the one of lu_answers_find() */
+}
+
+static void end(LuAnswer *a)
+{
+    /* Zero says: never written. */
+    qatomic_store_release(&a->lock, a->lock + 1 ?: 2);
+}
+
+static void write_answer(LuAnswer *a, const LuAnswer *val)
+{
+    begin(a);
+    qatomic_set__nocheck(&a->key, val->key);
+    qatomic_set__nocheck(&a->pa, val->pa);
+    qatomic_set__nocheck(&a->epoch, val->epoch);
+    a->perm = val->perm;
+    a->size_lg2 = val->size_lg2;
+    end(a);
+}
+
+/* Twice as many, with those that are still true. */
+static LuAnswers *grow(LuAnswers *old, uint64_t epoch)
+{
+    LuAnswers *a = new_answers(old->lg2 + 1);
+
+    for (unsigned i = 0; i < 1u << old->lg2; i++) {
+        const LuAnswer *from = &old->slot[i];
+
+        if (from->lock && from->epoch == epoch) {
+            write_answer(&a->slot[lu_answer_index(a->lg2, from->key)], from);
+        }
+    }
+    return a;
+}
+
+void lu_answers_note(LuAnswers **answers, uint64_t iova, uint64_t pa,
+                     unsigned size_lg2, uint8_t perm, bool priv,
+                     uint64_t epoch)
+{
+    const LuAnswer val = {
+        .key = lu_answer_key(iova, priv),
+        .pa = pa & -(1ull << LU_ANSWER_LG2),
+        .epoch = epoch,
+        .size_lg2 = size_lg2,
+        .perm = perm,
+    };
+    LuAnswers *a = *answers, *old = NULL;
+    LuAnswer *slot;
+
+    if (!a) {
+        a = new_answers(LU_ANSWERS_LG2_MIN);
+    } else if (a->clashes >> a->lg2 && a->lg2 < LU_ANSWERS_LG2_MAX) {
+        old = a;
+        a = grow(old, epoch);
+    }
+    slot = &a->slot[lu_answer_index(a->lg2, val.key)];
+    a->clashes += slot->lock && slot->epoch == epoch && slot->key != val.key;
+    write_answer(slot, &val);
+    qatomic_rcu_set(answers, a);
+    if (old) {
+        g_free_rcu(old, rcu);
+    }
+}
+
+void lu_answers_forget(LuAnswers *a, uint64_t first, uint64_t last)
+{
+    static const LuAnswer none = { .key = UINT64_MAX };
+
+    if (!a) {
+        return;
+    }
+    for (uint64_t page = first >> LU_ANSWER_LG2;
+         page <= last >> LU_ANSWER_LG2; page++) {
+        for (int priv = 0; priv < 2; priv++) {
+            uint64_t key = page << 1 | priv;
+            LuAnswer *slot = &a->slot[lu_answer_index(a->lg2, key)];
+
+            if (slot->key == key) {
+                write_answer(slot, &none);
+            }
+        }
+    }
+}
+
+void lu_answers_free(LuAnswers *a)
+{
+    if (a) {
+        g_free_rcu(a, rcu);
+    }
+}

@@ -1,0 +1,341 @@
+/*
+ * Streams: found by requester ID without a lock, by PASID with one.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/atomic.h"
+#include "qemu/rcu.h"
+#include "hw/liveupdate/stream.h"
+
+typedef struct Pending {
+    LuInval inval;
+    uint64_t seq;
+} Pending;
+
+struct LuStreams {
+    LuStream **bus[256];        /* 256 each, made as they are needed; RCU */
+    GHashTable *with_pasid;     /* LuStream by itself */
+    GQueue pasid_order;         /* the same, oldest first */
+    GPtrArray *plain;           /* those without */
+    GArray *pending;
+    uint64_t seq;               /* of the last invalidation consumed */
+    bool dropped;               /* since lu_streams_done() said so */
+};
+
+static guint stream_hash(gconstpointer p)
+{
+    const LuStream *s = p;
+
+    return s->rid * 0x9e3779b1u ^ s->pasid;
+}
+
+static gboolean stream_equal(gconstpointer pa, gconstpointer pb)
+{
+    const LuStream *a = pa, *b = pb;
+
+    return a->rid == b->rid && a->pasid == b->pasid;
+}
+
+static void stream_free(gpointer p)
+{
+    LuStream *s = p;
+
+    lu_answers_free(s->answers);
+    g_free(s);
+}
+
+LuStreams *lu_streams_new(void)
+{
+    LuStreams *streams = g_new0(LuStreams, 1);
+
+    streams->with_pasid = g_hash_table_new_full(stream_hash, stream_equal,
+                                                NULL, stream_free);
+    g_queue_init(&streams->pasid_order);
+    streams->plain = g_ptr_array_new_with_free_func(stream_free);
+    streams->pending = g_array_new(false, false, sizeof(Pending));
+    return streams;
+}
+
+void lu_streams_free(LuStreams *streams)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(streams->bus); i++) {
+        g_free(streams->bus[i]);
+    }
+    g_queue_clear(&streams->pasid_order);
+    g_hash_table_destroy(streams->with_pasid);
+    g_ptr_array_unref(streams->plain);
+    g_array_unref(streams->pending);
+    g_free(streams);
+}
+
+static LuStream *new_stream(uint16_t rid, uint32_t pasid)
+{
+    LuStream *s = g_new0(LuStream, 1);
+
+    s->rid = rid;
+    s->pasid = pasid;
+    return s;
+}
+
+const LuStream *lu_streams_peek(const LuStreams *streams, uint16_t rid)
+{
+    LuStream **bus = qatomic_rcu_read(&streams->bus[rid >> 8]);
+
+    return bus ? qatomic_rcu_read(&bus[rid & 0xff]) : NULL;
+}
+
+static LuStream *get_plain(LuStreams *streams, uint16_t rid)
+{
+    LuStream **bus = streams->bus[rid >> 8], *s;
+
+    if (!bus) {
+        bus = g_new0(LuStream *, 256);
+        qatomic_rcu_set(&streams->bus[rid >> 8], bus);
+    }
+    s = bus[rid & 0xff];
+    if (!s) {
+        s = new_stream(rid, LU_NO_PASID);
+        g_ptr_array_add(streams->plain, s);
+        qatomic_rcu_set(&bus[rid & 0xff], s);
+    }
+    return s;
+}
+
+LuStream *lu_streams_get(LuStreams *streams, uint16_t rid, uint32_t pasid)
+{
+    LuStream probe = { .rid = rid, .pasid = pasid }, *s;
+
+    if (pasid == LU_NO_PASID) {
+        return get_plain(streams, rid);
+    }
+    s = g_hash_table_lookup(streams->with_pasid, &probe);
+    if (!s) {
+        if (streams->pasid_order.length >= LU_STREAMS_PASID_MAX) {
+            g_hash_table_remove(streams->with_pasid,
+                                g_queue_pop_head(&streams->pasid_order));
+        }
+        s = new_stream(rid, pasid);
+        g_hash_table_add(streams->with_pasid, s);
+        g_queue_push_tail(&streams->pasid_order, s);
+    }
+    return s;
+}
+
+unsigned lu_streams_count(const LuStreams *streams)
+{
+    return streams->plain->len + streams->pasid_order.length;
+}
+
+static void for_each(LuStreams *streams, void (*fn)(LuStream *s, void *opaque),
+                     void *opaque)
+{
+    for (guint i = 0; i < streams->plain->len; i++) {
+        fn(g_ptr_array_index(streams->plain, i), opaque);
+    }
+    for (GList *l = streams->pasid_order.head; l; l = l->next) {
+        fn(l->data, opaque);
+    }
+}
+
+static int find_obj(const LuCtx *ctx, const char *kind)
+{
+    for (int i = 0; i < ctx->n_obj; i++) {
+        if (ctx->obj[i].kind == kind) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+void lu_stream_decide(LuStreams *streams, LuStream *s, const LuCtx *ctx)
+{
+    LuCtx was = s->ctx;
+    uint64_t seq[LU_CTX_OBJS_MAX];
+
+    memcpy(seq, s->seq, sizeof(seq));
+    s->ctx = *ctx;
+    s->decided = true;
+    for (int i = 0; i < ctx->n_obj; i++) {
+        int old = find_obj(&was, ctx->obj[i].kind);
+
+        s->seq[i] = old < 0 ? streams->seq : seq[old];
+    }
+    /* What only leads to a structure that is held is held, too. */
+    for (int i = 0; i < was.n_obj && s->ctx.n_obj < LU_CTX_OBJS_MAX; i++) {
+        if (find_obj(ctx, was.obj[i].kind) < 0) {
+            s->seq[s->ctx.n_obj] = seq[i];
+            s->ctx.obj[s->ctx.n_obj++] = was.obj[i];
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ */
+/* Invalidations                                                      */
+
+/* A structure that other streams hold as well: it is one in hardware. */
+typedef struct Shared {
+    const char *kind;
+    hwaddr pa;
+} Shared;
+
+typedef struct Drop {
+    const Pending *p;
+    Shared shared[LU_CTX_OBJS_MAX];
+    unsigned n_shared;
+    bool dropped;
+} Drop;
+
+static bool is_named(const LuInval *inval, const LuStream *s,
+                     const LuCfgObj *obj)
+{
+    return inval->what & obj->what &&
+           (!(inval->match & LU_MATCH_LEAF) || obj->leaf) &&
+           (!(inval->match & LU_MATCH_RID) ||
+            ((s->rid ^ inval->rid) & inval->rid_mask) == 0) &&
+           (!(inval->match & LU_MATCH_DOMAIN) ||
+            s->ctx.domain == inval->domain) &&
+           (!(inval->match & LU_MATCH_PASID) || s->ctx.pasid == inval->pasid);
+}
+
+static bool is_shared(const Drop *d, const LuCfgObj *obj)
+{
+    for (unsigned i = 0; i < d->n_shared; i++) {
+        if (d->shared[i].kind == obj->kind && d->shared[i].pa == obj->pa) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void drop_objs(LuStream *s, Drop *d, bool (*named)(const Drop *d,
+                                                          const LuStream *s,
+                                                          const LuCfgObj *o))
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < s->ctx.n_obj; i++) {
+        const LuCfgObj *obj = &s->ctx.obj[i];
+
+        if (s->seq[i] >= d->p->seq || !named(d, s, obj)) {
+            s->seq[n] = s->seq[i];
+            s->ctx.obj[n++] = *obj;
+            continue;
+        }
+        if (!obj->leaf && d->n_shared < LU_CTX_OBJS_MAX) {
+            d->shared[d->n_shared++] = (Shared) { obj->kind, obj->pa };
+        }
+    }
+    if (n < s->ctx.n_obj) {
+        s->ctx.n_obj = n;
+        s->decided = false;
+        d->dropped = true;
+    }
+}
+
+static bool named_itself(const Drop *d, const LuStream *s, const LuCfgObj *obj)
+{
+    return is_named(&d->p->inval, s, obj);
+}
+
+static bool named_elsewhere(const Drop *d, const LuStream *s,
+                            const LuCfgObj *obj)
+{
+    return is_shared(d, obj);
+}
+
+static void drop_named(LuStream *s, void *opaque)
+{
+    drop_objs(s, opaque, named_itself);
+}
+
+static void drop_shared(LuStream *s, void *opaque)
+{
+    drop_objs(s, opaque, named_elsewhere);
+}
+
+static void complete(LuStreams *streams, const Pending *p)
+{
+    Drop d = { .p = p };
+
+    for_each(streams, drop_named, &d);
+    if (d.n_shared) {
+        for_each(streams, drop_shared, &d);
+    }
+    streams->dropped |= d.dropped;
+}
+
+void lu_streams_inval(LuStreams *streams, const LuInval *inval, uint64_t seq)
+{
+    Pending p = { .inval = *inval, .seq = seq };
+
+    streams->seq = seq;
+    if (!(inval->what & (LU_INVAL_CONFIG | LU_INVAL_PASID))) {
+        return;
+    }
+    if (streams->pending->len >= LU_STREAMS_PENDING_MAX) {
+        complete(streams, &g_array_index(streams->pending, Pending, 0));
+        g_array_remove_index(streams->pending, 0);
+    }
+    g_array_append_val(streams->pending, p);
+}
+
+bool lu_streams_done(LuStreams *streams, uint64_t upto)
+{
+    bool dropped;
+    guint n;
+
+    for (n = 0; n < streams->pending->len; n++) {
+        const Pending *p = &g_array_index(streams->pending, Pending, n);
+
+        if (p->seq > upto) {
+            break;
+        }
+        complete(streams, p);
+    }
+    g_array_remove_range(streams->pending, 0, n);
+    dropped = streams->dropped;
+    streams->dropped = false;
+    return dropped;
+}
+
+static void drop_all(LuStream *s, void *opaque)
+{
+    s->ctx.n_obj = 0;
+    s->decided = false;
+}
+
+void lu_streams_reset(LuStreams *streams)
+{
+    for_each(streams, drop_all, NULL);
+    g_array_set_size(streams->pending, 0);
+    streams->dropped = false;
+}
+
+static void undecide(LuStream *s, void *opaque)
+{
+    s->decided = false;
+}
+
+void lu_streams_undecide(LuStreams *streams)
+{
+    for_each(streams, undecide, NULL);
+}
+
+typedef struct Pages {
+    uint64_t first, last;
+} Pages;
+
+static void forget(LuStream *s, void *opaque)
+{
+    const Pages *pages = opaque;
+
+    lu_answers_forget(s->answers, pages->first, pages->last);
+}
+
+void lu_streams_forget(LuStreams *streams, uint64_t first, uint64_t last)
+{
+    Pages pages = { first, last };
+
+    for_each(streams, forget, &pages);
+}

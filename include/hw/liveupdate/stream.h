@@ -1,0 +1,62 @@
+/*
+ * Streams: what hardware may still hold of the configuration of each, and the
+ * answers it was given.
+ *
+ * A stream is made by its first access.  Each structure of its configuration
+ * is held by itself, until a completed invalidation names it; what was found
+ * invalid is not held, unless the unit may do so (LuCaps.hold_invalid).
+ *
+ * Locking: LuIommu.lock, but for lu_streams_peek().
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_LIVEUPDATE_STREAM_H
+#define HW_LIVEUPDATE_STREAM_H
+
+#include "hw/liveupdate/answers.h"
+#include "hw/liveupdate/iommu.h"
+
+/* Streams with a PASID; the oldest are forgotten beyond. */
+#define LU_STREAMS_PASID_MAX    4096
+/* Configuration invalidations not completed; the oldest complete beyond. */
+#define LU_STREAMS_PENDING_MAX  1024
+
+typedef struct LuStream {
+    uint16_t rid;
+    uint32_t pasid;             /* LU_NO_PASID: none */
+    bool decided;               /* @ctx says what accesses go by */
+    uint64_t seq[LU_CTX_OBJS_MAX];  /* of ctx.obj[], as in mayhit.h */
+    LuCtx ctx;                  /* !decided: ctx.obj[] is what is held */
+    LuAnswers *answers;         /* RCU */
+} LuStream;
+
+LuStreams *lu_streams_new(void);
+void lu_streams_free(LuStreams *streams);
+
+/* The stream of (@rid, @pasid), new if need be. */
+LuStream *lu_streams_get(LuStreams *streams, uint16_t rid, uint32_t pasid);
+/* The stream of @rid without PASID, or NULL.  Any thread, under RCU. */
+const LuStream *lu_streams_peek(const LuStreams *streams, uint16_t rid);
+
+/*
+ * @ctx was resolved from what the stream holds and from memory.  It becomes
+ * what is held, beside structures held that it did without.
+ */
+void lu_stream_decide(LuStreams *streams, LuStream *s, const LuCtx *ctx);
+
+/* As lu_mayhit_inval() and lu_mayhit_done(), for configuration. */
+void lu_streams_inval(LuStreams *streams, const LuInval *inval, uint64_t seq);
+/* Returns whether anything was dropped. */
+bool lu_streams_done(LuStreams *streams, uint64_t upto);
+
+/* Nothing is held, and nothing pending. */
+void lu_streams_reset(LuStreams *streams);
+
+/* Translation was switched: structures stay, decisions do not. */
+void lu_streams_undecide(LuStreams *streams);
+
+/* Forget the answers for input pages [@first, @last] of every stream. */
+void lu_streams_forget(LuStreams *streams, uint64_t first, uint64_t last);
+unsigned lu_streams_count(const LuStreams *streams);
+
+#endif
