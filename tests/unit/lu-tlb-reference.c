@@ -15,6 +15,9 @@
 
 #define CHOICES_MAX 64
 
+/* States that the answers so far leave possible; more are forgotten */
+#define STATES_MAX 32
+
 typedef enum DescKind {
     ABSENT,
     ILLEGAL,
@@ -55,23 +58,6 @@ typedef struct Found {
     bool dirty, global;
     uint64_t seq;               /* of the oldest thing it came from */
 } Found;
-
-void ref_init(RefTlb *t, unsigned out_lg2, bool hold_invalid, bool loose)
-{
-    *t = (RefTlb) {
-        .entries = g_array_new(false, false, sizeof(RefEntry)),
-        .pending = g_array_new(false, false, sizeof(RefInval)),
-        .hold_invalid = hold_invalid,
-        .loose = loose,
-        .out_lg2 = out_lg2,
-    };
-}
-
-void ref_destroy(RefTlb *t)
-{
-    g_array_free(t->entries, true);
-    g_array_free(t->pending, true);
-}
 
 static bool bit(uint64_t raw, unsigned nr)
 {
@@ -148,7 +134,7 @@ static Desc decode_vtd(const GenShape *shape, unsigned level, uint64_t raw,
     }
     d.kind = level && !large ? POINTER : PAGE;
     d.out = address(raw, large ? gen_shift(shape, level) : 12);
-    d.af = true;
+    d.af = !x86 || bit(raw, 5);
     if (x86) {
         d.rights = GEN_R | when(bit(raw, 1), GEN_W) |
                    when(bit(raw, 2), GEN_U) |
@@ -168,6 +154,14 @@ static Desc decode(const Way *w, const GenShape *shape, unsigned level,
 {
     return is_vmsa(shape) ? decode_vmsa(shape, level, raw)
                           : decode_vtd(shape, level, raw, w->t->out_lg2);
+}
+
+/* Bits that may differ in what is the same translation still */
+static uint64_t mutable_bits(const GenShape *shape)
+{
+    /* A, D and bits for software; AF */
+    return shape->kind == GEN_X86_FS ? 0x7ff0000000000e60ull
+           : is_vmsa(shape) ? 1 << 10 : 0;
 }
 
 static unsigned granted(const GenShape *shape, unsigned rights, bool priv)
@@ -264,7 +258,8 @@ static bool same(const RefEntry *a, const RefEntry *b)
     return a->pop == b->pop && a->kind == b->kind && a->shape == b->shape &&
            a->domain == b->domain && a->space == b->space &&
            a->global == b->global && a->in == b->in && a->size == b->size &&
-           a->piece == b->piece && a->out == b->out && a->level == b->level;
+           a->piece == b->piece && a->out == b->out && a->raw == b->raw &&
+           a->level == b->level;
 }
 
 /* The same place in the same table */
@@ -284,7 +279,7 @@ static void put_loose(RefTlb *t, const RefEntry *new)
 
         if (same(e, new) && e->rights == new->rights &&
             e->rights2 == new->rights2 && e->dirty == new->dirty &&
-            e->level == new->level) {
+            e->accessed == new->accessed) {
             e->seq = MAX(e->seq, new->seq);
             return;
         }
@@ -295,7 +290,8 @@ static void put_loose(RefTlb *t, const RefEntry *new)
 static void put(Way *w, RefEntry new)
 {
     RefTlb *t = w->t;
-    unsigned n = 0, oldest = 0;
+    unsigned slot[VERSIONS], n = 0, oldest = 0;
+    uint64_t least = UINT64_MAX;
 
     if (!w->a->need.perm) {
         return;                 /* a probe leaves nothing behind */
@@ -314,13 +310,17 @@ static void put(Way *w, RefEntry new)
             return;
         }
         if (same_slot(e, &new)) {
-            if (!n++ || e->seq < entry(t, oldest)->seq) {
-                oldest = i;
-            }
+            slot[n++] = i;
+            least = MIN(least, e->seq);
         }
     }
     if (n == VERSIONS) {
-        g_array_remove_index(t->entries, oldest);
+        for (unsigned i = 0; i < VERSIONS; i++) {
+            if (entry(t, slot[i])->seq == least) {
+                slot[oldest++] = slot[i];
+            }
+        }
+        g_array_remove_index(t->entries, slot[pick(w, oldest)]);
     }
     g_array_append_val(t->entries, new);
 }
@@ -425,13 +425,15 @@ static Found walk_memory(Way *w, unsigned nr, uint64_t in, unsigned need,
         d = decode(w, shape, level, raw);
         e.seq = seq;
         e.out = d.out;
+        e.raw = raw & ~mutable_bits(shape);
+        e.accessed = d.af;
         e.dirty = d.dirty;
         e.rights = rights & d.rights;
         switch (d.kind) {
         case ABSENT:
             if (w->t->hold_invalid && shape->kind != GEN_X86_FS) {
                 e.kind = REF_NONE;
-                e.out = 0;
+                e.out = e.raw = 0;
                 put(w, e);
             }
             return fail(w, LU_FAULT_TRANSLATION, nr, level, in);
@@ -450,7 +452,7 @@ static Found walk_memory(Way *w, unsigned nr, uint64_t in, unsigned need,
             if (d.out >> w->t->out_lg2) {
                 return fail(w, LU_FAULT_ADDR_SIZE, nr, level, in);
             }
-            if (!d.af) {
+            if (!d.af && is_vmsa(shape)) {
                 return fail(w, LU_FAULT_ACCESS, nr, level, in);
             }
             e.kind = REF_LEAF;
@@ -467,6 +469,12 @@ static Found walk_memory(Way *w, unsigned nr, uint64_t in, unsigned need,
             };
         }
     }
+}
+
+/* x86: A or D is still to be set in memory, so that memory is read. */
+static bool to_mark(const RefEntry *e, unsigned need)
+{
+    return need && (!e->accessed || ((need & LU_PERM_W) && !e->dirty));
 }
 
 /* Whether @in is an address the stage translates at all. */
@@ -494,14 +502,14 @@ static Found walk_stage(Way *w, unsigned nr, uint64_t in, unsigned need,
     if (e && e->kind == REF_NONE) {
         return fail(w, LU_FAULT_TRANSLATION, nr, e->level, in);
     }
-    if (e && (e->dirty || !(need & LU_PERM_W))) {
+    if (e && !to_mark(e, need)) {
         if (need & ~granted(e->shape, e->rights, w->a->need.priv)) {
             return fail(w, LU_FAULT_PERMISSION, nr, e->level, in);
         }
         return (Found) {
             .ok = true, .pa = e->out + (in - e->in), .size = e->size,
             .level = e->level, .rights = e->rights, .dirty = e->dirty,
-            .global = e->global, .seq = e->seq,
+            .global = e->global, .seq = MAX(e->seq, w->t->done),
         };
     }
     if (!e) {
@@ -510,8 +518,11 @@ static Found walk_stage(Way *w, unsigned nr, uint64_t in, unsigned need,
             level = e->level - 1;
             table = e->out;
             rights = e->rights;
-            seq = MIN(seq, e->seq);
         }
+    }
+    if (e) {
+        /* Made through the one, or in place of the other: no younger */
+        seq = MIN(seq, MAX(e->seq, w->t->done));
     }
     return walk_memory(w, nr, in, need, level, table, rights, seq);
 }
@@ -540,9 +551,10 @@ static void walk_both(Way *w)
     Found f1, f2;
     uint64_t size;
 
-    if (e && (e->dirty || !(need & LU_PERM_W))) {
+    if (e && !to_mark(e, need)) {
         unsigned perm = granted(e->shape, e->rights, a->need.priv) &
-                        granted(e->shape2, e->rights2, a->need.priv);
+                        granted(e->shape2, e->rights2, a->need.priv) &
+                        ~when(!e->dirty, LU_PERM_W);
 
         if (!(need & ~perm)) {
             succeed(w, e->out + (a->iova - e->in), e->size, perm);
@@ -565,7 +577,7 @@ static void walk_both(Way *w)
         .pop = REF_BOTH, .kind = REF_LEAF, .shape = a->s1->shape,
         .shape2 = a->s2->shape, .domain = a->s1->domain,
         .space = f1.global ? 0 : a->s1->space, .global = f1.global,
-        .dirty = f1.dirty, .level = f1.level,
+        .accessed = true, .dirty = f1.dirty, .level = f1.level,
         .in = a->iova & ~(size - 1), .size = size,
         .piece = a->iova & ~(piece_of(size) - 1),
         .piece_size = piece_of(size),
@@ -599,7 +611,59 @@ static bool equal(const RefAnswer *a, const RefAnswer *b)
            a->level == b->level && a->ipa == b->ipa;
 }
 
-static void forget(Way *w, GArray *before)
+static bool equal_entries(const GArray *a, const GArray *b)
+{
+    for (unsigned i = 0; i < MAX(a->len, b->len); i++) {
+        const RefEntry *x = &g_array_index(a, RefEntry, i);
+        const RefEntry *y = &g_array_index(b, RefEntry, i);
+
+        if (i == MIN(a->len, b->len) || !same(x, y) || x->seq != y->seq ||
+            x->rights != y->rights || x->rights2 != y->rights2 ||
+            x->accessed != y->accessed || x->dirty != y->dirty) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Another state there may be; @entries is taken. */
+static void add_state(GPtrArray *states, GArray *entries)
+{
+    bool known = states->len == STATES_MAX;
+
+    for (unsigned i = 0; i < states->len && !known; i++) {
+        known = equal_entries(g_ptr_array_index(states, i), entries);
+    }
+    if (known) {
+        g_array_unref(entries);
+    } else {
+        g_ptr_array_add(states, entries);
+    }
+}
+
+void ref_init(RefTlb *t, unsigned out_lg2, bool hold_invalid, bool loose)
+{
+    *t = (RefTlb) {
+        .states = g_ptr_array_new(),
+        .pending = g_array_new(false, false, sizeof(RefInval)),
+        .hold_invalid = hold_invalid,
+        .loose = loose,
+        .out_lg2 = out_lg2,
+    };
+    add_state(t->states, g_array_new(false, false, sizeof(RefEntry)));
+}
+
+void ref_destroy(RefTlb *t)
+{
+    for (unsigned i = 0; i < t->states->len; i++) {
+        g_array_unref(g_ptr_array_index(t->states, i));
+    }
+    g_ptr_array_unref(t->states);
+    g_array_free(t->pending, true);
+}
+
+/* Memory as it was before this way */
+static void restore(Way *w)
 {
     while (w->undo->len) {
         Word *word = &g_array_index(w->undo, Word, w->undo->len - 1);
@@ -607,46 +671,96 @@ static void forget(Way *w, GArray *before)
         lu_array_set(w->m, word->pa, word->val);
         g_array_set_size(w->undo, w->undo->len - 1);
     }
-    g_array_set_size(w->t->entries, 0);
-    g_array_append_vals(w->t->entries, before->data, before->len);
 }
 
-bool ref_access(RefTlb *t, LuArrayMem *m, const RefAccess *access,
-                const RefAnswer *answer, RefAnswer *wanted)
+static Way new_way(RefTlb *t, const RefAccess *access)
 {
-    g_autoptr(GArray) before = g_array_copy(t->entries);
-    g_autoptr(GArray) all = t->loose ? g_array_copy(t->entries) : NULL;
-    Way w = {
-        .t = t, .m = m, .a = access,
+    return (Way) {
+        .t = t, .m = access->before, .a = access,
         .undo = g_array_new(false, false, sizeof(Word)),
     };
+}
+
+/* Entries may vanish: all that any way makes are there from now on. */
+static bool access_loose(RefTlb *t, const RefAccess *access,
+                         const RefAnswer *answer)
+{
+    g_autoptr(GArray) before = t->entries;
+    GArray *all = g_array_copy(before);
+    Way w = new_way(t, access);
     unsigned ways = 0;
     bool fits = false;
 
     do {
-        if (ways) {
-            forget(&w, before);
-        }
-        go(&w);
-        if (!ways++) {
-            *wanted = w.answer;
-        }
-        fits |= equal(&w.answer, answer);
-        if (t->loose) {
-            GArray *made = t->entries;
+        GArray *made = t->entries = g_array_copy(before);
 
-            t->entries = all;
-            for (unsigned i = 0; i < made->len; i++) {
-                put_loose(t, &g_array_index(made, RefEntry, i));
-            }
-            t->entries = made;
+        go(&w);
+        restore(&w);
+        fits |= equal(&w.answer, answer);
+        t->entries = all;
+        for (unsigned i = before->len; i < made->len; i++) {
+            put_loose(t, &g_array_index(made, RefEntry, i));
         }
-    } while ((t->loose || !fits) && ways < WAYS_MAX && next_way(&w));
-    if (t->loose) {
-        forget(&w, all);
-        fits |= ways == WAYS_MAX;
+        for (unsigned i = 0; i < before->len; i++) {
+            entry(t, i)->seq = MAX(entry(t, i)->seq,
+                                   g_array_index(made, RefEntry, i).seq);
+        }
+        g_array_unref(made);
+    } while (++ways < WAYS_MAX && next_way(&w));
+    g_array_unref(w.undo);
+    return fits || ways == WAYS_MAX;
+}
+
+/* The states that the answer leaves possible */
+static bool access_exact(RefTlb *t, const RefAccess *access,
+                         const RefAnswer *answer, RefAnswer *wanted)
+{
+    GPtrArray *before = t->states;
+    bool first = true;
+
+    t->states = g_ptr_array_new();
+    for (unsigned i = 0; i < before->len; i++) {
+        GArray *state = g_ptr_array_index(before, i);
+        Way w = new_way(t, access);
+        unsigned ways = 0;
+
+        do {
+            t->entries = g_array_copy(state);
+            go(&w);
+            if (first) {
+                *wanted = w.answer;
+                first = false;
+            }
+            if (equal(&w.answer, answer) && access->agrees(access)) {
+                add_state(t->states, t->entries);
+            } else {
+                g_array_unref(t->entries);
+            }
+            restore(&w);
+        } while (++ways < WAYS_MAX && next_way(&w));
+        g_array_unref(w.undo);
+        g_array_unref(state);
     }
-    g_array_free(w.undo, true);
+    g_ptr_array_unref(before);
+    if (!t->states->len) {
+        add_state(t->states, g_array_new(false, false, sizeof(RefEntry)));
+        return false;
+    }
+    return true;
+}
+
+bool ref_access(RefTlb *t, const RefAccess *access, const RefAnswer *answer,
+                RefAnswer *wanted)
+{
+    bool fits;
+
+    *wanted = *answer;
+    if (!t->loose) {
+        return access_exact(t, access, answer, wanted);
+    }
+    t->entries = g_ptr_array_index(t->states, 0);
+    fits = access_loose(t, access, answer);
+    g_ptr_array_index(t->states, 0) = t->entries;
     return fits;
 }
 
@@ -708,22 +822,32 @@ static void dropped(RefDropped *d, const RefEntry *e)
     d->any = true;
 }
 
+/* Complete @p in the state that is looked at. */
+static RefDropped complete(RefTlb *t, const RefInval *p, RefDropped d)
+{
+    for (unsigned i = t->entries->len; i-- > 0; ) {
+        if (entry(t, i)->seq < p->seq && ref_names(&p->inval, entry(t, i))) {
+            dropped(&d, entry(t, i));
+            g_array_remove_index(t->entries, i);
+        }
+    }
+    return d;
+}
+
 RefDropped ref_done(RefTlb *t, uint64_t upto)
 {
     RefDropped d = { .any = false };
 
     while (t->pending->len &&
            g_array_index(t->pending, RefInval, 0).seq <= upto) {
-        RefInval p = g_array_index(t->pending, RefInval, 0);
-
-        for (unsigned i = t->entries->len; i-- > 0; ) {
-            if (entry(t, i)->seq < p.seq && ref_names(&p.inval, entry(t, i))) {
-                dropped(&d, entry(t, i));
-                g_array_remove_index(t->entries, i);
-            }
+        for (unsigned i = 0; i < t->states->len; i++) {
+            t->entries = g_ptr_array_index(t->states, i);
+            d = complete(t, &g_array_index(t->pending, RefInval, 0), d);
         }
         g_array_remove_index(t->pending, 0);
     }
+    t->done = MAX(t->done, upto);
+    d.any &= t->states->len == 1;
     return d;
 }
 

@@ -47,7 +47,8 @@ typedef struct RefEntry {
     uint16_t domain;
     uint32_t space;             /* 0 where global */
     bool global;
-    bool dirty;                 /* x86: a write needs no walk */
+    bool accessed, dirty;       /* x86: are set in memory */
+    uint64_t raw;               /* the descriptor, but for such bits */
     unsigned level;             /* REF_BOTH: of the leaf of stage 1 */
     uint64_t in, size;          /* what it translates or leads to */
     uint64_t piece, piece_size; /* REF_BOTH: what it is found for */
@@ -63,20 +64,27 @@ typedef struct RefInval {
 } RefInval;
 
 typedef struct RefTlb {
-    GArray *entries;            /* RefEntry, oldest first */
+    GPtrArray *states;          /* of GArray: entries there may be now */
+    GArray *entries;            /* RefEntry, of the one looked at */
     GArray *pending;            /* RefInval, oldest first */
-    uint64_t seq;
+    uint64_t seq, done;         /* invalidations consumed, completed */
     bool hold_invalid;
     bool loose;                 /* entries may vanish at any time */
     unsigned out_lg2;
 } RefTlb;
 
-typedef struct RefAccess {
+typedef struct RefAccess RefAccess;
+
+struct RefAccess {
     const RefStage *s1, *s2;    /* either may be NULL */
     uint64_t iova;
     LuNeed need;                /* need.mark always */
     bool fresh;
-} RefAccess;
+    LuArrayMem *before;         /* memory, left as it is found */
+    /* Whether @before, as this access would write it, is as it should be */
+    bool (*agrees)(const RefAccess *access);
+    void *opaque;
+};
 
 typedef struct RefAnswer {
     LuFaultKind fault;
@@ -86,7 +94,7 @@ typedef struct RefAnswer {
     uint64_t ipa;               /* of a fault of stage 2 */
 } RefAnswer;
 
-/* What one completion dropped that may have answered an access */
+/* What one completion surely dropped that may have answered an access */
 typedef struct RefDropped {
     bool any;
     uint64_t first, last;
@@ -96,12 +104,11 @@ void ref_init(RefTlb *t, unsigned out_lg2, bool hold_invalid, bool loose);
 void ref_destroy(RefTlb *t);
 
 /*
- * Whether @answer is one that @access can have; the state and @m follow it.
- * Otherwise *@wanted is the answer that comes first.  Loose: @m is as it was
- * before, and is not written.
+ * Whether @answer is one that @access can have; the state follows it.
+ * Otherwise *@wanted is the answer that comes first.
  */
-bool ref_access(RefTlb *t, LuArrayMem *m, const RefAccess *access,
-                const RefAnswer *answer, RefAnswer *wanted);
+bool ref_access(RefTlb *t, const RefAccess *access, const RefAnswer *answer,
+                RefAnswer *wanted);
 
 void ref_inval(RefTlb *t, const LuInval *inval);
 RefDropped ref_done(RefTlb *t, uint64_t upto);

@@ -16,7 +16,7 @@
 #define PROGRAM_OPS     800
 
 /* A program whose entries may vanish is tried in all ways: it takes longer. */
-#define LIMITED_SHARE   16
+#define LIMITED_SHARE   4
 
 static void report(Program *p, const char *name)
 {
