@@ -122,6 +122,7 @@ struct SMMUv3LUState {
     uint32_t inv_latency;       /* virtual ns that a CMD_SYNC takes */
     char *tlb;
     char *stale;
+    bool allow_snapshot;
 };
 
 struct SMMUv3LUClass {

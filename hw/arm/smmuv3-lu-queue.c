@@ -144,7 +144,7 @@ void smmuv3_lu_queue_kick(SMMUv3LUState *s)
 {
     if (ready(s)) {
         /* What the guest rings for is in memory by now. */
-        lu_sample(&s->iommu);
+        lu_doorbell(&s->iommu);
         consume_slice(s);
     }
 }

@@ -18,6 +18,7 @@
 #include "hw/liveupdate/dma-target.h"
 #include "hw/liveupdate/monitor.h"
 #include "migration/blocker.h"
+#include "migration/vmstate.h"
 #include "smmuv3-lu-internal.h"
 
 static IOMMUTLBEntry region_translate(IOMMUMemoryRegion *mr, hwaddr addr,
@@ -175,9 +176,10 @@ static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
         !lu_iommu_hold(&s->iommu, &caps, s->tlb, s->stale, errp)) {
         return;
     }
-    if (session) {
+    if (session && !s->allow_snapshot) {
         error_setg(&s->migration_blocker, "%s: what lu-monitor has seen "
-                   "cannot be migrated or saved", TYPE_ARM_SMMUV3_LU);
+                   "cannot be migrated or saved; x-allow-snapshot=on goes on "
+                   "without it", TYPE_ARM_SMMUV3_LU);
         if (migrate_add_blocker(&s->migration_blocker, errp) < 0) {
             return;
         }
@@ -200,10 +202,24 @@ static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
     }
 }
 
+/* The parent's stream; what was held is not part of it. */
+static const VMStateDescription *parent_vmsd;
+static VMStateDescription smmuv3_lu_vmsd;
+
+static int smmuv3_lu_post_load(void *opaque, int version_id)
+{
+    SMMUv3LUState *s = opaque;
+
+    lu_iommu_loaded(&s->iommu);
+    return parent_vmsd->post_load ? parent_vmsd->post_load(opaque, version_id)
+                                  : 0;
+}
+
 static const Property smmuv3_lu_properties[] = {
     DEFINE_PROP_UINT8("oas", SMMUv3LUState, oas, 44),
     DEFINE_PROP_STRING("tlb", SMMUv3LUState, tlb),
     DEFINE_PROP_STRING("stale", SMMUv3LUState, stale),
+    DEFINE_PROP_BOOL("x-allow-snapshot", SMMUv3LUState, allow_snapshot, false),
     DEFINE_PROP_UINT32("inv-latency", SMMUv3LUState, inv_latency, 0),
 };
 
@@ -227,6 +243,8 @@ static void smmuv3_lu_describe_properties(ObjectClass *oc)
     object_class_property_set_description(oc, "tlb",
         "what is held between accesses: strict (all, until invalidated), "
         "none, or a number of entries");
+    object_class_property_set_description(oc, "x-allow-snapshot",
+        "on/off: with lu-monitor, too, save and migrate, without what it saw");
     object_class_property_set_description(oc, "stale",
         "what an access does that meets what memory denies: old (goes by what "
         "is held), new (by memory), fault (F_TLB_CONFLICT)");
@@ -248,6 +266,10 @@ static void smmuv3_lu_class_init(ObjectClass *oc, const void *data)
     SMMUv3LUClass *c = ARM_SMMUV3_LU_CLASS(oc);
     LuDmaTargetClass *target = LU_DMA_TARGET_CLASS(oc);
 
+    parent_vmsd = dc->vmsd;
+    smmuv3_lu_vmsd = *parent_vmsd;
+    smmuv3_lu_vmsd.post_load = smmuv3_lu_post_load;
+    dc->vmsd = &smmuv3_lu_vmsd;
     dc->desc = "Arm SMMUv3 that checks live updates";
     device_class_set_parent_realize(dc, smmuv3_lu_realize,
                                     &c->parent_realize);

@@ -299,9 +299,10 @@ static void lu_vtd_realize(DeviceState *dev, Error **errp)
     if (!lu_iommu_hold(&lu->iommu, &caps, lu->tlb, lu->stale, errp)) {
         return;
     }
-    if (session) {
+    if (session && !lu->allow_snapshot) {
         error_setg(&lu->migration_blocker, "%s: what lu-monitor has seen "
-                   "cannot be migrated or saved", TYPE_INTEL_IOMMU_LU);
+                   "cannot be migrated or saved; x-allow-snapshot=on goes on "
+                   "without it", TYPE_INTEL_IOMMU_LU);
         if (migrate_add_blocker(&lu->migration_blocker, errp) < 0) {
             return;
         }
@@ -354,7 +355,7 @@ static int lu_vtd_post_load(void *opaque, int version_id)
     LuVtdState *lu = opaque;
     int ret = parent_vmsd->post_load(opaque, version_id);
 
-    lu_iommu_reset(&lu->iommu);
+    lu_iommu_loaded(&lu->iommu);
     lu_vtd_latch(lu, true);
     lu_vtd_queue_loaded(lu);
     return ret;
@@ -377,6 +378,7 @@ static bool lu_vtd_dma_owns(LuDmaTarget *target, uint16_t rid)
 static const Property lu_vtd_properties[] = {
     DEFINE_PROP_STRING("tlb", LuVtdState, tlb),
     DEFINE_PROP_STRING("stale", LuVtdState, stale),
+    DEFINE_PROP_BOOL("x-allow-snapshot", LuVtdState, allow_snapshot, false),
     DEFINE_PROP_UINT32("inv-latency", LuVtdState, inv_latency, 0),
 };
 
@@ -388,6 +390,8 @@ static const struct {
       "invalidated), none, or a number of entries" },
     { "stale", "what an access does that meets what memory denies: old (goes "
       "by what is held), new (by memory)" },
+    { "x-allow-snapshot", "on/off: with lu-monitor, too, save and migrate, "
+      "without what it saw" },
     { "inv-latency", "virtual nanoseconds an invalidation takes to complete" },
     { "aw-bits", "width of IOVAs and so levels of tables: 39 (3), 48 (3, 4), "
       "intel-iommu-lu also 57 (3, 4, 5)" },

@@ -114,6 +114,7 @@ struct LuVtdState {
 
     char *tlb;                  /* property */
     char *stale;                /* property */
+    bool allow_snapshot;        /* property */
     uint32_t inv_latency;       /* property, ns of virtual time */
     bool five_level;            /* aw-bits=57 was asked for */
     LuIommu iommu;

@@ -236,7 +236,7 @@ static void set_tail(LuVtdState *lu)
 
 void lu_vtd_queue_tail(LuVtdState *lu)
 {
-    lu_sample(&lu->iommu);
+    lu_doorbell(&lu->iommu);
     set_tail(lu);
     run_unless_pending(lu);
 }
@@ -306,7 +306,7 @@ void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg)
     LuInval inval;
     uint64_t w[2];
 
-    lu_sample(&lu->iommu);
+    lu_doorbell(&lu->iommu);
     if (reg == DMAR_CCMD_REG) {
         lu_vtd_inv_from_ccmd(lu_vtd_get64(lu, reg), w);
     } else {

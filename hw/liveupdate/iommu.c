@@ -141,13 +141,21 @@ typedef struct Attempt {
     bool dry;                   /* nothing is recorded or marked */
 } Attempt;
 
+static LuXlat refuse_with(const Attempt *t, uint32_t code)
+{
+    LuCtx refused = *t->ctx;
+
+    refused.kind = LU_CTX_FAULT;
+    refused.fault = code;
+    return refuse(t->iommu, t->access, &refused, LU_FAULT_CONFIG, NULL);
+}
+
 /* The front-end's own refusals. */
 static bool is_refused(const Attempt *t, const hwaddr *pa, LuXlat *x)
 {
     static const LuXlat abort = { .status = LU_XLATE_ABORT };
     const LuFrontEnd *ops = t->iommu->ops;
     uint32_t code;
-    LuCtx refused;
 
     if (!ops->refuses ||
         !ops->refuses(t->iommu->fe, t->access, t->ctx, pa, &code)) {
@@ -158,10 +166,7 @@ static bool is_refused(const Attempt *t, const hwaddr *pa, LuXlat *x)
     } else if (t->dry) {
         *x = (LuXlat) { .status = LU_XLATE_FAULT };
     } else {
-        refused = *t->ctx;
-        refused.kind = LU_CTX_FAULT;
-        refused.fault = code;
-        *x = refuse(t->iommu, t->access, &refused, LU_FAULT_CONFIG, NULL);
+        *x = refuse_with(t, code);
     }
     return true;
 }
@@ -280,8 +285,8 @@ static LuXlat translate_ram(LuIommu *iommu, const LuAccess *a, bool dry,
 /* By what is held, and memory where nothing is. */
 static LuXlat translate_held(LuIommu *iommu, const LuAccess *a, LuStream *s)
 {
-    LuWalk walk;
-    LuCtx now;
+    LuWalk QEMU_UNINITIALIZED walk;
+    LuCtx QEMU_UNINITIALIZED now;
     Attempt t = {
         .iommu = iommu, .access = a, .ctx = &s->ctx, .walk = &walk,
         .held = true,
@@ -319,10 +324,10 @@ static void note_answer(LuIommu *iommu, const LuAccess *a, LuStream *s,
 static LuXlat slow(LuIommu *iommu, const LuAccess *a)
 {
     LuSession *session = iommu->session;
+    LuCtx QEMU_UNINITIALIZED ctx;
+    LuWalk QEMU_UNINITIALIZED walk;
     LuStream *s;
     LuXlat x, seen;
-    LuCtx ctx;
-    LuWalk walk;
     bool claimed;
 
     QEMU_LOCK_GUARD(&iommu->lock);
@@ -384,6 +389,15 @@ LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
 
 /* ------------------------------------------------------------------ */
 /* Invalidations                                                      */
+
+void lu_doorbell(LuIommu *iommu)
+{
+    lu_sample(iommu);
+    if (iommu->mayhit) {
+        QEMU_LOCK_GUARD(&iommu->lock);
+        lu_mayhit_doorbell(iommu->mayhit);
+    }
+}
 
 uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
 {

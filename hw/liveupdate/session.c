@@ -569,6 +569,19 @@ void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
     }
 }
 
+void lu_iommu_loaded(LuIommu *iommu)
+{
+    LuSession *s = iommu->session;
+
+    lu_iommu_reset(iommu);
+    if (s) {
+        lock_all(s);
+        drop_claims(s, iommu, LU_CLAIM_NONE);
+        s->loads++;
+        unlock_all(s);
+    }
+}
+
 /* The first claim of @iommu whose stream must go on; NULL if none. */
 static LuClaim *first_checked(LuSession *s, LuIommu *iommu)
 {

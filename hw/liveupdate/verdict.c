@@ -69,6 +69,10 @@ LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons)
         complete = reason(reasons, "the machine was reset with %u open claims",
                           s->resets);
     }
+    if (s->loads) {
+        complete = reason(reasons, "history is truncated: the state of an "
+                          "IOMMU was loaded");
+    }
     if (s->books.ledger.truncated) {
         complete = reason(reasons, "the tables of a claimed stream are larger "
                           "than the ledger follows");
