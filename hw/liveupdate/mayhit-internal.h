@@ -46,6 +46,7 @@ struct LuMayHit {
     GHashTable *domains;        /* Domain by key */
     LuDead dead[LU_POP__MAX];
     uint64_t seq;               /* of the last invalidation consumed */
+    uint64_t done;              /* of the last one completed */
     GArray *pending;            /* Pending, oldest first */
     unsigned samples;           /* left */
     unsigned drops;             /* slots this completion may still look at */

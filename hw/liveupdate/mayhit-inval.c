@@ -199,6 +199,7 @@ static void complete(LuMayHit *m, const Pending *p)
     Scope scope = { .m = m, .inval = &p->inval, .seq = p->seq };
     uint64_t first = first_of(&p->inval), last = last_of(&p->inval);
 
+    m->done = MAX(m->done, p->seq);
     if (!m->stale) {
         m->stale = true;
         m->stale_first = first;
@@ -319,6 +320,7 @@ bool lu_mayhit_done(LuMayHit *m, uint64_t upto, uint64_t *first,
         }
         complete(m, p);
     }
+    m->done = MAX(m->done, MIN(upto, m->seq));
     g_array_remove_range(m->pending, 0, n);
     stale = m->stale;
     *first = m->stale_first;

@@ -99,6 +99,7 @@ static bool find(LuWalkHeld *held, const LuStage *stage, unsigned nr,
     LuPop pop = nr == 1 ? LU_POP_S1 : LU_POP_S2;
     LuShadowEntry leaf = { }, table = { }, *got;
     const LuStage *leaf_stage = NULL;
+    uint64_t seq;
 
     w->seq[nr] = w->m->seq;
     if (w->fresh) {
@@ -116,8 +117,16 @@ static bool find(LuWalkHeld *held, const LuStage *stage, unsigned nr,
     if (!got->slot) {
         return false;
     }
-    w->seq[nr] = MIN(w->seq[nr], got->slot->seq);
-    w->seq[0] = MIN(w->seq[0], got->slot->seq);
+    /*
+     * What comes of it is as old as this, but as to invalidations that are
+     * complete, which it has survived: their numbers would drop that at once.
+     */
+    seq = MAX(got->slot->seq, w->m->done);
+    w->seq[nr] = MIN(w->seq[nr], seq);
+    w->seq[0] = MIN(w->seq[0], seq);
+    if (nr == 2) {
+        w->seq[1] = MIN(w->seq[1], seq);    /* a table of stage 1 was there */
+    }
     *e = (LuWalkEntry) {
         .stage = leaf.slot ? leaf_stage : stage,
         .desc = got->slot->desc,
@@ -312,6 +321,7 @@ static bool find_both(LuMayHit *m, const LuStage *s1, uint64_t iova,
 {
     LuShadowEntry leaf = { }, none = { };
     uint64_t mask;
+    uint8_t perm;
 
     for (int global = 0; global <= 1; global++) {
         LuTag tag = tag_of(LU_POP_BOTH, s1, global);
@@ -329,33 +339,20 @@ static bool find_both(LuMayHit *m, const LuStage *s1, uint64_t iova,
     if (!leaf.slot) {
         return false;
     }
-    out->perm = (leaf.slot->perm >> (need->priv ? PRIV_SHIFT : 0)) & RWX;
-    if (need->perm & ~out->perm) {
+    perm = (leaf.slot->perm >> (need->priv ? PRIV_SHIFT : 0)) & RWX;
+    if (need->perm & ~perm) {
         return false;           /* which stage refuses, a walk finds out */
     }
     mask = MAKE_64BIT_MASK(0, leaf.slot->size_lg2);
+    memset(out, 0, offsetof(LuWalk, step));
+    out->perm = perm;
     out->pa = leaf.slot->desc | (iova & mask);
     out->mask = mask;
     return true;
 }
 
-/* What the other privilege may do, out of what is held by now. */
-static uint8_t other_perm(const LuMem *mem, Walk *w, const LuStage *s1,
-                          const LuStage *s2, uint64_t iova,
-                          const LuNeed *need)
-{
-    const LuNeed probe = { .priv = !need->priv, .class = need->class };
-    LuWalk QEMU_UNINITIALIZED out;
-
-    w->put = false;
-    w->fresh = false;
-    return lu_walk_held(mem, &w->held, s1, s2, iova, &probe, &out) ==
-           LU_FAULT_NONE ? out.perm & RWX : 0;
-}
-
-static void put_both(LuMayHit *m, const LuMem *mem, Walk *w,
-                     const LuStage *s1, const LuStage *s2, uint64_t iova,
-                     const LuNeed *need, const LuWalk *out)
+static void put_both(LuMayHit *m, const Walk *w, const LuStage *s1,
+                     uint64_t iova, const LuNeed *need, const LuWalk *out)
 {
     LuStage stage = pieces(s1);
     LuTag tag = tag_of(LU_POP_BOTH, s1, out->s1_global);
@@ -369,17 +366,15 @@ static void put_both(LuMayHit *m, const LuMem *mem, Walk *w,
         .size_lg2 = size_lg2,
         .level = out->s1_level,
     }, was;
-    uint8_t other = other_perm(mem, w, s1, s2, iova, need);
-    uint8_t perm = out->perm & RWX;
+    uint8_t perm = out->perm & RWX, other = out->other & RWX;
     LuShadow *s;
     Tagged *t;
 
-    if (s1->fmt->hw_accessed && !(need->perm & LU_PERM_W)) {
-        perm &= ~LU_PERM_W;     /* the first write sets a dirty bit */
-        other &= ~LU_PERM_W;
-    }
     slot.perm = need->priv ? other | perm << PRIV_SHIFT
                            : perm | other << PRIV_SHIFT;
+    if (!out->s1_dirty) {
+        slot.perm &= ~(LU_PERM_W | LU_PERM_W << PRIV_SHIFT);
+    }
     t = lu_tagged_need(m, &tag);
     s = need_shadow(m, t, &stage, true);
     s->granule_lg2 = s1->granule_lg2;
@@ -402,9 +397,10 @@ LuFaultKind lu_mayhit_walk(LuMayHit *m, const LuMem *mem, const LuStage *s1,
     };
     LuFaultKind kind;
 
+    if (conflict) {
+        *conflict = LU_CHANGE__MAX;
+    }
     if (s1 && s2 && !fresh && find_both(m, s1, iova, need, out)) {
-        out->fault = LU_FAULT_NONE;
-        out->n_steps = 0;
         m->stats.hits++;
         return LU_FAULT_NONE;
     }
@@ -415,7 +411,7 @@ LuFaultKind lu_mayhit_walk(LuMayHit *m, const LuMem *mem, const LuStage *s1,
     if (kind == LU_FAULT_NONE) {
         m->stats.hits += !out->n_steps;
         if (s1 && s2 && need->perm) {
-            put_both(m, mem, &w, s1, s2, iova, need, out);
+            put_both(m, &w, s1, iova, need, out);
         }
     }
     return kind;
