@@ -28,6 +28,20 @@ void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
     qemu_mutex_init(&iommu->lock);
 }
 
+/* LuMayHit's watcher. */
+static void changed(void *opaque, const LuChange *change)
+{
+    LuIommu *iommu = opaque;
+
+    trace_lu_change(iommu->id, change->kind, change->tag.domain,
+                    change->tag.space, change->in, change->was, change->now,
+                    change->consumed);
+    if (iommu->session) {
+        lu_session_change(iommu->session, iommu, change,
+                          lu_streams_nested(iommu->streams, &change->tag));
+    }
+}
+
 bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
                    const char *stale, Error **errp)
 {
@@ -64,6 +78,7 @@ bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
     if (!none) {
         iommu->streams = lu_streams_new();
         iommu->mayhit = lu_mayhit_new(&config);
+        lu_mayhit_watch(iommu->mayhit, changed, iommu);
     }
     return true;
 }

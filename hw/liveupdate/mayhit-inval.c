@@ -251,6 +251,7 @@ static void sample_entry(void *opaque, const LuShadowEntry *e)
         .consumed = true,
         .in = e->in,
         .level = e->level,
+        .was_level = e->level,
         .pa = e->pa,
         .was = e->slot->desc,
         .now = now.desc,

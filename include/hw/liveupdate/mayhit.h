@@ -66,7 +66,7 @@ typedef struct LuChange {
     bool reachable;             /* grade of the old entry: not observed */
     bool consumed;              /* seen when a covering invalidation came */
     uint64_t in;                /* first input address of the new one */
-    uint8_t level;
+    uint8_t level, was_level;   /* of the new and of the old one */
     hwaddr pa;                  /* of the new descriptor */
     uint64_t was, now;
 } LuChange;
