@@ -70,6 +70,7 @@ static LuClaimInfo *report_claim(const LuClaim *c)
     i->generation = c->generation;
     i->dropped = c->dropped;
     i->idle = c->idle;
+    i->opaque = c->opaque;
     i->before = c->before;
     i->blackout = c->blackout;
     i->after = c->after;

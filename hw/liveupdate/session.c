@@ -240,6 +240,7 @@ static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
     c->state = LU_CLAIM_PRESERVED;
     c->generation = s->books.sink.generation;
     c->config = g_ptr_array_new();
+    c->opaque = iommu->ops->opaque && iommu->ops->opaque(iommu->fe, c->rid);
     iommu->ops->resolve(iommu->fe, c->rid, c->pasid, NULL, &c->ctx, &s2_walk);
     c->domain = domain_of(s, c);
     if (c->domain->frozen) {

@@ -35,6 +35,11 @@ bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons)
                       "0x%" PRIx64 " was frozen: OWN-1 and OWN-3 are not "
                       "decided", c->token);
     }
+    if (c->opaque && !c->idle) {
+        return reason(reasons, "the device of token 0x%" PRIx64 " keeps "
+                      "translations of its own: not all its DMA is seen",
+                      c->token);
+    }
     if (!c->blackout && !c->idle) {
         return reason(reasons, "no DMA came through in the blackout of token "
                       "0x%" PRIx64, c->token);

@@ -89,9 +89,12 @@ static LuFaultKind judge(const Walker *w, const Descent *d, const LuDesc *desc)
         !(stage->flags & LU_STAGE_AFFD)) {
         return LU_FAULT_ACCESS;
     }
-    /* S2PTW: stage-1 structures are not fetched from Device memory. */
+    /*
+     * S2PTW: stage-1 structures are not fetched from Device memory.  With
+     * S2FWB, the uppermost bit of MemAttr does not count.
+     */
     if ((stage->flags & LU_STAGE_PTW) && w->out->class != LU_CLASS_IN &&
-        !(desc->memattr >> 2)) {
+        !(desc->memattr & (stage->flags & LU_STAGE_FWB ? 0x4 : 0xc))) {
         return LU_FAULT_PERMISSION;
     }
     w->out->perm = stage->fmt->grant(stage, d->perm & desc->perm, w->priv);
@@ -124,6 +127,9 @@ static LuFaultKind take(const Walker *w, const Descent *d, const Hit *at,
                            desc->kind == LU_DESC_LEAF, d->need & LU_PERM_W);
         if (marked == *raw) {
             return LU_FAULT_NONE;
+        }
+        if (d->stage->flags & LU_STAGE_PRESET) {
+            break;
         }
         if (!(at->perm & LU_PERM_W)) {
             w->out->perm = at->perm;
@@ -207,6 +213,9 @@ static void remember(const Walker *w, const Descent *d, uint64_t in,
     if (fmt->hw_accessed && w->mark && used) {
         e.desc = fmt->mark(d->stage, d->level, raw, kind == LU_DESC_LEAF,
                            d->need & LU_PERM_W);
+        if (e.desc != raw && d->stage->flags & LU_STAGE_PRESET) {
+            return;             /* what cannot be marked is not held */
+        }
     }
     w->held->seen(w->held, d->stage, d->nr, in, &e);
 }
@@ -251,6 +260,7 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
             Descent table = { .stage = w->s2, .nr = 2, .need = LU_PERM_R };
 
             out->class = LU_CLASS_TABLE;
+            out->s1_level = d->level;
             kind = descend(w, &table, at.pa, &at);
             if (kind != LU_FAULT_NONE) {
                 return kind;

@@ -62,6 +62,8 @@ struct LuStage {
 #define LU_STAGE_1G         (1u << 10)  /* VT-d: leaf at level 2 supported */
 #define LU_STAGE_XNX        (1u << 12)  /* VMSA S2: XN[1:0] */
 #define LU_STAGE_PTW        (1u << 13)  /* VMSA S2PTW */
+#define LU_STAGE_FWB        (1u << 14)  /* VMSA S2FWB: bit 4 is redefined */
+#define LU_STAGE_PRESET     (1u << 16)  /* a walk cannot mark: tables must be */
 };
 
 typedef enum LuDescKind {

@@ -41,6 +41,7 @@ typedef struct LuCfgObj {
     const char *kind;           /* "STE", "CD", "context entry", ... static */
     uint8_t what;               /* LU_INVAL_CONFIG or _PASID drops it */
     bool leaf;                  /* and does so with Leaf = 1, too */
+    uint8_t shared_lg2;         /* 2^n requesters, or PASIDs, have it */
     uint8_t len;                /* bytes, at most 64, a multiple of 8 */
     hwaddr pa;
     uint64_t w[8];
@@ -122,6 +123,11 @@ typedef struct LuFrontEnd {
                     const hwaddr *pa, uint32_t *code);
     /* Whether PCI requester @rid is translated by this unit. */
     bool (*owns)(void *fe, uint16_t rid);
+    /*
+     * Whether somebody keeps translations for @rid outside the model, so that
+     * not all its accesses are seen (notifiers: vhost).  May be NULL.
+     */
+    bool (*opaque)(void *fe, uint16_t rid);
     /*
      * Translations copied outside the model (notifiers) are dropped: an
      * invalidation of translations has completed.  May be NULL.  LuIommu.lock

@@ -52,7 +52,7 @@ typedef struct LuWalk {
     hwaddr ipa;                 /* input of the stage-2 walk at the fault */
     hwaddr table;               /* where an external abort happened */
     const char *why;            /* static text of LU_FAULT_RESERVED or NULL */
-    uint8_t s1_level;           /* of the stage-1 leaf, ours */
+    uint8_t s1_level;           /* of the stage-1 leaf, or table asked for */
     bool s1_global;             /* which is global */
     bool s1_dirty;              /* which a write need not mark any more */
     uint8_t n_steps;
