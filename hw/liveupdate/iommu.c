@@ -121,6 +121,22 @@ const LuStage *lu_ctx_stage1(const LuCtx *ctx, uint64_t iova)
     return NULL;
 }
 
+void lu_iommu_reach(LuIommu *iommu, const LuCtx *ctx)
+{
+    const LuStage *s2 = ctx->has_s2 ? &ctx->s2 : NULL;
+
+    if (!iommu->mayhit || ctx->kind != LU_CTX_TRANSLATE) {
+        return;
+    }
+    for (unsigned i = 0; i < ctx->n_s1; i++) {
+        lu_mayhit_reach(iommu->mayhit, iommu->mem, &ctx->s1[i], s2,
+                        LU_REACH_MAX);
+    }
+    if (s2) {
+        lu_mayhit_reach(iommu->mayhit, iommu->mem, NULL, s2, LU_REACH_MAX);
+    }
+}
+
 static LuXlat identity(const LuAccess *a)
 {
     return (LuXlat) {

@@ -263,6 +263,9 @@ static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
 static int op_freeze(LuSession *s, const LuOp *op, LuClaim *c)
 {
     lu_claim_freeze(&s->books, c);
+    if (c == lu_domain_claim(c->domain)) {
+        lu_iommu_reach(c->iommu, &c->ctx);
+    }
     return LU_CTL_OK;
 }
 
