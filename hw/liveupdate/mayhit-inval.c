@@ -279,7 +279,7 @@ static void sample_tag(Scope *scope, Tagged *t)
 void lu_mayhit_doorbell(LuMayHit *m)
 {
     m->samples = LU_MAYHIT_SAMPLES_MAX;
-    m->looks = LU_MAYHIT_DROP_MAX;
+    m->looks = LU_MAYHIT_LOOKS_MAX;
 }
 
 void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,

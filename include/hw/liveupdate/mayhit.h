@@ -34,6 +34,7 @@
 #define LU_MAYHIT_PENDING_MAX   1024    /* invalidations not completed */
 #define LU_MAYHIT_DROP_MAX      65536   /* slots one completion looks at */
 #define LU_MAYHIT_SAMPLES_MAX   4096    /* descriptors one doorbell re-reads */
+#define LU_MAYHIT_LOOKS_MAX     8192    /* slots it looks at for them */
 
 typedef enum LuPop {
     LU_POP_S1,
