@@ -17,9 +17,9 @@ QEMU ?= $(CURDIR)/$(BUILD)/qemu-system-x86_64
 export BUILD QEMU
 
 STEPS := 3
-demo demo-linux check: STEPS := 4
+demo demo-linux check bench: STEPS := 4
 
-.PHONY: all packages tree build demo demo-linux check lint clean distclean help
+.PHONY: all packages tree build demo demo-linux check bench lint clean distclean help
 
 all: build
 
@@ -45,6 +45,10 @@ check: build
 	@echo '[4/4] tests'
 	@scripts/check
 
+bench: build
+	@echo '[4/4] measurement'
+	@scripts/bench
+
 lint: tree
 	@scripts/lint
 
@@ -64,6 +68,7 @@ help:
 	@echo 'make demo-linux   crash-kexec of an unmodified Linux under DMA'
 	@echo '                  ARCH=aarch64|x86_64 (default x86_64), CASE=<name>'
 	@echo 'make check        every test, and lint'
+	@echo 'make bench        what a DMA access costs: no IOMMU, stock, ours'
 	@echo 'make lint         style of our sources'
 	@echo 'make clean        remove what was built'
 	@echo 'make distclean    remove the QEMU tree as well'

@@ -1,8 +1,8 @@
 /*
  * arm-smmuv3-lu: from a StreamID to the stages of its translation, decoded
- * from guest RAM at every call (IHI 0070 3.3, 5.1, 5.2, 5.4).  Legality is
- * that of 5.2.2 and 5.4.2 for what the ID registers say: no substreams, no
- * stalls, no hardware update, little-endian VMSAv8-64 tables of up to 48 bits.
+ * from guest RAM at every call (IHI 0070 3.3, 5.1 to 5.4).  Legality is that
+ * of 5.2.2 and 5.4.2 for what the ID registers say; always no stalls, no
+ * hardware update, little-endian VMSAv8-64 tables of up to 48 bits.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,6 +13,7 @@
 const char smmuv3_lu_ste[] = "STE";
 const char smmuv3_lu_cd[] = "CD";
 static const char smmuv3_lu_l1std[] = "L1STD";
+static const char smmuv3_lu_l1cd[] = "L1CD";
 
 /* TxSZ without IDR3.STT */
 #define TSZ_MIN 16
@@ -45,13 +46,6 @@ static const SMMUv3LULegal cd_legal[] = {
     { STE_CONFIG_S1, 0, R_CD0_HA_SHIFT, 0, "HA without HTTU" },
 };
 
-unsigned smmuv3_lu_address_bits(unsigned encoding)
-{
-    static const uint8_t bits[] = { 32, 36, 40, 42, 44, 48, 52, 52 };
-
-    return bits[MIN(encoding, ARRAY_SIZE(bits) - 1)];
-}
-
 const LuCfgObj *smmuv3_lu_find_obj(const LuCtx *ctx, const char *kind)
 {
     for (int i = 0; i < ctx->n_obj; i++) {
@@ -80,8 +74,9 @@ static const uint64_t *fetch(SMMUv3LUState *s, LuCtx *ctx, const char *kind,
         return NULL;
     }
     obj->kind = kind;
-    obj->what = kind == smmuv3_lu_cd ? LU_INVAL_PASID : LU_INVAL_CONFIG;
-    obj->leaf = kind != smmuv3_lu_l1std;
+    obj->what = kind == smmuv3_lu_cd || kind == smmuv3_lu_l1cd ?
+                LU_INVAL_PASID : LU_INVAL_CONFIG;
+    obj->leaf = kind == smmuv3_lu_cd || kind == smmuv3_lu_ste;
     obj->pa = pa;
     obj->len = words * sizeof(obj->w[0]);
     ctx->n_obj++;
@@ -124,7 +119,7 @@ static const uint64_t *find_ste(SMMUv3LUState *s, uint32_t sid,
     if (ste) {
         return ste;
     }
-    if (sid >> MIN(log2size, sid_bits)) {
+    if ((uint64_t)sid >> MIN(log2size, sid_bits)) {
         config_fault(ctx, SMMU_EVT_C_BAD_STREAMID, 0);
         return NULL;
     }
@@ -146,6 +141,7 @@ static const uint64_t *find_ste(SMMUv3LUState *s, uint32_t sid,
     if (!l1std) {
         return NULL;
     }
+    ctx->obj[ctx->n_obj - 1].shared_lg2 = split;
     sid = extract32(sid, 0, split);
     span = FIELD_EX64(*l1std, L1STD, SPAN);
     if (!span || span > L1STD_SPAN_MAX || span > split + 1 ||
@@ -185,7 +181,9 @@ static const char *decode_s2(SMMUv3LUState *s, const uint64_t *ste, LuCtx *ctx)
     s2->flags =
         (FIELD_EX64(ste[2], STE2, S2AFFD) ? LU_STAGE_AFFD : 0) |
         (FIELD_EX64(ste[2], STE2, S2PTW) ? LU_STAGE_PTW : 0) |
-        (FIELD_EX32(s->parent_obj.idr[3], IDR3, XNX) ? LU_STAGE_XNX : 0);
+        (FIELD_EX32(s->parent_obj.idr[3], IDR3, XNX) ? LU_STAGE_XNX : 0) |
+        (FIELD_EX32(s->parent_obj.idr[3], IDR3, FWB) &&
+         FIELD_EX64(ste[1], STE1, S2FWB) ? LU_STAGE_FWB : 0);
     ctx->has_s2 = true;
     return NULL;
 }
@@ -242,11 +240,48 @@ static const char *decode_cd(SMMUv3LUState *s, const uint64_t *ste,
     if (!why && walks && FIELD_EX64(cd[0], CD0, ENDI)) {
         why = "ENDI is 1";
     }
+    if (!why && !FIELD_EX32(s->parent_obj.idr[0], IDR0, ASID16) &&
+        FIELD_EX64(cd[0], CD0, ASID) >> 8) {
+        why = "ASID of more than 8 bits";
+    }
     for (unsigned i = 0; i < 2 && !why; i++) {
         why = decode_s1(s, ste, cd, i, ctx);
     }
     ctx->n_s1 = 2;
     return why;
+}
+
+/* Log2 of the CDs that @ste has; 0: one, and no substreams (5.2). */
+static unsigned cd_bits(SMMUv3LUState *s, const uint64_t *ste)
+{
+    return FIELD_EX32(s->parent_obj.idr[1], IDR1, SSIDSIZE) ?
+           FIELD_EX64(ste[0], STE0, S1CDMAX) : 0;
+}
+
+/* Log2 of the CDs in a second-level table; 0: there is one level (5.2). */
+static unsigned cd_split(SMMUv3LUState *s, const uint64_t *ste)
+{
+    static const uint8_t splits[4] = { [S1FMT_4K] = 6, [S1FMT_64K] = 10 };
+
+    return cd_bits(s, ste) ? splits[FIELD_EX64(ste[0], STE0, S1FMT)] : 0;
+}
+
+/* What 5.2.2 says of stage 1. */
+static const char *illegal_s1(SMMUv3LUState *s, const uint64_t *ste)
+{
+    SMMUv3State *p = &s->parent_obj;
+
+    if (cd_bits(s, ste) > FIELD_EX32(p->idr[1], IDR1, SSIDSIZE)) {
+        return "S1CDMax is more than SSIDSIZE";
+    }
+    if (cd_split(s, ste) && !FIELD_EX32(p->idr[0], IDR0, CD2L)) {
+        return "S1Fmt without two-level CD tables";
+    }
+    if (FIELD_EX64(ste[0], STE0, S1CONTEXTPTR) <<
+        R_STE0_S1CONTEXTPTR_SHIFT >> s->oas) {
+        return "S1ContextPtr beyond the output address size";
+    }
+    return NULL;
 }
 
 /* 5.2.2; decodes stage 2 on the way. */
@@ -263,10 +298,14 @@ static const char *decode_ste(SMMUv3LUState *s, const uint64_t *ste,
         return "Config names a stage that is not offered";
     }
     why = illegal_bit(ste_legal, ARRAY_SIZE(ste_legal), config, ste);
-    if (!why && (config & STE_CONFIG_S1) &&
-        FIELD_EX64(ste[0], STE0, S1CONTEXTPTR) <<
-        R_STE0_S1CONTEXTPTR_SHIFT >> s->oas) {
-        why = "S1ContextPtr beyond the output address size";
+    if (!why && (config & STE_CONFIG_S1)) {
+        why = illegal_s1(s, ste);
+    }
+    /* Tags what translates; without stage 2 nothing, but then VMID16 is 1. */
+    if (!why && (config & ~STE_CONFIG_PASS) &&
+        !FIELD_EX32(p->idr[0], IDR0, VMID16) &&
+        FIELD_EX64(ste[2], STE2, S2VMID) >> 8) {
+        why = "S2VMID of more than 8 bits";
     }
     if (!why && (config & STE_CONFIG_S2)) {
         why = decode_s2(s, ste, ctx);
@@ -274,28 +313,86 @@ static const char *decode_ste(SMMUv3LUState *s, const uint64_t *ste,
     return why;
 }
 
-/* The CD of @ste, through stage 2 if there is one; NULL with a fault. */
-static const uint64_t *find_cd(SMMUv3LUState *s, const uint64_t *ste,
-                               const LuCtx *held, LuCtx *ctx, LuWalk *s2_walk)
+/*
+ * What a transaction with SubstreamID @pasid, or without one, meets at a legal
+ * STE (3.3.2, 5.2): ctx->pasid is the number of its CD, or there is a fault in
+ * @ctx.  Returns the stages of @config that it goes through.
+ */
+static unsigned choose_substream(SMMUv3LUState *s, const uint64_t *ste,
+                                 unsigned config, uint32_t pasid, LuCtx *ctx)
+{
+    unsigned bits = config & STE_CONFIG_S1 ? cd_bits(s, ste) : 0;
+    unsigned dss = FIELD_EX64(ste[1], STE1, S1DSS);
+
+    if (pasid != LU_NO_PASID) {
+        if (!bits || pasid >> bits) {
+            config_fault(ctx, SMMU_EVT_C_BAD_SUBSTREAMID, 0);
+        } else if (!pasid && dss == S1DSS_CD0) {
+            config_fault(ctx, SMMU_EVT_F_STREAM_DISABLED, 0);
+        }
+        ctx->pasid = pasid;
+    } else if (bits && dss == S1DSS_BYPASS) {
+        config &= ~STE_CONFIG_S1;
+    } else if (bits && dss != S1DSS_CD0) {
+        config_fault(ctx, SMMU_EVT_F_STREAM_DISABLED, 0);
+    }
+    return config;
+}
+
+/* An L1CD or CD at @addr, which stage 2 translates if there is one. */
+static const uint64_t *fetch_s1(SMMUv3LUState *s, LuCtx *ctx, const char *kind,
+                                hwaddr addr, unsigned words, LuWalk *s2_walk)
 {
     static const LuNeed need = { .perm = LU_PERM_R, .class = LU_CLASS_CD };
-    hwaddr pa = FIELD_EX64(ste[0], STE0, S1CONTEXTPTR) <<
-                R_STE0_S1CONTEXTPTR_SHIFT;
-    const uint64_t *cd = lu_ctx_reuse(held, smmuv3_lu_cd, ctx);
 
-    if (cd) {
-        return cd;
-    }
     if (ctx->has_s2) {
-        if (lu_walk(s->iommu.mem, NULL, &ctx->s2, pa, &need, s2_walk) !=
+        if (lu_walk(s->iommu.mem, NULL, &ctx->s2, addr, &need, s2_walk) !=
             LU_FAULT_NONE) {
             ctx->s2_fault = true;
             config_fault(ctx, SMMU_EVT_NONE, 0);
             return NULL;
         }
-        pa = s2_walk->pa;
+        addr = s2_walk->pa;
     }
-    return fetch(s, ctx, smmuv3_lu_cd, pa, 8, SMMU_EVT_F_CD_FETCH);
+    return fetch(s, ctx, kind, addr, words, SMMU_EVT_F_CD_FETCH);
+}
+
+/* 5.2, 5.3: CD number ctx->pasid of @ste; NULL with a fault in @ctx. */
+static const uint64_t *find_cd(SMMUv3LUState *s, const uint64_t *ste,
+                               const LuCtx *held, LuCtx *ctx, LuWalk *s2_walk)
+{
+    unsigned bits = cd_bits(s, ste), split = cd_split(s, ste);
+    uint32_t n = ctx->pasid;
+    hwaddr base = FIELD_EX64(ste[0], STE0, S1CONTEXTPTR) <<
+                  R_STE0_S1CONTEXTPTR_SHIFT;
+    const uint64_t *cd, *l1cd;
+
+    cd = lu_ctx_reuse(held, smmuv3_lu_cd, ctx);
+    if (cd) {
+        return cd;
+    }
+    /* Tables are aligned to their sizes, address bits below are RES0. */
+    if (!split) {
+        base = align_down_lg2(base, bits + 6);
+        return fetch_s1(s, ctx, smmuv3_lu_cd, base + n * 64, 8, s2_walk);
+    }
+
+    base = align_down_lg2(base, bits > split + 3 ? bits - split + 3 : 6);
+    l1cd = lu_ctx_reuse(held, smmuv3_lu_l1cd, ctx) ?:
+           fetch_s1(s, ctx, smmuv3_lu_l1cd, base + (n >> split) * 8, 1,
+                    s2_walk);
+    if (!l1cd) {
+        return NULL;
+    }
+    ctx->obj[ctx->n_obj - 1].shared_lg2 = split;
+    base = FIELD_EX64(*l1cd, L1CD, L2PTR) << R_L1CD_L2PTR_SHIFT;
+    if (!FIELD_EX64(*l1cd, L1CD, V) || base >> s->oas) {
+        config_fault(ctx, SMMU_EVT_C_BAD_SUBSTREAMID, 0);
+        return NULL;
+    }
+    base = align_down_lg2(base, split + 6);
+    return fetch_s1(s, ctx, smmuv3_lu_cd, base + extract32(n, 0, split) * 64,
+                    8, s2_walk);
 }
 
 void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid,
@@ -333,17 +430,12 @@ void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid,
         config_fault(ctx, SMMU_EVT_C_BAD_STE, 0);
         return;
     }
-    /* IDR1.SSIDSIZE is 0, so no SubstreamID is in range (7.3.9). */
-    if (pasid != LU_NO_PASID) {
-        config_fault(ctx, SMMU_EVT_C_BAD_SUBSTREAMID, 0);
-        return;
-    }
-    if (config == STE_CONFIG_PASS) {
-        ctx->kind = LU_CTX_BYPASS;
-        return;
-    }
     ctx->kind = LU_CTX_TRANSLATE;
-    if (!(config & STE_CONFIG_S1)) {
+    config = choose_substream(s, ste, config, pasid, ctx);
+    if (config == STE_CONFIG_PASS && ctx->kind == LU_CTX_TRANSLATE) {
+        ctx->kind = LU_CTX_BYPASS;
+    }
+    if (ctx->kind != LU_CTX_TRANSLATE || !(config & STE_CONFIG_S1)) {
         return;
     }
     cd = find_cd(s, ste, held, ctx, s2_walk);
@@ -367,11 +459,15 @@ void smmuv3_lu_describe(void *fe, const LuCfgObj *obj, GString *out)
 
     if (obj->kind == smmuv3_lu_ste) {
         g_string_append_printf(out, "V=%u Config=%s S1ContextPtr=0x%" PRIx64
+                               " S1CDMax=%u S1Fmt=%u S1DSS=%u"
                                " S2VMID=%u S2TTB=0x%" PRIx64,
                                (unsigned)FIELD_EX64(w[0], STE0, V),
                                configs[FIELD_EX64(w[0], STE0, CONFIG)],
                                FIELD_EX64(w[0], STE0, S1CONTEXTPTR) <<
                                R_STE0_S1CONTEXTPTR_SHIFT,
+                               (unsigned)FIELD_EX64(w[0], STE0, S1CDMAX),
+                               (unsigned)FIELD_EX64(w[0], STE0, S1FMT),
+                               (unsigned)FIELD_EX64(w[1], STE1, S1DSS),
                                (unsigned)FIELD_EX64(w[2], STE2, S2VMID),
                                FIELD_EX64(w[3], STE3, S2TTB) <<
                                R_STE3_S2TTB_SHIFT);
@@ -382,6 +478,11 @@ void smmuv3_lu_describe(void *fe, const LuCfgObj *obj, GString *out)
                                (unsigned)FIELD_EX64(w[0], CD0, ASID),
                                FIELD_EX64(w[1], CD1, TTB) << R_CD1_TTB_SHIFT,
                                FIELD_EX64(w[2], CD1, TTB) << R_CD1_TTB_SHIFT);
+    } else if (obj->kind == smmuv3_lu_l1cd) {
+        g_string_append_printf(out, "V=%u L2Ptr=0x%" PRIx64,
+                               (unsigned)FIELD_EX64(w[0], L1CD, V),
+                               FIELD_EX64(w[0], L1CD, L2PTR) <<
+                               R_L1CD_L2PTR_SHIFT);
     } else {
         g_string_append_printf(out, "Span=%u L2Ptr=0x%" PRIx64,
                                (unsigned)FIELD_EX64(w[0], L1STD, SPAN),

@@ -32,7 +32,7 @@ FIELD(CMD1, IPA, 12, 40)
 #define CS_IRQ              1
 #define CS_RESERVED         3
 #define TG_16K              2
-#define SID_BITS            16
+#define RID_BITS            16      /* of a StreamID that there can be */
 
 enum {
     NEED_S1 = 1 << 0,
@@ -108,15 +108,17 @@ static const struct {
 };
 
 /* 4.3: one StreamID, or an aligned range of 2^(Range + 1) of them. */
-static void decode_streams(const uint64_t w[2], LuInval *inval)
+static void decode_streams(const uint64_t w[2], const SMMUv3LUCmdCaps *caps,
+                           LuInval *inval)
 {
+    unsigned bits = MIN(caps->sid_bits, RID_BITS);
     unsigned lg2 = FIELD_EX64(w[0], CMD0, OPCODE) == OP_CFGI_STE_RANGE ?
                    FIELD_EX64(w[1], CMD1, RANGE) + 1 : 0;
     uint32_t sid = FIELD_EX64(w[0], CMD0, SID) & -(1ull << lg2);
 
-    if (sid >> SID_BITS) {
+    if (sid >> bits) {
         inval->what = 0;
-    } else if (lg2 >= SID_BITS) {
+    } else if (lg2 >= bits) {
         inval->match &= ~LU_MATCH_RID;
     } else {
         inval->rid = sid;
@@ -124,23 +126,35 @@ static void decode_streams(const uint64_t w[2], LuInval *inval)
     }
 }
 
-/* 4.3.3: without substreams there is one CD, number 0. */
-static void decode_substream(const uint64_t w[2], LuInval *inval)
+/* 4.3.3: the number of a CD; without substreams there is one, number 0. */
+static void decode_substream(const uint64_t w[2], const SMMUv3LUCmdCaps *caps,
+                             LuInval *inval)
 {
     inval->pasid = FIELD_EX64(w[0], CMD0, SSID);
-    if (inval->pasid) {
+    if (inval->pasid >> caps->ssid_bits) {
         inval->what = 0;
     }
 }
 
+/* 4.4: a tag of more than 8 bits, where these are all, is no entry's. */
+static uint16_t decode_tag(uint16_t tag, bool wide, LuInval *inval)
+{
+    if (!wide && tag >> 8) {
+        inval->what = 0;
+    }
+    return tag;
+}
+
 /*
  * 4.4.1.1.  Without TG, an entry that holds the address; else a range of
- * granules, in tables of this granule.  An address that is not aligned as TTL
- * wants makes the range UNPREDICTABLE; it is taken as written.
+ * granules, in tables of this granule.  Without IDR3.RIL there is no TG.  An
+ * address that is not aligned as TTL wants makes the range UNPREDICTABLE; it is
+ * taken as written.
  */
-static const char *decode_range(const uint64_t w[2], LuInval *inval)
+static const char *decode_range(const uint64_t w[2],
+                                const SMMUv3LUCmdCaps *caps, LuInval *inval)
 {
-    unsigned tg = FIELD_EX64(w[1], CMD1, TG);
+    unsigned tg = caps->ril ? FIELD_EX64(w[1], CMD1, TG) : 0;
     unsigned ttl = FIELD_EX64(w[1], CMD1, TTL);
     uint64_t num = FIELD_EX64(w[0], CMD0, NUM);
     unsigned scale = FIELD_EX64(w[0], CMD0, SCALE);
@@ -184,19 +198,21 @@ static const char *decode_inval(const uint64_t w[2],
         inval->match &= ~LU_MATCH_LEAF;
     }
     if (inval->match & LU_MATCH_DOMAIN) {
-        inval->domain = FIELD_EX64(w[0], CMD0, VMID);
+        inval->domain = decode_tag(FIELD_EX64(w[0], CMD0, VMID), caps->vmid16,
+                                   inval);
     }
     if (inval->match & LU_MATCH_SPACE) {
-        inval->space = FIELD_EX64(w[0], CMD0, ASID);
+        inval->space = decode_tag(FIELD_EX64(w[0], CMD0, ASID), caps->asid16,
+                                  inval);
     }
     if (inval->match & LU_MATCH_RID) {
-        decode_streams(w, inval);
+        decode_streams(w, caps, inval);
     }
     if (inval->match & LU_MATCH_PASID) {
-        decode_substream(w, inval);
+        decode_substream(w, caps, inval);
     }
     if (inval->match & LU_MATCH_RANGE) {
-        return decode_range(w, inval);
+        return decode_range(w, caps, inval);
     }
     return NULL;
 }

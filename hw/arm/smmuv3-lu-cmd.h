@@ -13,6 +13,11 @@
 typedef struct SMMUv3LUCmdCaps {
     bool s1;                    /* IDR0.S1P */
     bool s2;                    /* IDR0.S2P */
+    bool asid16;                /* IDR0.ASID16 */
+    bool vmid16;                /* IDR0.VMID16 */
+    bool ril;                   /* IDR3.RIL */
+    uint8_t sid_bits;           /* IDR1.SIDSIZE, 0..32 */
+    uint8_t ssid_bits;          /* IDR1.SSIDSIZE, 0..20 */
 } SMMUv3LUCmdCaps;
 
 typedef struct SMMUv3LUCmd {

@@ -106,8 +106,8 @@ static void fill_access(uint64_t rec[4], SMMUEventType type,
 {
     rec[0] = FIELD_DP64(rec[0], EVT0, TYPE, type);
     rec[0] = FIELD_DP64(rec[0], EVT0, SID, access->rid);
-    if (access->pasid != LU_NO_PASID) {
-        /* C_BAD_SUBSTREAMID is the one record without a valid flag. */
+    /* F_STREAM_DISABLED has no SubstreamID, C_BAD_SUBSTREAMID no flag. */
+    if (access->pasid != LU_NO_PASID && type != SMMU_EVT_F_STREAM_DISABLED) {
         rec[0] = FIELD_DP64(rec[0], EVT0, SSV,
                             type != SMMU_EVT_C_BAD_SUBSTREAMID);
         rec[0] = FIELD_DP64(rec[0], EVT0, SSID, access->pasid);

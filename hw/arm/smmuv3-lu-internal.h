@@ -40,7 +40,11 @@ FIELD(L1STD, L2PTR, 6, 50)
 /* 5.2 Stream Table Entry, by 64-bit word */
 FIELD(STE0, V, 0, 1)
 FIELD(STE0, CONFIG, 1, 3)
+FIELD(STE0, S1FMT, 4, 2)
 FIELD(STE0, S1CONTEXTPTR, 6, 50)
+FIELD(STE0, S1CDMAX, 59, 5)
+FIELD(STE1, S1DSS, 0, 2)
+FIELD(STE1, S2FWB, 25, 1)
 FIELD(STE1, S1STALLD, 27, 1)
 FIELD(STE2, S2VMID, 0, 16)
 FIELD(STE2, S2T0SZ, 32, 6)
@@ -60,6 +64,16 @@ FIELD(STE3, S2TTB, 4, 48)
 #define STE_CONFIG_S1       (1u << 0)
 #define STE_CONFIG_S2       (1u << 1)
 #define STE_CONFIG_PASS     (1u << 2)
+
+/* STE.S1Fmt and STE.S1DSS; what is reserved is as 0 */
+#define S1FMT_4K            1
+#define S1FMT_64K           2
+#define S1DSS_BYPASS        1
+#define S1DSS_CD0           2
+
+/* 5.3 Level 1 Context Descriptor */
+FIELD(L1CD, V, 0, 1)
+FIELD(L1CD, L2PTR, 12, 44)
 
 /*
  * 5.4 Context Descriptor, by 64-bit word.  Fields of TTB1 in word 0 are 16
@@ -117,11 +131,23 @@ struct SMMUv3LUState {
     bool sync_waits;            /* CMDQ_CONS points at a CMD_SYNC */
     bool sync_irq;              /* which is to be signalled by interrupt */
 
+    Notifier machine_done;      /* with cohacc=off */
+
     /* Properties */
     uint8_t oas;                /* output address bits */
+    uint8_t bbml;               /* the others, as the field of IDRn says */
+    bool fwb;
+    bool cohacc;
+    OnOffAuto asid16;
+    OnOffAuto vmid16;
+    uint8_t sidsize;
+    uint8_t ssidsize;
+    bool cd2l;
+    bool ril;
     uint32_t inv_latency;       /* virtual ns that a CMD_SYNC takes */
     char *tlb;
     char *stale;
+    bool allow_snapshot;
 };
 
 struct SMMUv3LUClass {
@@ -131,6 +157,16 @@ struct SMMUv3LUClass {
     ResettablePhases parent_phases;
 };
 
+/* smmuv3-lu-caps.c: capability properties, once they are set. */
+
+/* Whether an SMMU can be so; @errp says what to change. */
+bool smmuv3_lu_caps_check(const SMMUv3LUState *s, Error **errp);
+/* Have the device tree told, when the machine is complete. */
+void smmuv3_lu_caps_realize(SMMUv3LUState *s);
+/* Set the ID registers, which the parent has set to its own. */
+void smmuv3_lu_caps_reset(SMMUv3LUState *s);
+/* Describe the properties, for --help. */
+void smmuv3_lu_caps_describe(ObjectClass *oc);
 /* Bits of address that IDR5.OAS, CD.IPS and STE.S2PS encode; capped at 52. */
 unsigned smmuv3_lu_address_bits(unsigned encoding);
 

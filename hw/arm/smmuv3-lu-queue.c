@@ -102,6 +102,11 @@ static void consume_one(SMMUv3LUState *s)
     const SMMUv3LUCmdCaps caps = {
         .s1 = STAGE1_SUPPORTED(p),
         .s2 = STAGE2_SUPPORTED(p),
+        .asid16 = FIELD_EX32(p->idr[0], IDR0, ASID16),
+        .vmid16 = FIELD_EX32(p->idr[0], IDR0, VMID16),
+        .ril = FIELD_EX32(p->idr[3], IDR3, RIL),
+        .sid_bits = FIELD_EX32(p->idr[1], IDR1, SIDSIZE),
+        .ssid_bits = FIELD_EX32(p->idr[1], IDR1, SSIDSIZE),
     };
     SMMUv3LUCmd cmd;
     const char *illegal;
@@ -144,7 +149,7 @@ void smmuv3_lu_queue_kick(SMMUv3LUState *s)
 {
     if (ready(s)) {
         /* What the guest rings for is in memory by now. */
-        lu_sample(&s->iommu);
+        lu_doorbell(&s->iommu);
         consume_slice(s);
     }
 }

@@ -18,6 +18,7 @@
 #include "hw/liveupdate/dma-target.h"
 #include "hw/liveupdate/monitor.h"
 #include "migration/blocker.h"
+#include "migration/vmstate.h"
 #include "smmuv3-lu-internal.h"
 
 static IOMMUTLBEntry region_translate(IOMMUMemoryRegion *mr, hwaddr addr,
@@ -101,6 +102,20 @@ static bool smmuv3_lu_owns(void *fe, uint16_t rid)
     return false;
 }
 
+static bool smmuv3_lu_opaque(void *fe, uint16_t rid)
+{
+    SMMUv3LUState *s = ARM_SMMUV3_LU(fe);
+
+    for (guint i = 0; i < s->notified->len; i++) {
+        IOMMUMemoryRegion *mr = g_ptr_array_index(s->notified, i);
+
+        if (smmu_get_sid(container_of(mr, SMMUDevice, iommu)) == rid) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool target_owns(LuDmaTarget *target, uint16_t rid)
 {
     return smmuv3_lu_owns(target, rid);
@@ -111,54 +126,26 @@ static const LuFrontEnd smmuv3_lu_front_end = {
     .fault = smmuv3_lu_fault,
     .refuses = smmuv3_lu_refuses,
     .owns = smmuv3_lu_owns,
+    .opaque = smmuv3_lu_opaque,
     .unmap_notify = smmuv3_lu_unmap_all,
     .describe = smmuv3_lu_describe,
     .config_rule = LU_RULE_CON_5,
     .enable_rule = LU_RULE_CON_3,
 };
 
-/* The encoding of @bits in IDR5.OAS, or -1. */
-static int oas_encoding(unsigned bits)
-{
-    for (int i = 0; i < 6; i++) {
-        if (smmuv3_lu_address_bits(i) == bits) {
-            return i;
-        }
-    }
-    return -1;
-}
-
 static void smmuv3_lu_reset_exit(Object *obj, ResetType type)
 {
     SMMUv3LUState *s = ARM_SMMUV3_LU(obj);
     SMMUv3LUClass *c = ARM_SMMUV3_LU_GET_CLASS(s);
-    SMMUv3State *p = &s->parent_obj;
 
     WITH_QEMU_LOCK_GUARD(&s->iommu.lock) {
         c->parent_phases.exit(obj, type);
-        p->idr[5] = FIELD_DP32(p->idr[5], IDR5, OAS, oas_encoding(s->oas));
+        smmuv3_lu_caps_reset(s);
         qatomic_set(&s->irqs, 0);
     }
     smmuv3_lu_queue_reset(s);
     lu_iommu_reset(&s->iommu);
     smmuv3_lu_unmap_all(s);
-}
-
-static bool check_properties(SMMUv3LUState *s, Error **errp)
-{
-    static const char *const stages[] = { "1", "2", "nested", NULL };
-
-    if (!g_strv_contains(stages, s->parent_obj.stage)) {
-        error_setg(errp, "stage=%s is not known: use 1, 2 or nested",
-                   s->parent_obj.stage);
-        return false;
-    }
-    if (oas_encoding(s->oas) < 0) {
-        error_setg(errp, "oas=%u is not an output address size: use 32, 36, "
-                   "40, 42, 44 or 48", s->oas);
-        return false;
-    }
-    return true;
 }
 
 static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
@@ -167,17 +154,18 @@ static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
     SMMUv3LUState *s = ARM_SMMUV3_LU(dev);
     SMMUv3LUClass *c = ARM_SMMUV3_LU_GET_CLASS(s);
     LuSession *session = lu_monitor_session();
-    const LuCaps caps = { .conflict_fault = true };
+    const LuCaps caps = { .bbml = s->bbml, .conflict_fault = true };
 
     lu_iommu_init(&s->iommu, &smmuv3_lu_front_end, s,
                   dev->id ?: TYPE_ARM_SMMUV3_LU, lu_mem_system());
-    if (!check_properties(s, errp) ||
+    if (!smmuv3_lu_caps_check(s, errp) ||
         !lu_iommu_hold(&s->iommu, &caps, s->tlb, s->stale, errp)) {
         return;
     }
-    if (session) {
+    if (session && !s->allow_snapshot) {
         error_setg(&s->migration_blocker, "%s: what lu-monitor has seen "
-                   "cannot be migrated or saved", TYPE_ARM_SMMUV3_LU);
+                   "cannot be migrated or saved; x-allow-snapshot=on goes on "
+                   "without it", TYPE_ARM_SMMUV3_LU);
         if (migrate_add_blocker(&s->migration_blocker, errp) < 0) {
             return;
         }
@@ -195,15 +183,41 @@ static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
     smmuv3_lu_queue_init(s);
     smmuv3_lu_regs_init(s);
     ARM_SMMU(s)->mrtypename = TYPE_SMMUV3_LU_REGION;
+    smmuv3_lu_caps_realize(s);
     if (session) {
         lu_session_add(session, &s->iommu);
     }
 }
 
+/* The parent's stream; what was held is not part of it. */
+static const VMStateDescription *parent_vmsd;
+static VMStateDescription smmuv3_lu_vmsd;
+
+static int smmuv3_lu_post_load(void *opaque, int version_id)
+{
+    SMMUv3LUState *s = opaque;
+
+    lu_iommu_loaded(&s->iommu);
+    return parent_vmsd->post_load ? parent_vmsd->post_load(opaque, version_id)
+                                  : 0;
+}
+
 static const Property smmuv3_lu_properties[] = {
     DEFINE_PROP_UINT8("oas", SMMUv3LUState, oas, 44),
+    DEFINE_PROP_UINT8("bbml", SMMUv3LUState, bbml, 2),
+    DEFINE_PROP_BOOL("fwb", SMMUv3LUState, fwb, false),
+    DEFINE_PROP_BOOL("cohacc", SMMUv3LUState, cohacc, true),
+    DEFINE_PROP_ON_OFF_AUTO("asid16", SMMUv3LUState, asid16,
+                            ON_OFF_AUTO_AUTO),
+    DEFINE_PROP_ON_OFF_AUTO("vmid16", SMMUv3LUState, vmid16,
+                            ON_OFF_AUTO_AUTO),
+    DEFINE_PROP_UINT8("sidsize", SMMUv3LUState, sidsize, SMMU_IDR1_SIDSIZE),
+    DEFINE_PROP_UINT8("ssidsize", SMMUv3LUState, ssidsize, 0),
+    DEFINE_PROP_BOOL("cd2l", SMMUv3LUState, cd2l, false),
+    DEFINE_PROP_BOOL("ril", SMMUv3LUState, ril, true),
     DEFINE_PROP_STRING("tlb", SMMUv3LUState, tlb),
     DEFINE_PROP_STRING("stale", SMMUv3LUState, stale),
+    DEFINE_PROP_BOOL("x-allow-snapshot", SMMUv3LUState, allow_snapshot, false),
     DEFINE_PROP_UINT32("inv-latency", SMMUv3LUState, inv_latency, 0),
 };
 
@@ -222,11 +236,12 @@ static void smmuv3_lu_describe_properties(ObjectClass *oc)
     ObjectClass *smmuv3 = object_class_get_parent(oc);
     ObjectClass *smmu = object_class_get_parent(smmuv3);
 
-    object_class_property_set_description(oc, "oas",
-        "output address size in bits: 32, 36, 40, 42, 44 or 48");
+    smmuv3_lu_caps_describe(oc);
     object_class_property_set_description(oc, "tlb",
         "what is held between accesses: strict (all, until invalidated), "
         "none, or a number of entries");
+    object_class_property_set_description(oc, "x-allow-snapshot",
+        "on/off: with lu-monitor, too, save and migrate, without what it saw");
     object_class_property_set_description(oc, "stale",
         "what an access does that meets what memory denies: old (goes by what "
         "is held), new (by memory), fault (F_TLB_CONFLICT)");
@@ -248,6 +263,10 @@ static void smmuv3_lu_class_init(ObjectClass *oc, const void *data)
     SMMUv3LUClass *c = ARM_SMMUV3_LU_CLASS(oc);
     LuDmaTargetClass *target = LU_DMA_TARGET_CLASS(oc);
 
+    parent_vmsd = dc->vmsd;
+    smmuv3_lu_vmsd = *parent_vmsd;
+    smmuv3_lu_vmsd.post_load = smmuv3_lu_post_load;
+    dc->vmsd = &smmuv3_lu_vmsd;
     dc->desc = "Arm SMMUv3 that checks live updates";
     device_class_set_parent_realize(dc, smmuv3_lu_realize,
                                     &c->parent_realize);

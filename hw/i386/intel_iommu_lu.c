@@ -23,8 +23,6 @@
 #include "intel_iommu_lu_internal.h"
 #include "trace.h"
 
-#define AW_5LEVEL 57
-
 /* What a requester sees.  Never freed: devices keep pointers to it. */
 typedef struct LuVtdSpace {
     IOMMUMemoryRegion region;
@@ -33,6 +31,7 @@ typedef struct LuVtdSpace {
     LuVtdState *lu;
     PCIBus *bus;
     uint8_t devfn;
+    bool notified;              /* somebody keeps its translations */
 } LuVtdSpace;
 
 static guint space_hash(gconstpointer v)
@@ -175,8 +174,9 @@ static int lu_vtd_notify_flag_changed(IOMMUMemoryRegion *region,
                    "use intel-iommu for device assignment");
         return -ENOTSUP;
     }
-    space->lu->n_notified += (new != IOMMU_NOTIFIER_NONE) -
-                             (old != IOMMU_NOTIFIER_NONE);
+    space->lu->n_notified -= space->notified;
+    space->notified = new != IOMMU_NOTIFIER_NONE;
+    space->lu->n_notified += space->notified;
     return 0;
 }
 
@@ -242,19 +242,31 @@ static const PCIIOMMUOps lu_vtd_pci_ops = {
     .set_iommu_device = lu_vtd_set_iommu_device,
 };
 
-static bool lu_vtd_owns(void *fe, uint16_t rid)
+/* Bus numbers are the guest's to change: nothing is found by them. */
+static const LuVtdSpace *find_space(LuVtdState *lu, uint16_t rid)
 {
-    LuVtdState *lu = fe;
     GHashTableIter it;
     void *space;
 
     g_hash_table_iter_init(&it, lu->spaces);
     while (g_hash_table_iter_next(&it, &space, NULL)) {
         if (space_rid(space) == rid) {
-            return true;
+            return space;
         }
     }
-    return false;
+    return NULL;
+}
+
+static bool lu_vtd_owns(void *fe, uint16_t rid)
+{
+    return find_space(fe, rid);
+}
+
+static bool lu_vtd_opaque(void *fe, uint16_t rid)
+{
+    const LuVtdSpace *space = find_space(fe, rid);
+
+    return space && space->notified;
 }
 
 static const LuFrontEnd lu_vtd_front_end = {
@@ -262,6 +274,7 @@ static const LuFrontEnd lu_vtd_front_end = {
     .fault = lu_vtd_fault,
     .refuses = lu_vtd_refuses,
     .owns = lu_vtd_owns,
+    .opaque = lu_vtd_opaque,
     .unmap_notify = lu_vtd_unmap_all,
     .describe = lu_vtd_describe,
     .config_rule = LU_RULE_CON_6,
@@ -270,52 +283,36 @@ static const LuFrontEnd lu_vtd_front_end = {
 
 /* Device */
 
-/* Five levels are ours alone: the parent knows none of it. */
-static void advertise(LuVtdState *lu)
-{
-    IntelIOMMUState *s = &lu->parent_obj;
-
-    if (!lu->five_level) {
-        return;
-    }
-    s->cap = deposit64(s->cap, 16, 6, AW_5LEVEL - 1);
-    s->cap |= s->flts ? LU_VTD_CAP_FL5LP : LU_VTD_CAP_SAGAW_57;
-    stq_le_p(&s->csr[DMAR_CAP_REG], s->cap);
-}
-
 static void lu_vtd_realize(DeviceState *dev, Error **errp)
 {
     ERRP_GUARD();
     LuVtdState *lu = INTEL_IOMMU_LU(dev);
-    IntelIOMMUState *s = &lu->parent_obj;
     LuSession *session = lu_monitor_session();
-    const LuCaps caps = {
-        .bbml = 2,              /* entries may be replaced in place */
-        .hold_invalid = s->caching_mode,
-    };
+    LuCaps caps;
 
+    if (!lu_vtd_caps_check(lu, errp)) {
+        return;
+    }
+    caps = lu_vtd_caps_of_core(lu);
     lu_iommu_init(&lu->iommu, &lu_vtd_front_end, lu,
                   dev->id ?: TYPE_INTEL_IOMMU_LU, lu_mem_system());
     if (!lu_iommu_hold(&lu->iommu, &caps, lu->tlb, lu->stale, errp)) {
         return;
     }
-    if (session) {
+    if (session && !lu->allow_snapshot) {
         error_setg(&lu->migration_blocker, "%s: what lu-monitor has seen "
-                   "cannot be migrated or saved", TYPE_INTEL_IOMMU_LU);
+                   "cannot be migrated or saved; x-allow-snapshot=on goes on "
+                   "without it", TYPE_INTEL_IOMMU_LU);
         if (migrate_add_blocker(&lu->migration_blocker, errp) < 0) {
             return;
         }
-    }
-    if (s->aw_bits == AW_5LEVEL) {
-        lu->five_level = true;
-        s->aw_bits = VTD_HOST_AW_48BIT;
     }
     INTEL_IOMMU_LU_GET_CLASS(lu)->parent_realize(dev, errp);
     if (*errp) {
         migrate_del_blocker(&lu->migration_blocker);
         return;
     }
-    advertise(lu);
+    lu_vtd_caps_advertise(lu);
 
     lu->spaces = g_hash_table_new(space_hash, space_equal);
     lu_vtd_fault_init(lu);
@@ -334,7 +331,7 @@ static void lu_vtd_reset_exit(Object *obj, ResetType type)
     LuVtdClass *lvc = INTEL_IOMMU_LU_GET_CLASS(lu);
 
     lvc->parent_phases.exit(obj, type);
-    advertise(lu);
+    lu_vtd_caps_advertise(lu);
     lu->gcmd_silent = 0;
     lu_vtd_queue_reset(lu);
     lu_iommu_reset(&lu->iommu);
@@ -354,7 +351,7 @@ static int lu_vtd_post_load(void *opaque, int version_id)
     LuVtdState *lu = opaque;
     int ret = parent_vmsd->post_load(opaque, version_id);
 
-    lu_iommu_reset(&lu->iommu);
+    lu_iommu_loaded(&lu->iommu);
     lu_vtd_latch(lu, true);
     lu_vtd_queue_loaded(lu);
     return ret;
@@ -377,7 +374,14 @@ static bool lu_vtd_dma_owns(LuDmaTarget *target, uint16_t rid)
 static const Property lu_vtd_properties[] = {
     DEFINE_PROP_STRING("tlb", LuVtdState, tlb),
     DEFINE_PROP_STRING("stale", LuVtdState, stale),
+    DEFINE_PROP_BOOL("x-allow-snapshot", LuVtdState, allow_snapshot, false),
     DEFINE_PROP_UINT32("inv-latency", LuVtdState, inv_latency, 0),
+    DEFINE_PROP_BOOL("esrtps", LuVtdState, esrtps, true),
+    DEFINE_PROP_BOOL("esirtps", LuVtdState, esirtps, false),
+    DEFINE_PROP_BOOL("smpwc", LuVtdState, smpwc, false),
+    DEFINE_PROP_BOOL("nested", LuVtdState, nested, false),
+    DEFINE_PROP_ON_OFF_AUTO("slts", LuVtdState, slts, ON_OFF_AUTO_AUTO),
+    DEFINE_PROP_UINT8("pss", LuVtdState, pss, LU_VTD_PSS_DEFAULT),
 };
 
 /* Inherited properties are shared: their lines hold for intel-iommu, too. */
@@ -388,7 +392,20 @@ static const struct {
       "invalidated), none, or a number of entries" },
     { "stale", "what an access does that meets what memory denies: old (goes "
       "by what is held), new (by memory)" },
+    { "x-allow-snapshot", "on/off: with lu-monitor, too, save and migrate, "
+      "without what it saw" },
     { "inv-latency", "virtual nanoseconds an invalidation takes to complete" },
+    { "esrtps", "on/off: setting the root pointer invalidates everything" },
+    { "esirtps", "on/off: setting the interrupt table invalidates all entries, "
+      "and so does switching remapping off" },
+    { "smpwc", "on/off: scalable mode snoops tables where PWSNP is set, and "
+      "can set accessed and dirty bits there" },
+    { "nested", "on/off: first-stage tables on top of second-stage tables; "
+      "with x-scalable-mode=on,x-flts=on" },
+    { "slts", "on/off/auto: second-stage tables in scalable mode; auto: unless "
+      "x-flts=on without nested=on" },
+    { "pss", "PASIDs have this many bits and one: 0 to 19; with "
+      "x-pasid-mode=on" },
     { "aw-bits", "width of IOVAs and so levels of tables: 39 (3), 48 (3, 4), "
       "intel-iommu-lu also 57 (3, 4, 5)" },
     { "intremap", "on/off/auto: remap interrupts" },
@@ -398,8 +415,10 @@ static const struct {
     { "x-scalable-mode", "on/off: scalable root, context and PASID tables" },
     { "x-flts", "on/off: scalable mode with first-stage, not second-stage "
       "tables" },
-    { "x-pasid-mode", "on/off: advertise requests with PASID, up to 8 bits" },
-    { "snoop-control", "on/off: second-stage entries have an SNP bit" },
+    { "x-pasid-mode", "on/off: advertise requests with PASID, of 8 bits; "
+      "intel-iommu-lu: of pss + 1" },
+    { "snoop-control", "on/off: second-stage entries have an SNP bit, and "
+      "PASID entries of intel-iommu-lu PGSNP" },
     { "device-iotlb", "on/off: context entries may allow ATS" },
     { "pt", "on/off: context and PASID entries may pass requests through" },
     { "dma-translation", "on/off: off leaves interrupt remapping only" },

@@ -3,8 +3,10 @@
  *
  * Legacy mode: root entry, context entry.  Scalable mode: the half of a root
  * entry, context entry, PASID directory entry, PASID entry.  Layouts: Linux,
- * drivers/iommu/intel/iommu.h (struct root_entry, context_entry) and pasid.h.
- * Reserved bits are those that both Linux leaves zero and the parent checks.
+ * drivers/iommu/intel/iommu.h (struct root_entry, context_entry) and pasid.h;
+ * VT-d, chapter 9.  Reserved are the parent's bits, and fields of scalable
+ * mode that need a capability which is not there; of PASID entries the parent
+ * checks none.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -32,7 +34,21 @@ typedef enum PasidType {
     PGTT_PASS_THROUGH,
 } PasidType;
 
-/* PASID entry, word 2 */
+/* Scalable context entry: DTE, PRE; RID_PRIV, which is not offered. */
+#define CONTEXT_DTE         BIT_ULL(2)
+#define CONTEXT_PRE         BIT_ULL(4)
+#define CONTEXT1_RSVD       (VTD_SM_CONTEXT_ENTRY_RSVD_VAL1 | BIT_ULL(20))
+
+/* PASID entry, word 0: SSADE needs ECAP.SSADS, which is not offered. */
+#define PASID0_RSVD         (BIT_ULL(5) | MAKE_64BIT_MASK(9, 3))
+
+/* Word 1; CD, EMTE and PAT need ECAP.MTS, which is not offered. */
+#define PASID_PWSNP         BIT_ULL(23)
+#define PASID_PGSNP         BIT_ULL(24)
+#define PASID1_RSVD         (MAKE_64BIT_MASK(16, 7) | MAKE_64BIT_MASK(25, 39))
+
+/* Word 2; EAFE needs ECAP.EAFS, which is not offered. */
+#define PASID2_RSVD         MAKE_64BIT_MASK(7, 5)
 #define PASID_SRE           BIT_ULL(0)
 #define PASID_ERE           BIT_ULL(1)
 #define PASID_WPE           BIT_ULL(4)
@@ -50,7 +66,7 @@ static uint64_t beyond_haw(LuVtdState *lu)
     return ~MAKE_64BIT_MASK(0, lu->parent_obj.aw_bits);
 }
 
-/* Faults that FPD does not suppress: there is no entry to trust it from. */
+/* Faults that FPD does not suppress (VT-d, 7.1.3): there is no entry yet. */
 static bool is_qualified(LuVtdReason reason)
 {
     switch (reason) {
@@ -58,18 +74,14 @@ static bool is_qualified(LuVtdReason reason)
     case LU_VTD_ROOT_ACCESS:
     case LU_VTD_ROOT_RSVD:
     case LU_VTD_CONTEXT_ACCESS:
-    case LU_VTD_CONTEXT_RSVD:
     case LU_VTD_SM_ROOT_POINTER:
     case LU_VTD_SM_LEGACY_PASID:
     case LU_VTD_SM_ROOT_P:
     case LU_VTD_SM_ROOT_ACCESS:
     case LU_VTD_SM_ROOT_RSVD:
     case LU_VTD_SM_CONTEXT_ACCESS:
-    case LU_VTD_SM_CONTEXT_RSVD:
     case LU_VTD_SM_DIR_ACCESS:
-    case LU_VTD_SM_DIR_RSVD:
     case LU_VTD_SM_PASID_ACCESS:
-    case LU_VTD_SM_PASID_RSVD:
         return false;
     default:
         return true;
@@ -79,6 +91,8 @@ static bool is_qualified(LuVtdReason reason)
 static void set_fault(LuCtx *ctx, LuVtdReason reason)
 {
     ctx->kind = LU_CTX_FAULT;
+    ctx->has_s2 = false;
+    ctx->n_s1 = 0;
     ctx->fault = reason;
     ctx->no_record = ctx->no_record && is_qualified(reason);
 }
@@ -123,7 +137,7 @@ static bool second_stage(LuVtdState *lu, LuCtx *ctx, hwaddr root, unsigned aw)
         return false;
     }
     ctx->s2.flags |=
-        (s->scalable_mode || s->snoop_control ? LU_STAGE_SNP : 0) |
+        (s->ecap & (VTD_ECAP_SMTS | VTD_ECAP_SC) ? LU_STAGE_SNP : 0) |
         (s->cap & LU_VTD_CAP_SS_2M ? LU_STAGE_2M : 0) |
         (s->cap & LU_VTD_CAP_SS_1G ? LU_STAGE_1G : 0);
     ctx->has_s2 = true;
@@ -135,6 +149,7 @@ static bool first_stage(LuVtdState *lu, LuCtx *ctx, const uint64_t *entry)
 {
     const IntelIOMMUState *s = &lu->parent_obj;
     unsigned flpm = extract64(entry[2], 2, 2);
+    bool snooped = s->ecap & LU_VTD_ECAP_SMPWC && entry[1] & PASID_PWSNP;
     LuStage *stage = &ctx->s1[0];
 
     if (flpm && !(s->cap & LU_VTD_CAP_FL5LP)) {
@@ -149,7 +164,8 @@ static bool first_stage(LuVtdState *lu, LuCtx *ctx, const uint64_t *entry)
     stage->flags |= LU_STAGE_SIGN_EXT | LU_STAGE_2M |
                     (s->cap & VTD_CAP_FS1GP ? LU_STAGE_1G : 0) |
                     (entry[2] & PASID_WPE ? LU_STAGE_WPE : 0) |
-                    (entry[2] & PASID_NXE ? LU_STAGE_NXE : 0);
+                    (entry[2] & PASID_NXE ? LU_STAGE_NXE : 0) |
+                    (snooped ? 0 : LU_STAGE_PRESET);
     ctx->n_s1 = 1;
     ctx->kind = LU_CTX_TRANSLATE;
     return true;
@@ -256,6 +272,30 @@ static const uint64_t *find_pasid(LuVtdState *lu, hwaddr dir_table,
                  LU_VTD_SM_PASID_ACCESS);
 }
 
+/*
+ * First stage on second stage.  The top of the first is an address of the
+ * second, and has to be one that the second could translate.
+ */
+static bool nested(LuVtdState *lu, LuCtx *ctx, const uint64_t *entry,
+                   unsigned aw)
+{
+    return second_stage(lu, ctx, entry[0] & PAGE_POINTER, aw) &&
+           first_stage(lu, ctx, entry) &&
+           lu_stage_covers(&ctx->s2, ctx->s1[0].root);
+}
+
+static bool has_reserved(LuVtdState *lu, const uint64_t *entry)
+{
+    uint64_t ecap = lu->parent_obj.ecap;
+
+    return entry[0] & (PASID0_RSVD | beyond_haw(lu)) ||
+           entry[1] & (PASID1_RSVD |
+                       (ecap & LU_VTD_ECAP_SMPWC ? 0 : PASID_PWSNP) |
+                       (ecap & VTD_ECAP_SC ? 0 : PASID_PGSNP)) ||
+           entry[2] & (PASID2_RSVD | beyond_haw(lu)) ||
+           entry[3] | entry[4] | entry[5] | entry[6] | entry[7];
+}
+
 static void resolve_pasid(LuVtdState *lu, hwaddr dir_table, const LuCtx *held,
                           LuCtx *ctx)
 {
@@ -271,13 +311,13 @@ static void resolve_pasid(LuVtdState *lu, hwaddr dir_table, const LuCtx *held,
         set_fault(ctx, LU_VTD_SM_PASID_P);
         return;
     }
-    if ((entry[0] | entry[2]) & beyond_haw(lu) ||
-        entry[3] | entry[4] | entry[5] | entry[6] | entry[7]) {
+    if (has_reserved(lu, entry)) {
         set_fault(ctx, LU_VTD_SM_PASID_RSVD);
         return;
     }
 
     ctx->domain = extract64(entry[1], 0, 16);
+    aw = extract64(entry[0], 2, 3);
     switch (extract64(entry[0], 6, 3)) {
     case PGTT_FIRST:
         if (s->ecap & VTD_ECAP_FLTS && first_stage(lu, ctx, entry)) {
@@ -285,7 +325,6 @@ static void resolve_pasid(LuVtdState *lu, hwaddr dir_table, const LuCtx *held,
         }
         break;
     case PGTT_SECOND:
-        aw = extract64(entry[0], 2, 3);
         if (s->ecap & VTD_ECAP_SLTS && has_width(lu, aw) &&
             second_stage(lu, ctx, entry[0] & PAGE_POINTER, aw)) {
             return;
@@ -297,7 +336,12 @@ static void resolve_pasid(LuVtdState *lu, hwaddr dir_table, const LuCtx *held,
             return;
         }
         break;
-    case PGTT_NESTED:           /* ECAP.NEST is never set */
+    case PGTT_NESTED:
+        if (s->ecap & LU_VTD_ECAP_NEST && has_width(lu, aw) &&
+            nested(lu, ctx, entry, aw)) {
+            return;
+        }
+        break;
     default:
         break;
     }
@@ -332,13 +376,28 @@ static const uint64_t *find_sm_context(LuVtdState *lu, uint16_t rid,
                  (devfn % UPPER_DEVFN) * 32, 4, LU_VTD_SM_CONTEXT_ACCESS);
 }
 
+/* Whether a request with @pasid may be; if not, the fault is set. */
+static bool admits_pasid(LuVtdState *lu, const uint64_t *context,
+                         uint32_t pasid, uint32_t pasids, LuCtx *ctx)
+{
+    if (!extract64(context[0], 3, 1)) {
+        set_fault(ctx, LU_VTD_SM_PASIDE);
+    } else if (pasid >= pasids) {
+        set_fault(ctx, LU_VTD_SM_PASID_LARGE);
+    } else if (pasid == extract64(context[1], 0, 20)) {
+        set_fault(ctx, LU_VTD_SM_PASID_IS_RID);
+    } else if (pasid >= lu_vtd_caps_pasids(lu)) {
+        set_fault(ctx, LU_VTD_SM_PASID_SIZE);
+    }
+    return ctx->kind != LU_CTX_FAULT;
+}
+
 static void resolve_scalable(LuVtdState *lu, uint16_t rid, uint32_t pasid,
                              const LuCtx *held, LuCtx *ctx)
 {
     const IntelIOMMUState *s = &lu->parent_obj;
     const uint64_t *context = find_sm_context(lu, rid, held, ctx);
-    bool pasid_present = pasid != LU_NO_PASID;
-    uint64_t pasids;
+    uint32_t rid_pasid, pasids;
 
     if (!context) {
         return;
@@ -348,25 +407,25 @@ static void resolve_scalable(LuVtdState *lu, uint16_t rid, uint32_t pasid,
         set_fault(ctx, LU_VTD_SM_CONTEXT_P);
         return;
     }
-    if (context[0] & VTD_SM_CONTEXT_ENTRY_RSVD_VAL0(s->aw_bits) ||
-        context[1] & VTD_SM_CONTEXT_ENTRY_RSVD_VAL1 ||
+    if (context[0] & (VTD_SM_CONTEXT_ENTRY_RSVD_VAL0(s->aw_bits) |
+                      (s->ecap & VTD_ECAP_DT ? 0 : CONTEXT_DTE) |
+                      (s->ecap & VTD_ECAP_PRS ? 0 : CONTEXT_PRE)) ||
+        context[1] & CONTEXT1_RSVD ||
         context[2] | context[3]) {
         set_fault(ctx, LU_VTD_SM_CONTEXT_RSVD);
         return;
     }
-    if (pasid_present && !extract64(context[0], 3, 1)) {
-        set_fault(ctx, LU_VTD_SM_PASIDE);
-        return;
-    }
 
     /* PDTS: a directory of 2^(PDTS + 7) tables of 64 entries. */
-    pasids = 1ull << (extract64(context[0], 9, 3) + 7 + 6);
-    if (!pasid_present) {
-        pasid = extract64(context[1], 0, 20);
+    pasids = 1u << (extract64(context[0], 9, 3) + 7 + 6);
+    rid_pasid = extract64(context[1], 0, 20);
+    if (rid_pasid >= pasids) {
+        set_fault(ctx, LU_VTD_SM_CONTEXT_INVALID);
+        return;
     }
-    if (pasid >= pasids) {
-        set_fault(ctx, pasid_present ? LU_VTD_SM_PASID_LARGE
-                                     : LU_VTD_SM_RID_PASID);
+    if (pasid == LU_NO_PASID) {
+        pasid = rid_pasid;
+    } else if (!admits_pasid(lu, context, pasid, pasids, ctx)) {
         return;
     }
     ctx->pasid = pasid;
@@ -450,6 +509,8 @@ static const Field fields[] = {
     { pasid_entry, "PGTT", 0, 6, 3 },
     { pasid_entry, "SSPTPTR", 0, 12, 52, true },
     { pasid_entry, "DID", 1, 0, 16 },
+    { pasid_entry, "PWSNP", 1, 23, 1 },
+    { pasid_entry, "PGSNP", 1, 24, 1 },
     { pasid_entry, "SRE", 2, 0, 1 },
     { pasid_entry, "ERE", 2, 1, 1 },
     { pasid_entry, "FLPM", 2, 2, 2 },

@@ -27,88 +27,134 @@
 #define FRCD_PV_LSB 40
 #define FRCD_PV_LEN 20
 
-/* Reasons by format and kind of fault; SS has no present bit of its own. */
+static LuVtdReason legacy_permission(const LuFault *fault)
+{
+    return fault->access->perm & LU_PERM_W ? LU_VTD_NO_WRITE : LU_VTD_NO_READ;
+}
+
+/* Scalable mode, either stage: of what was asked the walk granted less. */
+static LuVtdReason missing(const LuFault *fault)
+{
+    return fault->access->perm & ~fault->walk->perm & LU_PERM_W
+           ? LU_VTD_SM_NO_WRITE : LU_VTD_SM_NO_READ;
+}
+
+/* A first-stage descriptor says which of the rights was missing. */
+static LuVtdReason fs_permission(const LuFault *fault)
+{
+    const LuAccess *access = fault->access;
+    uint8_t granted = fault->walk->perm;
+
+    if (!access->priv && !(granted & LU_PERM_U)) {
+        return LU_VTD_SM_FS_USER;
+    }
+    if (access->perm & LU_PERM_X && !(granted & LU_PERM_X)) {
+        return LU_VTD_SM_FS_EXEC;
+    }
+    return missing(fault);
+}
+
+/* Nothing granted is as good as nothing there. */
+static LuVtdReason ss_permission(const LuFault *fault)
+{
+    const LuWalk *walk = fault->walk;
+
+    if (!(walk->perm & (LU_PERM_R | LU_PERM_W))) {
+        return LU_VTD_SM_SS_PERM;
+    }
+    if (walk->class != LU_CLASS_TABLE) {
+        return missing(fault);
+    }
+    if (walk->perm & LU_PERM_R) {
+        return LU_VTD_SM_FS_AD_WRITE;
+    }
+    return walk->s1_level == fault->ctx->s1[0].top_level
+           ? LU_VTD_SM_FS_TOP_READ : LU_VTD_SM_FS_READ;
+}
+
+/* Reasons by format and kind of fault (VT-d, 7.1.3). */
 typedef struct Reasons {
     uint8_t input;
-    uint8_t not_present_r, not_present_w;
+    uint8_t absent;             /* 0: as permission */
     uint8_t reserved;
     uint8_t top_table, next_table;
-    uint8_t mark;
+    LuVtdReason (*permission)(const LuFault *fault);
 } Reasons;
 
-/* top_table: the parent calls a bad top pointer a bad context entry. */
 static const Reasons legacy_ss = {
     .input = LU_VTD_BEYOND_MGAW,
-    .not_present_r = LU_VTD_NO_READ,
-    .not_present_w = LU_VTD_NO_WRITE,
     .reserved = LU_VTD_ENTRY_RSVD,
     .top_table = LU_VTD_CONTEXT_INVALID,
     .next_table = LU_VTD_TABLE_ACCESS,
-    .mark = LU_VTD_TABLE_ACCESS,
+    .permission = legacy_permission,
 };
 
 static const Reasons scalable_ss = {
     .input = LU_VTD_SM_SS_BEYOND,
-    .not_present_r = LU_VTD_SM_SS_PERM,
-    .not_present_w = LU_VTD_SM_SS_PERM,
+    .absent = LU_VTD_SM_SS_PERM,
     .reserved = LU_VTD_SM_SS_RSVD,
     .top_table = LU_VTD_SM_SS_POINTER,
     .next_table = LU_VTD_SM_SS_ACCESS,
-    .mark = LU_VTD_SM_SS_ACCESS,
+    .permission = ss_permission,
 };
 
-/* mark: 0x91 is the parent's; Linux names only 0x90, for no-snoop. */
+/* The address is not the request's, but one that the first stage gave. */
+static const Reasons nested_ss = {
+    .input = LU_VTD_SM_FS_BEYOND,
+    .absent = LU_VTD_SM_SS_PERM,
+    .reserved = LU_VTD_SM_SS_RSVD,
+    .top_table = LU_VTD_SM_SS_POINTER,
+    .next_table = LU_VTD_SM_SS_ACCESS,
+    .permission = ss_permission,
+};
+
 static const Reasons scalable_fs = {
     .input = LU_VTD_SM_NOT_CANONICAL,
-    .not_present_r = LU_VTD_SM_FS_P,
-    .not_present_w = LU_VTD_SM_FS_P,
+    .absent = LU_VTD_SM_FS_P,
     .reserved = LU_VTD_SM_FS_RSVD,
     .top_table = LU_VTD_SM_FS_POINTER,
     .next_table = LU_VTD_SM_FS_ACCESS,
-    .mark = LU_VTD_SM_FS_AD,
+    .permission = fs_permission,
 };
 
-/* A first-stage descriptor says which of the rights was missing. */
-static LuVtdReason fs_permission(const LuAccess *access, const LuWalk *walk)
+static const Reasons *reasons_for(LuVtdState *lu, const LuFault *fault)
 {
-    if (!access->priv && !(walk->perm & LU_PERM_U)) {
-        return LU_VTD_SM_FS_USER;
+    if (fault->walk->stage == 1) {
+        return &scalable_fs;
     }
-    if (access->perm & LU_PERM_X && !(walk->perm & LU_PERM_X)) {
-        return LU_VTD_SM_FS_EXEC;
+    if (fault->ctx->n_s1) {
+        return &nested_ss;
     }
-    return access->perm & LU_PERM_W && !(walk->perm & LU_PERM_W)
-           ? LU_VTD_SM_NO_WRITE : LU_VTD_SM_NO_READ;
+    return lu->latch.ttm == LU_VTD_TTM_LEGACY ? &legacy_ss : &scalable_ss;
 }
 
 static LuVtdReason reason_of(LuVtdState *lu, const LuFault *fault)
 {
     const LuCtx *ctx = fault->ctx;
-    const LuStage *stage = ctx->has_s2 ? &ctx->s2 : &ctx->s1[0];
-    const Reasons *r = !ctx->has_s2 ? &scalable_fs :
-                       lu->latch.ttm ? &scalable_ss : &legacy_ss;
+    const LuWalk *walk = fault->walk;
+    const LuStage *stage;
+    const Reasons *r;
 
-    switch (fault->kind) {
-    case LU_FAULT_CONFIG:
+    if (fault->kind == LU_FAULT_CONFIG) {
         return ctx->fault;
+    }
+    r = reasons_for(lu, fault);
+    stage = walk->stage == 1 ? &ctx->s1[0] : &ctx->s2;
+    switch (fault->kind) {
     case LU_FAULT_INPUT:
         return r->input;
     case LU_FAULT_RESERVED:
     case LU_FAULT_ADDR_SIZE:    /* address bits beyond HAW are reserved */
         return r->reserved;
     case LU_FAULT_TABLE:
-        return fault->walk->level == stage->top_level ? r->top_table
-                                                      : r->next_table;
-    case LU_FAULT_MARK:
-        return r->mark;
+        return walk->level == stage->top_level ? r->top_table : r->next_table;
+    case LU_FAULT_MARK:         /* first stage only */
+        return stage->flags & LU_STAGE_PRESET ? LU_VTD_SM_FS_AD_SNOOP
+                                              : LU_VTD_SM_FS_AD;
     case LU_FAULT_PERMISSION:
-        if (!ctx->has_s2) {
-            return fs_permission(fault->access, fault->walk);
-        }
-        /* fall through */
+        return r->permission(fault);
     default:
-        return fault->access->perm & LU_PERM_W ? r->not_present_w
-                                               : r->not_present_r;
+        return r->absent ?: r->permission(fault);
     }
 }
 

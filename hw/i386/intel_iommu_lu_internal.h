@@ -6,6 +6,7 @@
  * that concerns DMA:
  *
  *     intel_iommu_lu.c         QOM, address spaces, translation
+ *     intel_iommu_lu_caps.c    what CAP and ECAP promise
  *     intel_iommu_lu_regs.c    registers as the guest writes them
  *     intel_iommu_lu_cfg.c     root, context and PASID tables
  *     intel_iommu_lu_inv.c     invalidation descriptors
@@ -13,7 +14,8 @@
  *     intel_iommu_lu_fault.c   fault recording
  *
  * Sources: Linux, drivers/iommu/intel/{iommu.h,pasid.h,dmar.c} for layouts
- * and fault reasons; where they are silent, the parent model.
+ * and fault reasons; the VT-d specification (D51397, revision 5.10) for what
+ * hardware does with them; where both are silent, the parent model.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -34,8 +36,13 @@ DECLARE_OBJ_CHECKERS(LuVtdState, LuVtdClass, INTEL_IOMMU_LU,
 /* Capability bits the parent never sets and has no name for. */
 #define LU_VTD_CAP_SAGAW_57     (0x8ull << VTD_CAP_SAGAW_SHIFT)
 #define LU_VTD_CAP_FL5LP        (1ull << 60)
+#define LU_VTD_CAP_ESIRTPS      (1ull << 62)
 #define LU_VTD_CAP_SS_2M        (1ull << 34)
 #define LU_VTD_CAP_SS_1G        (1ull << 35)
+#define LU_VTD_ECAP_NEST        (1ull << 26)
+#define LU_VTD_ECAP_SMPWC       (1ull << 48)
+
+#define LU_VTD_PSS_DEFAULT      7   /* the parent's: PASIDs of 8 bits */
 
 /* RTADDR.TTM */
 #define LU_VTD_TTM_LEGACY       0
@@ -67,9 +74,10 @@ typedef enum LuVtdReason {
     LU_VTD_SM_CONTEXT_ACCESS = 0x40,
     LU_VTD_SM_CONTEXT_P = 0x41,
     LU_VTD_SM_CONTEXT_RSVD = 0x42,
+    LU_VTD_SM_CONTEXT_INVALID = 0x43,
     LU_VTD_SM_PASIDE = 0x45,
     LU_VTD_SM_PASID_LARGE = 0x46,
-    LU_VTD_SM_RID_PASID = 0x48,
+    LU_VTD_SM_PASID_IS_RID = 0x48,
     LU_VTD_SM_DIR_ACCESS = 0x50,
     LU_VTD_SM_DIR_P = 0x51,
     LU_VTD_SM_DIR_RSVD = 0x52,
@@ -83,6 +91,10 @@ typedef enum LuVtdReason {
     LU_VTD_SM_FS_P = 0x71,
     LU_VTD_SM_FS_RSVD = 0x72,
     LU_VTD_SM_FS_POINTER = 0x73,
+    LU_VTD_SM_FS_BEYOND = 0x74,
+    LU_VTD_SM_FS_TOP_READ = 0x75,
+    LU_VTD_SM_FS_READ = 0x76,
+    LU_VTD_SM_FS_AD_WRITE = 0x77,
     LU_VTD_SM_SS_ACCESS = 0x78,
     LU_VTD_SM_SS_PERM = 0x79,
     LU_VTD_SM_SS_RSVD = 0x7a,
@@ -94,6 +106,8 @@ typedef enum LuVtdReason {
     LU_VTD_SM_NO_WRITE = 0x85,
     LU_VTD_SM_NO_READ = 0x86,
     LU_VTD_SM_INTERRUPT = 0x87,
+    LU_VTD_SM_PASID_SIZE = 0x89,
+    LU_VTD_SM_FS_AD_SNOOP = 0x90,
     LU_VTD_SM_FS_AD = 0x91,
 } LuVtdReason;
 
@@ -114,7 +128,14 @@ struct LuVtdState {
 
     char *tlb;                  /* property */
     char *stale;                /* property */
+    bool allow_snapshot;        /* property */
     uint32_t inv_latency;       /* property, ns of virtual time */
+    bool esrtps;                /* property */
+    bool esirtps;               /* property */
+    bool smpwc;                 /* property */
+    bool nested;                /* property */
+    OnOffAuto slts;             /* property */
+    uint8_t pss;                /* property */
     bool five_level;            /* aw-bits=57 was asked for */
     LuIommu iommu;
     LuVtdLatch latch;
@@ -145,6 +166,20 @@ struct LuVtdClass {
  * may have changed.  BQL.
  */
 void lu_vtd_unmap_all(void *fe);
+
+/* intel_iommu_lu_caps.c */
+
+/*
+ * Refuse properties that do not go together, saying what to do, and hide from
+ * the parent what it does not know.  Before its realize.
+ */
+bool lu_vtd_caps_check(LuVtdState *lu, Error **errp);
+/* Put our capabilities on top of the parent's, which has just set its own. */
+void lu_vtd_caps_advertise(LuVtdState *lu);
+/* What of CAP the core has to know; before there is a CAP. */
+LuCaps lu_vtd_caps_of_core(const LuVtdState *lu);
+/* PASIDs a request can have are below this: 2^(ECAP.PSS + 1). */
+uint32_t lu_vtd_caps_pasids(const LuVtdState *lu);
 
 /* intel_iommu_lu_regs.c */
 
@@ -201,8 +236,12 @@ void lu_vtd_queue_address(LuVtdState *lu);
 void lu_vtd_queue_command(LuVtdState *lu);
 /* The guest set the command bit of @reg, CCMD or IOTLB.  BQL. */
 void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg);
-/* The guest set the root pointer, and it is latched.  BQL. */
-void lu_vtd_root_invalidation(LuVtdState *lu);
+/*
+ * GCMD was written, GSTS was @before and is @after: invalidate what hardware
+ * has promised to invalidate then.  The root pointer is latched.  BQL.
+ */
+void lu_vtd_promised_invalidation(LuVtdState *lu, uint32_t gcmd,
+                                  uint32_t before, uint32_t after);
 
 /* intel_iommu_lu_fault.c */
 

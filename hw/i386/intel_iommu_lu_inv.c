@@ -118,7 +118,7 @@ static const char *decode_iotlb(const uint64_t *w, LuVtdInvMode mode,
         if (AM(w) > MAX_AM) {
             return "address mask";
         }
-        /* Addresses are those of second-stage tables. */
+        /* The rest of it: lu_vtd_inv_first_stage(). */
         inval->what = LU_INVAL_S2;
         in_pages(inval, w);
         /* fall through */
@@ -268,6 +268,22 @@ const char *lu_vtd_inv_decode(const uint64_t *w, LuVtdInvMode mode,
     *type = t;
     *inval = (LuInval) { .name = types[t].name, .what = types[t].what };
     return types[t].decode(w, mode, inval);
+}
+
+bool lu_vtd_inv_first_stage(LuVtdInvType type, LuVtdInvMode mode,
+                            const LuInval *inval, LuInval *first_stage)
+{
+    if (type != LU_VTD_INV_IOTLB || !mode.scalable ||
+        !(inval->match & LU_MATCH_RANGE)) {
+        return false;
+    }
+    *first_stage = (LuInval) {
+        .name = inval->name,
+        .what = LU_INVAL_S1,
+        .match = LU_MATCH_DOMAIN,
+        .domain = inval->domain,
+    };
+    return true;
 }
 
 /* Granularities are numbered alike in registers and descriptors. */

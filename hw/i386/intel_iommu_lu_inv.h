@@ -48,6 +48,16 @@ const char *lu_vtd_inv_decode(const uint64_t *w, LuVtdInvMode mode,
                               LuVtdInvType *type, LuInval *inval);
 
 /*
+ * A second scope, for the one descriptor that has two (VT-d, 6.5.2.3): IOTLB,
+ * page-selective, in scalable mode.  Its addresses are those of second-stage
+ * tables; of first-stage and nested translations hardware does not know them
+ * and drops the whole domain, whatever IH says.  @inval is the first scope;
+ * returns whether there is another, in *@first_stage.
+ */
+bool lu_vtd_inv_first_stage(LuVtdInvType type, LuVtdInvMode mode,
+                            const LuInval *inval, LuInval *first_stage);
+
+/*
  * Register-based invalidation is the same by another way: CCMD, or IOTLB and
  * IVA, as the descriptor that asks the same.  Granularity is not checked here.
  */

@@ -27,6 +27,10 @@
 /* Descriptors per slice: what one page holds of the narrow ones. */
 #define SLICE   256
 
+/* All that DMA is translated by. */
+#define EVERYTHING \
+    (LU_INVAL_CONFIG | LU_INVAL_PASID | LU_INVAL_S1 | LU_INVAL_S2)
+
 /* CCMD.ICC, IOTLB.IVT */
 #define COMMAND (1ull << 63)
 
@@ -114,11 +118,18 @@ static const char *begin_wait(LuVtdState *lu, const uint64_t *w)
     return NULL;
 }
 
-static void invalidate(LuVtdState *lu, LuVtdInvType type,
-                       const LuInval *inval)
+/* Returns the number of the last invalidation, 0 if there is none. */
+static uint64_t invalidate(LuVtdState *lu, LuVtdInvType type,
+                           LuVtdInvMode mode, const LuInval *inval)
 {
+    LuInval first_stage;
+    uint64_t seq = 0;
+
     if (inval->what) {
-        lu_inval(&lu->iommu, inval);
+        seq = lu_inval(&lu->iommu, inval);
+    }
+    if (lu_vtd_inv_first_stage(type, mode, inval, &first_stage)) {
+        seq = lu_inval(&lu->iommu, &first_stage);
     }
     if (type == LU_VTD_INV_IEC) {
         bool some = inval->match & LU_MATCH_RANGE;
@@ -126,6 +137,7 @@ static void invalidate(LuVtdState *lu, LuVtdInvType type,
         x86_iommu_iec_notify_all(X86_IOMMU_DEVICE(lu), !some, inval->addr,
                                  some ? ctz64(inval->len) : 0);
     }
+    return seq;
 }
 
 /* The descriptor at the head.  Returns what is wrong with it, or NULL. */
@@ -133,6 +145,7 @@ static const char *consume(LuVtdState *lu)
 {
     IntelIOMMUState *s = &lu->parent_obj;
     hwaddr at = s->iq + ((hwaddr)s->iq_head << desc_lg2(s));
+    LuVtdInvMode mode = mode_of(lu, s->iq_dw);
     LuVtdInvType type;
     const char *error;
     LuInval inval;
@@ -141,7 +154,7 @@ static const char *consume(LuVtdState *lu)
     if (!lu_mem_read_words(lu->iommu.mem, at, w, s->iq_dw ? 4 : 2)) {
         return "not in memory";
     }
-    error = lu_vtd_inv_decode(w, mode_of(lu, s->iq_dw), &type, &inval);
+    error = lu_vtd_inv_decode(w, mode, &type, &inval);
     if (error) {
         return error;
     }
@@ -149,7 +162,7 @@ static const char *consume(LuVtdState *lu)
     if (type == LU_VTD_INV_WAIT) {
         return begin_wait(lu, w);
     }
-    invalidate(lu, type, &inval);
+    invalidate(lu, type, mode, &inval);
     advance(lu);
     return NULL;
 }
@@ -236,7 +249,7 @@ static void set_tail(LuVtdState *lu)
 
 void lu_vtd_queue_tail(LuVtdState *lu)
 {
-    lu_sample(&lu->iommu);
+    lu_doorbell(&lu->iommu);
     set_tail(lu);
     run_unless_pending(lu);
 }
@@ -301,19 +314,22 @@ static void finish_registers(LuVtdState *lu)
 
 void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg)
 {
+    LuVtdInvMode mode = mode_of(lu, false);
     LuVtdInvType type;
     const char *error;
     LuInval inval;
     uint64_t w[2];
 
-    lu_sample(&lu->iommu);
+    lu_doorbell(&lu->iommu);
     if (reg == DMAR_CCMD_REG) {
         lu_vtd_inv_from_ccmd(lu_vtd_get64(lu, reg), w);
     } else {
         lu_vtd_inv_from_iotlb(lu_vtd_get64(lu, reg),
                               lu_vtd_get64(lu, DMAR_IVA_REG), w);
     }
-    error = lu_vtd_inv_decode(w, mode_of(lu, false), &type, &inval);
+    error = lu->latch.ttm == LU_VTD_TTM_LEGACY
+            ? lu_vtd_inv_decode(w, mode, &type, &inval)
+            : "for legacy mode only";
     if (error) {
         qemu_log_mask(LOG_GUEST_ERROR, "%s: nothing invalidated through the "
                       "register 0x%" HWADDR_PRIx ": %s\n", lu->iommu.id, reg,
@@ -321,7 +337,7 @@ void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg)
         answer(lu, &commands[reg != DMAR_CCMD_REG], false);
         return;
     }
-    lu->completes = lu_inval(&lu->iommu, &inval);
+    lu->completes = invalidate(lu, type, mode, &inval);
     if (lu->inv_latency) {
         later(lu, lu->inv_latency);
     } else {
@@ -329,15 +345,48 @@ void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg)
     }
 }
 
-/* CAP.ESRTPS: hardware invalidates everything, and before it sets RTPS. */
-void lu_vtd_root_invalidation(LuVtdState *lu)
-{
-    static const LuInval everything = {
-        .name = "SRTP",
-        .what = LU_INVAL_CONFIG | LU_INVAL_PASID | LU_INVAL_S1 | LU_INVAL_S2,
-    };
+/*
+ * What hardware invalidates by itself, and before GSTS says that the command is
+ * done (VT-d, 6.6, 6.7 and 11.4.4.1).
+ */
+static const struct {
+    uint32_t set;               /* command in GCMD, or 0 */
+    uint32_t cleared;           /* state in GSTS that went away, or 0 */
+    uint64_t cap, ecap;         /* the promise: in one of them */
+    LuInval inval;
+} promises[] = {
+    { .set = VTD_GCMD_SRTP, .cap = VTD_CAP_ESRTPS,
+      .inval = { .name = "SRTP", .what = EVERYTHING } },
+    { .cleared = VTD_GSTS_TES, .ecap = VTD_ECAP_SMTS,
+      .inval = { .name = "TE", .what = EVERYTHING } },
+    { .set = VTD_GCMD_SIRTP, .cap = LU_VTD_CAP_ESIRTPS,
+      .inval = { .name = "SIRTP", .what = LU_INVAL_INTR } },
+    { .cleared = VTD_GSTS_IRES, .cap = LU_VTD_CAP_ESIRTPS,
+      .inval = { .name = "IRE", .what = LU_INVAL_INTR } },
+};
 
-    lu_inval_done(&lu->iommu, lu_inval(&lu->iommu, &everything));
+void lu_vtd_promised_invalidation(LuVtdState *lu, uint32_t gcmd,
+                                  uint32_t before, uint32_t after)
+{
+    const IntelIOMMUState *s = &lu->parent_obj;
+
+    for (size_t i = 0; i < ARRAY_SIZE(promises); i++) {
+        bool idle = lu->iommu.inval_done == lu->iommu.inval_seq;
+        uint64_t seq;
+
+        if (!(gcmd & promises[i].set) &&
+            !(before & ~after & promises[i].cleared)) {
+            continue;
+        }
+        if (!(s->cap & promises[i].cap) && !(s->ecap & promises[i].ecap)) {
+            continue;
+        }
+        seq = lu_inval(&lu->iommu, &promises[i].inval);
+        /* To complete it is to complete what came before, too. */
+        if (idle || promises[i].inval.what == EVERYTHING) {
+            lu_inval_done(&lu->iommu, seq);
+        }
+    }
 }
 
 static void queue_timer(void *opaque)

@@ -111,9 +111,7 @@ static MemTxResult write_gcmd(LuVtdState *lu, uint32_t gcmd, unsigned size,
         lu_enable(&lu->iommu, after & VTD_GSTS_TES, "GSTS", before, after);
         lu_vtd_unmap_all(lu);
     }
-    if (gcmd & VTD_GCMD_SRTP) {
-        lu_vtd_root_invalidation(lu);
-    }
+    lu_vtd_promised_invalidation(lu, gcmd, before, after);
     lu_vtd_queue_command(lu);
     return r;
 }

@@ -42,6 +42,7 @@ static LuAnswers *grow(LuAnswers *old, uint64_t epoch)
 {
     LuAnswers *a = new_answers(old->lg2 + 1);
 
+    a->priv = old->priv;
     for (unsigned i = 0; i < 1u << old->lg2; i++) {
         const LuAnswer *from = &old->slot[i];
 
@@ -72,6 +73,7 @@ void lu_answers_note(LuAnswers **answers, uint64_t iova, uint64_t pa,
         old = a;
         a = grow(old, epoch);
     }
+    a->priv |= priv;
     slot = &a->slot[lu_answer_index(a->lg2, val.key)];
     a->clashes += slot->lock && slot->epoch == epoch && slot->key != val.key;
     write_answer(slot, &val);
@@ -90,7 +92,7 @@ void lu_answers_forget(LuAnswers *a, uint64_t first, uint64_t last)
     }
     for (uint64_t page = first >> LU_ANSWER_LG2;
          page <= last >> LU_ANSWER_LG2; page++) {
-        for (int priv = 0; priv < 2; priv++) {
+        for (int priv = 0; priv <= a->priv; priv++) {
             uint64_t key = page << 1 | priv;
             LuAnswer *slot = &a->slot[lu_answer_index(a->lg2, key)];
 

@@ -542,7 +542,7 @@ static void judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
     LuEvidence unused = { };
     LuFaultKind fault;
     bool ok_then;
-    LuWalk then;
+    LuWalk QEMU_UNINITIALIZED then;
 
     lu_evaluated(&books->sink, c->iommu->ops->config_rule);
     if (config_gone(c, ctx)) {

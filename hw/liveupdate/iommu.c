@@ -28,6 +28,20 @@ void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
     qemu_mutex_init(&iommu->lock);
 }
 
+/* LuMayHit's watcher. */
+static void changed(void *opaque, const LuChange *change)
+{
+    LuIommu *iommu = opaque;
+
+    trace_lu_change(iommu->id, change->kind, change->tag.domain,
+                    change->tag.space, change->in, change->was, change->now,
+                    change->consumed);
+    if (iommu->session) {
+        lu_session_change(iommu->session, iommu, change,
+                          lu_streams_nested(iommu->streams, &change->tag));
+    }
+}
+
 bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
                    const char *stale, Error **errp)
 {
@@ -64,6 +78,7 @@ bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
     if (!none) {
         iommu->streams = lu_streams_new();
         iommu->mayhit = lu_mayhit_new(&config);
+        lu_mayhit_watch(iommu->mayhit, changed, iommu);
     }
     return true;
 }
@@ -106,6 +121,22 @@ const LuStage *lu_ctx_stage1(const LuCtx *ctx, uint64_t iova)
     return NULL;
 }
 
+void lu_iommu_reach(LuIommu *iommu, const LuCtx *ctx)
+{
+    const LuStage *s2 = ctx->has_s2 ? &ctx->s2 : NULL;
+
+    if (!iommu->mayhit || ctx->kind != LU_CTX_TRANSLATE) {
+        return;
+    }
+    for (unsigned i = 0; i < ctx->n_s1; i++) {
+        lu_mayhit_reach(iommu->mayhit, iommu->mem, &ctx->s1[i], s2,
+                        LU_REACH_MAX);
+    }
+    if (s2) {
+        lu_mayhit_reach(iommu->mayhit, iommu->mem, NULL, s2, LU_REACH_MAX);
+    }
+}
+
 static LuXlat identity(const LuAccess *a)
 {
     return (LuXlat) {
@@ -141,13 +172,21 @@ typedef struct Attempt {
     bool dry;                   /* nothing is recorded or marked */
 } Attempt;
 
+static LuXlat refuse_with(const Attempt *t, uint32_t code)
+{
+    LuCtx refused = *t->ctx;
+
+    refused.kind = LU_CTX_FAULT;
+    refused.fault = code;
+    return refuse(t->iommu, t->access, &refused, LU_FAULT_CONFIG, NULL);
+}
+
 /* The front-end's own refusals. */
 static bool is_refused(const Attempt *t, const hwaddr *pa, LuXlat *x)
 {
     static const LuXlat abort = { .status = LU_XLATE_ABORT };
     const LuFrontEnd *ops = t->iommu->ops;
     uint32_t code;
-    LuCtx refused;
 
     if (!ops->refuses ||
         !ops->refuses(t->iommu->fe, t->access, t->ctx, pa, &code)) {
@@ -158,10 +197,7 @@ static bool is_refused(const Attempt *t, const hwaddr *pa, LuXlat *x)
     } else if (t->dry) {
         *x = (LuXlat) { .status = LU_XLATE_FAULT };
     } else {
-        refused = *t->ctx;
-        refused.kind = LU_CTX_FAULT;
-        refused.fault = code;
-        *x = refuse(t->iommu, t->access, &refused, LU_FAULT_CONFIG, NULL);
+        *x = refuse_with(t, code);
     }
     return true;
 }
@@ -280,8 +316,8 @@ static LuXlat translate_ram(LuIommu *iommu, const LuAccess *a, bool dry,
 /* By what is held, and memory where nothing is. */
 static LuXlat translate_held(LuIommu *iommu, const LuAccess *a, LuStream *s)
 {
-    LuWalk walk;
-    LuCtx now;
+    LuWalk QEMU_UNINITIALIZED walk;
+    LuCtx QEMU_UNINITIALIZED now;
     Attempt t = {
         .iommu = iommu, .access = a, .ctx = &s->ctx, .walk = &walk,
         .held = true,
@@ -319,10 +355,10 @@ static void note_answer(LuIommu *iommu, const LuAccess *a, LuStream *s,
 static LuXlat slow(LuIommu *iommu, const LuAccess *a)
 {
     LuSession *session = iommu->session;
+    LuCtx QEMU_UNINITIALIZED ctx;
+    LuWalk QEMU_UNINITIALIZED walk;
     LuStream *s;
     LuXlat x, seen;
-    LuCtx ctx;
-    LuWalk walk;
     bool claimed;
 
     QEMU_LOCK_GUARD(&iommu->lock);
@@ -384,6 +420,15 @@ LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
 
 /* ------------------------------------------------------------------ */
 /* Invalidations                                                      */
+
+void lu_doorbell(LuIommu *iommu)
+{
+    lu_sample(iommu);
+    if (iommu->mayhit) {
+        QEMU_LOCK_GUARD(&iommu->lock);
+        lu_mayhit_doorbell(iommu->mayhit);
+    }
+}
 
 uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
 {

@@ -12,6 +12,7 @@
 #include "qobject/qdict.h"
 #include "qobject/qjson.h"
 #include "hw/liveupdate/report.h"
+#include "hw/liveupdate/stream.h"
 
 static char *stream_name(uint16_t rid)
 {
@@ -69,6 +70,7 @@ static LuClaimInfo *report_claim(const LuClaim *c)
     i->generation = c->generation;
     i->dropped = c->dropped;
     i->idle = c->idle;
+    i->opaque = c->opaque;
     i->before = c->before;
     i->blackout = c->blackout;
     i->after = c->after;
@@ -76,6 +78,28 @@ static LuClaimInfo *report_claim(const LuClaim *c)
     i->gap_ns = c->gap_ns;
     i->table_pages = c->domain ? c->domain->n_pages : c->n_pages;
     i->freed_pages = c->domain ? c->domain->n_freed : c->n_freed;
+    return i;
+}
+
+static LuHeldInfo *report_held(const LuIommu *iommu)
+{
+    LuHeldInfo *i = g_new0(LuHeldInfo, 1);
+    LuMayHitStats st;
+
+    lu_mayhit_stats(iommu->mayhit, &st, &i->bytes);
+    i->streams = lu_streams_count(iommu->streams);
+    i->entries = st.entries;
+    i->hits = st.hits;
+    i->reads = st.walks;
+    i->changed_leaf = st.changes[LU_CHANGE_LEAF];
+    i->changed_permission = st.changes[LU_CHANGE_PERM];
+    i->changed_size = st.changes[LU_CHANGE_SIZE];
+    i->changed_table = st.changes[LU_CHANGE_TABLE];
+    i->broken = st.broken;
+    i->conflicts = iommu->conflicts;
+    i->unsampled = st.unsampled;
+    i->widened = st.widened;
+    i->early = st.hurried;
     return i;
 }
 
@@ -90,6 +114,7 @@ static LuUnitInfo *report_unit(LuIommu *iommu)
     i->lost_faults = iommu->lost_faults;
     i->invalidations = iommu->inval_seq;
     i->completed = iommu->inval_done;
+    i->held = iommu->mayhit ? report_held(iommu) : NULL;
     return i;
 }
 
@@ -276,6 +301,32 @@ static void finding_text(const LuFindingInfo *f, GString *out)
                            f->consequences);
 }
 
+static void held_text(const LuHeldInfo *h, GString *out)
+{
+    const struct {
+        uint64_t count;
+        const char *what;
+    } counts[] = {
+        { h->changed_leaf, "leaves" },
+        { h->changed_permission, "permissions" },
+        { h->changed_size, "sizes" },
+        { h->changed_table, "tables changed without invalidation" },
+        { h->conflicts, "conflicts" },
+        { h->unsampled, "invalidations not sampled" },
+        { h->widened, "widened" },
+        { h->early, "completed early" },
+    };
+
+    g_string_append_printf(out, "    held: %u streams, %" PRIu64 " entries "
+                           "made, %" PRIu64 " bytes", h->streams, h->entries,
+                           h->bytes);
+    for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+        g_string_append_printf(out, ", %" PRIu64 " %s", counts[i].count,
+                               counts[i].what);
+    }
+    g_string_append_c(out, '\n');
+}
+
 void lu_report_text(const LuInfo *info, GString *out)
 {
     for (LuUnitInfoList *l = info->iommus; l; l = l->next) {
@@ -287,6 +338,9 @@ void lu_report_text(const LuInfo *info, GString *out)
                                u->iommu, u->translations, u->faults,
                                u->lost_faults, u->invalidations,
                                u->completed);
+        if (u->held) {
+            held_text(u->held, out);
+        }
     }
     for (LuClaimInfoList *l = info->claims; l; l = l->next) {
         const LuClaimInfo *c = l->value;

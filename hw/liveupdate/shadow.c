@@ -38,6 +38,7 @@ struct LuShadowNode {
     LuShadowNode *parent;       /* or the next in the graveyard */
     unsigned index;             /* in the parent */
     uint8_t level;
+    bool buried;                /* in the graveyard's list */
     unsigned n_chunks;          /* that there can be */
     unsigned chunks;            /* that there are */
     hwaddr table_pa;            /* of the table an entry came from last */
@@ -137,6 +138,7 @@ static void bury(LuForest *f)
 
             for (unsigned k = 0; k < CHUNK; k++) {
                 if (c->child[k]) {
+                    c->child[k]->buried = true;
                     c->child[k]->parent = f->graveyard->parent;
                     f->graveyard->parent = c->child[k];
                 }
@@ -146,13 +148,13 @@ static void bury(LuForest *f)
     }
 }
 
-/* A node that lost its last chunk goes; a root stays. */
+/* A node that lost its last chunk goes; a root stays, or is buried. */
 static void prune(LuForest *f, LuShadowNode *node)
 {
     LuShadowNode *parent = node->parent;
     LuShadowChunk *c;
 
-    if (!node->chunks && parent) {
+    if (!node->chunks && parent && !node->buried) {
         c = chunk_of(parent, node->index);
         c->child[node->index % CHUNK] = NULL;
         c->children--;
@@ -247,6 +249,7 @@ LuShadow *lu_shadow_new(LuForest *forest, const LuStage *stage, bool combined)
 
 void lu_shadow_free(LuShadow *s)
 {
+    s->root->buried = true;
     s->root->parent = s->forest->graveyard;
     s->forest->graveyard = s->root;
     g_free(s);
@@ -370,23 +373,34 @@ static bool same(const LuSlot *a, const LuSlot *b, uint64_t mutable)
     const unsigned kind = LU_SLOT_LEAF | LU_SLOT_TABLE | LU_SLOT_NONE;
 
     return !((a->desc ^ b->desc) & ~mutable) &&
-           !((a->flags ^ b->flags) & kind) && a->size_lg2 == b->size_lg2;
+           !((a->flags ^ b->flags) & kind) && a->size_lg2 == b->size_lg2 &&
+           a->level == b->level;
 }
 
-/* Fetched again: one copy stands for both, as old as the newer. */
+/*
+ * Fetched again: one copy stands for both, as old as the newer.  Speculation
+ * changes no answer.
+ */
 static void refresh(LuSlot *slot, const LuSlot *again)
 {
+    if (slot->flags & LU_SLOT_OBSERVED && !(again->flags & LU_SLOT_OBSERVED)) {
+        return;
+    }
     slot->desc = again->desc;
     slot->perm = again->perm;
     slot->seq = MAX(slot->seq, again->seq);
     slot->flags = again->flags | (slot->flags & LU_SLOT_OBSERVED);
 }
 
-/* A place for one more version of slot @index, in use or not. */
+/*
+ * A place for one more version of slot @index, all of whose versions are live
+ * or not, but @first is: unused, or else that of the oldest.
+ */
 static LuSlot *version_slot(LuForest *f, LuShadowNode *node, unsigned index,
-                            const LuDead *dead)
+                            LuSlot *first, const LuDead *dead)
 {
-    LuShadowVersion *oldest = NULL, *v;
+    LuSlot *oldest = first;
+    LuShadowVersion *v;
     unsigned n = 1;
 
     for (v = node->versions; v; v = v->next) {
@@ -396,13 +410,13 @@ static LuSlot *version_slot(LuForest *f, LuShadowNode *node, unsigned index,
         if (!is_live(&v->slot, dead)) {
             return &v->slot;
         }
-        if (!oldest || v->slot.seq < oldest->slot.seq) {
-            oldest = v;
+        if (v->slot.seq < oldest->seq) {
+            oldest = &v->slot;
         }
         n++;
     }
     if (n >= LU_SLOT_VERSIONS_MAX) {
-        return &oldest->slot;
+        return oldest;
     }
     v = forest_alloc(f, sizeof(*v));
     v->index = index;
@@ -445,7 +459,8 @@ bool lu_shadow_put(LuShadow *s, uint64_t in, unsigned level, hwaddr table_pa,
             different = true;
         }
     }
-    *(live ? version_slot(s->forest, node, index, &dead) : first) = *slot;
+    *(live ? version_slot(s->forest, node, index, first, &dead)
+           : first) = *slot;
     return different;
 }
 
@@ -588,8 +603,13 @@ static bool clip(const LuShadow *s, uint64_t first, uint64_t last, Visit *v)
         first = sextract64(first, 0, 56);
         last = sextract64(last, 0, 56);
     }
-    if (s->stage.flags & LU_STAGE_SIGN_EXT && first >= ~size) {
-        low = ~size;            /* the upper half */
+    if (s->stage.flags & LU_STAGE_SIGN_EXT) {
+        /* Offsets have no hole between the halves: close the range's, too. */
+        if (first > size >> 1 && last < ~(size >> 1)) {
+            return false;
+        }
+        first = first > size >> 1 ? MAX(first, ~(size >> 1)) & size : first;
+        last = last < ~(size >> 1) ? MIN(last, size >> 1) : last & size;
     }
     if (last < low || first > (low | size)) {
         return false;

@@ -173,57 +173,45 @@ void lu_stream_decide(LuStreams *streams, LuStream *s, const LuCtx *ctx)
 /* ------------------------------------------------------------------ */
 /* Invalidations                                                      */
 
-/* A structure that other streams hold as well: it is one in hardware. */
-typedef struct Shared {
-    const char *kind;
-    hwaddr pa;
-} Shared;
-
-typedef struct Drop {
-    const Pending *p;
-    Shared shared[LU_CTX_OBJS_MAX];
-    unsigned n_shared;
-    bool dropped;
-} Drop;
+/* By Leaf: all but what leads there; and what hangs from an STE goes with it. */
+static bool is_leaf(const LuInval *inval, const LuCfgObj *obj)
+{
+    return obj->leaf ||
+           (inval->what & LU_INVAL_CONFIG && obj->what == LU_INVAL_PASID);
+}
 
 static bool is_named(const LuInval *inval, const LuStream *s,
                      const LuCfgObj *obj)
 {
+    unsigned rids = obj->what == LU_INVAL_CONFIG ? obj->shared_lg2 : 0;
+    unsigned pasids = obj->what == LU_INVAL_PASID ? obj->shared_lg2 : 0;
+
     return inval->what & obj->what &&
-           (!(inval->match & LU_MATCH_LEAF) || obj->leaf) &&
+           (!(inval->match & LU_MATCH_LEAF) || is_leaf(inval, obj)) &&
            (!(inval->match & LU_MATCH_RID) ||
-            ((s->rid ^ inval->rid) & inval->rid_mask) == 0) &&
+            ((s->rid ^ inval->rid) & inval->rid_mask) >> rids == 0) &&
            (!(inval->match & LU_MATCH_DOMAIN) ||
             s->ctx.domain == inval->domain) &&
-           (!(inval->match & LU_MATCH_PASID) || s->ctx.pasid == inval->pasid);
+           (!(inval->match & LU_MATCH_PASID) ||
+            (s->ctx.pasid ^ inval->pasid) >> pasids == 0);
 }
 
-static bool is_shared(const Drop *d, const LuCfgObj *obj)
-{
-    for (unsigned i = 0; i < d->n_shared; i++) {
-        if (d->shared[i].kind == obj->kind && d->shared[i].pa == obj->pa) {
-            return true;
-        }
-    }
-    return false;
-}
+typedef struct Drop {
+    const Pending *p;
+    bool dropped;
+} Drop;
 
-static void drop_objs(LuStream *s, Drop *d, bool (*named)(const Drop *d,
-                                                          const LuStream *s,
-                                                          const LuCfgObj *o))
+static void drop(LuStream *s, void *opaque)
 {
+    Drop *d = opaque;
     unsigned n = 0;
 
     for (unsigned i = 0; i < s->ctx.n_obj; i++) {
         const LuCfgObj *obj = &s->ctx.obj[i];
 
-        if (s->seq[i] >= d->p->seq || !named(d, s, obj)) {
+        if (s->seq[i] >= d->p->seq || !is_named(&d->p->inval, s, obj)) {
             s->seq[n] = s->seq[i];
             s->ctx.obj[n++] = *obj;
-            continue;
-        }
-        if (!obj->leaf && d->n_shared < LU_CTX_OBJS_MAX) {
-            d->shared[d->n_shared++] = (Shared) { obj->kind, obj->pa };
         }
     }
     if (n < s->ctx.n_obj) {
@@ -233,35 +221,11 @@ static void drop_objs(LuStream *s, Drop *d, bool (*named)(const Drop *d,
     }
 }
 
-static bool named_itself(const Drop *d, const LuStream *s, const LuCfgObj *obj)
-{
-    return is_named(&d->p->inval, s, obj);
-}
-
-static bool named_elsewhere(const Drop *d, const LuStream *s,
-                            const LuCfgObj *obj)
-{
-    return is_shared(d, obj);
-}
-
-static void drop_named(LuStream *s, void *opaque)
-{
-    drop_objs(s, opaque, named_itself);
-}
-
-static void drop_shared(LuStream *s, void *opaque)
-{
-    drop_objs(s, opaque, named_elsewhere);
-}
-
 static void complete(LuStreams *streams, const Pending *p)
 {
     Drop d = { .p = p };
 
-    for_each(streams, drop_named, &d);
-    if (d.n_shared) {
-        for_each(streams, drop_shared, &d);
-    }
+    for_each(streams, drop, &d);
     streams->dropped |= d.dropped;
 }
 
@@ -338,4 +302,27 @@ void lu_streams_forget(LuStreams *streams, uint64_t first, uint64_t last)
     Pages pages = { first, last };
 
     for_each(streams, forget, &pages);
+}
+
+typedef struct Nested {
+    const LuTag *tag;
+    bool found;
+} Nested;
+
+static void find_nested(LuStream *s, void *opaque)
+{
+    Nested *n = opaque;
+
+    n->found |= s->ctx.has_s2 && s->ctx.n_s1 &&
+                s->ctx.s1[0].domain == n->tag->domain;
+}
+
+bool lu_streams_nested(LuStreams *streams, const LuTag *tag)
+{
+    Nested n = { .tag = tag };
+
+    if (tag->pop != LU_POP_S2) {
+        for_each(streams, find_nested, &n);
+    }
+    return n.found;
 }

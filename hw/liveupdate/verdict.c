@@ -35,6 +35,11 @@ bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons)
                       "0x%" PRIx64 " was frozen: OWN-1 and OWN-3 are not "
                       "decided", c->token);
     }
+    if (c->opaque && !c->idle) {
+        return reason(reasons, "the device of token 0x%" PRIx64 " keeps "
+                      "translations of its own: not all its DMA is seen",
+                      c->token);
+    }
     if (!c->blackout && !c->idle) {
         return reason(reasons, "no DMA came through in the blackout of token "
                       "0x%" PRIx64, c->token);
@@ -68,6 +73,10 @@ LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons)
     if (s->resets) {
         complete = reason(reasons, "the machine was reset with %u open claims",
                           s->resets);
+    }
+    if (s->loads) {
+        complete = reason(reasons, "history is truncated: the state of an "
+                          "IOMMU was loaded");
     }
     if (s->books.ledger.truncated) {
         complete = reason(reasons, "the tables of a claimed stream are larger "

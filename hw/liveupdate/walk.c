@@ -39,8 +39,10 @@ typedef struct Hit {
     hwaddr pa;
     hwaddr mask;
     uint8_t perm;               /* granted */
+    uint8_t other;              /* to the other privilege */
     uint8_t level;
     bool global;
+    bool dirty;                 /* nothing is left to be marked by a write */
 } Hit;
 
 /* The bits of @iova that take part: the tag of TBI does not. */
@@ -87,12 +89,16 @@ static LuFaultKind judge(const Walker *w, const Descent *d, const LuDesc *desc)
         !(stage->flags & LU_STAGE_AFFD)) {
         return LU_FAULT_ACCESS;
     }
-    /* S2PTW: stage-1 structures are not fetched from Device memory. */
+    /*
+     * S2PTW: stage-1 structures are not fetched from Device memory.  With
+     * S2FWB, the uppermost bit of MemAttr does not count.
+     */
     if ((stage->flags & LU_STAGE_PTW) && w->out->class != LU_CLASS_IN &&
-        !(desc->memattr >> 2)) {
+        !(desc->memattr & (stage->flags & LU_STAGE_FWB ? 0x4 : 0xc))) {
         return LU_FAULT_PERMISSION;
     }
     w->out->perm = stage->fmt->grant(stage, d->perm & desc->perm, w->priv);
+    w->out->other = stage->fmt->grant(stage, d->perm & desc->perm, !w->priv);
     return d->need & ~w->out->perm ? LU_FAULT_PERMISSION : LU_FAULT_NONE;
 }
 
@@ -121,6 +127,9 @@ static LuFaultKind take(const Walker *w, const Descent *d, const Hit *at,
                            desc->kind == LU_DESC_LEAF, d->need & LU_PERM_W);
         if (marked == *raw) {
             return LU_FAULT_NONE;
+        }
+        if (d->stage->flags & LU_STAGE_PRESET) {
+            break;
         }
         if (!(at->perm & LU_PERM_W)) {
             w->out->perm = at->perm;
@@ -156,8 +165,8 @@ static bool recall(const Walker *w, Descent *d, uint64_t in, Hit *at,
     }
     e.stage->fmt->decode(e.stage, e.level, e.desc, &desc);
     if (desc.kind == LU_DESC_LEAF && e.stage->fmt->hw_accessed && w->mark &&
-        d->need & LU_PERM_W && !desc.dirty) {
-        return false;           /* the first write: D is to be set */
+        (!desc.accessed || (d->need & LU_PERM_W && !desc.dirty))) {
+        return false;           /* the first use, or write: A, D to be set */
     }
     held.perm &= e.perm;
     *kind = judge(w, &held, &desc);
@@ -172,8 +181,10 @@ static bool recall(const Walker *w, Descent *d, uint64_t in, Hit *at,
             .pa = desc.addr | (in & MAKE_64BIT_MASK(0, shift)),
             .mask = MAKE_64BIT_MASK(0, shift),
             .perm = w->out->perm,
+            .other = w->out->other,
             .level = e.level,
             .global = desc.global,
+            .dirty = desc.dirty,
         };
         return true;
     }
@@ -183,9 +194,12 @@ static bool recall(const Walker *w, Descent *d, uint64_t in, Hit *at,
     return false;
 }
 
-/* What was read for @in is held from now on. */
+/*
+ * What was read for @in is held from now on, with the marks it was given:
+ * none, if the access was refused.
+ */
 static void remember(const Walker *w, const Descent *d, uint64_t in,
-                     hwaddr pa, uint64_t raw, LuDescKind kind)
+                     hwaddr pa, uint64_t raw, LuDescKind kind, bool used)
 {
     const LuFormat *fmt = d->stage->fmt;
     LuWalkEntry e = {
@@ -196,9 +210,12 @@ static void remember(const Walker *w, const Descent *d, uint64_t in,
     if (!w->held) {
         return;
     }
-    if (fmt->hw_accessed && w->mark && kind != LU_DESC_INVALID) {
+    if (fmt->hw_accessed && w->mark && used) {
         e.desc = fmt->mark(d->stage, d->level, raw, kind == LU_DESC_LEAF,
                            d->need & LU_PERM_W);
+        if (e.desc != raw && d->stage->flags & LU_STAGE_PRESET) {
+            return;             /* what cannot be marked is not held */
+        }
     }
     w->held->seen(w->held, d->stage, d->nr, in, &e);
 }
@@ -243,6 +260,7 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
             Descent table = { .stage = w->s2, .nr = 2, .need = LU_PERM_R };
 
             out->class = LU_CLASS_TABLE;
+            out->s1_level = d->level;
             kind = descend(w, &table, at.pa, &at);
             if (kind != LU_FAULT_NONE) {
                 return kind;
@@ -260,7 +278,8 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
         kind = take(w, d, &at, &step->desc, &desc);
         if (kind == LU_FAULT_NONE || desc.kind == LU_DESC_INVALID ||
             (kind == LU_FAULT_PERMISSION && w->out->stage == d->nr)) {
-            remember(w, d, iova, at.pa, step->desc, desc.kind);
+            remember(w, d, iova, at.pa, step->desc, desc.kind,
+                     kind == LU_FAULT_NONE);
         }
         if (kind != LU_FAULT_NONE) {
             return kind;
@@ -278,8 +297,11 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
         .pa = desc.addr | in,
         .mask = MAKE_64BIT_MASK(0, shift),
         .perm = out->perm,
+        .other = out->other,
         .level = d->level,
         .global = desc.global,
+        .dirty = desc.dirty ||
+                 (stage->fmt->hw_accessed && w->mark && d->need & LU_PERM_W),
     };
     return LU_FAULT_NONE;
 }
@@ -287,7 +309,9 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
 static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
                         const LuNeed *need)
 {
-    Hit hit = { .pa = iova, .mask = UINT64_MAX, .perm = UINT8_MAX }, second;
+    Hit second, hit = {
+        .pa = iova, .mask = UINT64_MAX, .perm = UINT8_MAX, .other = UINT8_MAX,
+    };
     LuFaultKind kind;
 
     if (s1) {
@@ -299,6 +323,7 @@ static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
         }
         w->out->s1_level = hit.level;
         w->out->s1_global = hit.global;
+        w->out->s1_dirty = hit.dirty;
     }
     if (w->s2) {
         Descent d = { .stage = w->s2, .nr = 2, .need = need->perm };
@@ -311,10 +336,12 @@ static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
         hit.pa = second.pa;
         hit.mask &= second.mask;
         hit.perm &= second.perm;
+        hit.other &= second.other;
     }
     w->out->pa = hit.pa;
     w->out->mask = hit.mask;
     w->out->perm = hit.perm;
+    w->out->other = hit.other;
     return LU_FAULT_NONE;
 }
 

@@ -86,7 +86,7 @@ static PgKind ss_kind(unsigned level, uint64_t desc)
     return level && !(desc & SS_LARGE) ? PG_TABLE : PG_LEAF;
 }
 
-/* The IOMMU always updates A and D: set, they keep the tables unwritten. */
+/* An IOMMU whose walks do not snoop (SMPWC, PWSNP) cannot set A and D. */
 static uint64_t fs_leaf(unsigned level, uint64_t pa, unsigned prot)
 {
     return pa | FS_PRESENT | FS_USER | FS_ACCESSED | FS_DIRTY |

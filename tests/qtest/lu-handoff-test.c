@@ -16,6 +16,7 @@
 #include "../lib/iommu.h"
 #include "../lib/luctl.h"
 #include "../lib/ludma.h"
+#include "../lib/plat-qtest.h"
 
 #define RAM_BYTES       (128 * MiB)
 #define HEAP_OFF        (16 * MiB)
@@ -63,11 +64,8 @@ static const Case cases[] = {
 };
 
 typedef struct Machine {
-    Plat plat;                  /* first: the operations get it */
-    QTestState *qts;
+    PlatQtest pq;
     const Case *c;
-    uint64_t ram, heap;
-    int64_t pages_out;          /* allocated and not freed */
     Iommu io;
     LuCtl ctl;
     LuDma dma;
@@ -75,119 +73,14 @@ typedef struct Machine {
     IommuDomain dom;
 } Machine;
 
-/* ------------------------------------------------------------------ */
-/* The platform                                                       */
-
-static QTestState *qts_of(Plat *p)
-{
-    return container_of(p, Machine, plat)->qts;
-}
-
-static uint64_t mem_read(Plat *p, uint64_t pa, unsigned size)
-{
-    switch (size) {
-    case 1:
-        return qtest_readb(qts_of(p), pa);
-    case 2:
-        return qtest_readw(qts_of(p), pa);
-    case 4:
-        return qtest_readl(qts_of(p), pa);
-    default:
-        return qtest_readq(qts_of(p), pa);
-    }
-}
-
-static void mem_write(Plat *p, uint64_t pa, uint64_t val, unsigned size)
-{
-    switch (size) {
-    case 1:
-        qtest_writeb(qts_of(p), pa, val);
-        break;
-    case 2:
-        qtest_writew(qts_of(p), pa, val);
-        break;
-    case 4:
-        qtest_writel(qts_of(p), pa, val);
-        break;
-    default:
-        qtest_writeq(qts_of(p), pa, val);
-        break;
-    }
-}
-
-static void nothing(Plat *p)
-{
-}
-
-static uint32_t ecam_read(Plat *p, uint16_t rid, unsigned off, unsigned size)
-{
-    return mem_read(p, 0x3f000000 + (rid << 12) + off, size);
-}
-
-static void ecam_write(Plat *p, uint16_t rid, unsigned off, uint32_t val,
-                       unsigned size)
-{
-    mem_write(p, 0x3f000000 + (rid << 12) + off, val, size);
-}
-
-static uint32_t port_read(Plat *p, uint16_t rid, unsigned off, unsigned size)
-{
-    qtest_outl(qts_of(p), 0xcf8, 0x80000000 | rid << 8 | (off & 0xfc));
-    return qtest_inl(qts_of(p), 0xcfc) >> (off & 3) * 8 &
-           MAKE_64BIT_MASK(0, size * 8);
-}
-
-static void port_write(Plat *p, uint16_t rid, unsigned off, uint32_t val,
-                       unsigned size)
-{
-    qtest_outl(qts_of(p), 0xcf8, 0x80000000 | rid << 8 | (off & 0xfc));
-    switch (size) {
-    case 1:
-        qtest_outb(qts_of(p), 0xcfc + (off & 3), val);
-        break;
-    case 2:
-        qtest_outw(qts_of(p), 0xcfc + (off & 3), val);
-        break;
-    default:
-        qtest_outl(qts_of(p), 0xcfc, val);
-        break;
-    }
-}
-
-/* Memory is never used twice: what was freed keeps its contents. */
-static uint64_t alloc(Plat *p, unsigned pages, uint64_t align)
-{
-    Machine *m = container_of(p, Machine, plat);
-    uint64_t pa = ROUND_UP(m->heap, align);
-
-    if (pa + pages * PLAT_PAGE > m->ram + RAM_BYTES) {
-        return 0;
-    }
-    m->heap = pa + pages * PLAT_PAGE;
-    m->pages_out += pages;
-    return pa;
-}
-
-static void unalloc(Plat *p, uint64_t pa, unsigned pages)
-{
-    container_of(p, Machine, plat)->pages_out -= pages;
-}
-
 static Machine *start(const Case *c)
 {
     bool x86 = g_str_equal(c->arch, "x86_64");
     Machine *m = g_new0(Machine, 1);
 
     m->c = c;
-    m->ram = x86 ? 0 : 0x40000000;
-    m->heap = m->ram + HEAP_OFF;
-    m->plat = (Plat) {
-        .read = mem_read, .write = mem_write, .barrier = nothing,
-        .cfg_read = x86 ? port_read : ecam_read,
-        .cfg_write = x86 ? port_write : ecam_write,
-        .alloc = alloc, .free = unalloc, .relax = nothing,
-    };
-    m->qts = qtest_initf(
+    plat_qtest_init(&m->pq, HEAP_OFF, RAM_BYTES);
+    m->pq.qts = qtest_initf(
         "%s -m %d -nodefaults -object lu-monitor,id=lu0,exit-code=off "
         "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10 "
         "-device lu-dma,addr=0x11",
@@ -195,11 +88,11 @@ static Machine *start(const Case *c)
         (int)(RAM_BYTES / MiB),
         x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0", c->iommu);
     m->io = (Iommu) {
-        .ops = x86 ? &vtd_ops : &smmuv3_ops, .plat = &m->plat,
+        .ops = x86 ? &vtd_ops : &smmuv3_ops, .plat = &m->pq.plat,
         .regs = x86 ? 0xfed90000 : 0x0c000000, .scalable = c->scalable,
     };
-    g_assert_true(luctl_find(&m->ctl, &m->plat));
-    g_assert_true(ludma_find(&m->dma, &m->plat, 0,
+    g_assert_true(luctl_find(&m->ctl, &m->pq.plat));
+    g_assert_true(ludma_find(&m->dma, &m->pq.plat, 0,
                              x86 ? 0xe0000000 : 0x10000000));
     g_assert_true(m->io.ops->init(&m->io));
     return m;
@@ -207,7 +100,7 @@ static Machine *start(const Case *c)
 
 static void stop(Machine *m)
 {
-    qtest_quit(m->qts);
+    qtest_quit(m->pq.qts);
     g_free(m);
 }
 
@@ -217,6 +110,11 @@ static void stop(Machine *m)
 static uint64_t granule(const Machine *m)
 {
     return 1ull << m->c->granule_lg2;
+}
+
+static uint64_t alloc(Machine *m, uint64_t bytes)
+{
+    return m->pq.plat.alloc(&m->pq.plat, bytes / PLAT_PAGE, granule(m));
 }
 
 static uint64_t ring_bytes(const Machine *m)
@@ -251,7 +149,7 @@ static void place_ring(Machine *m)
         .iova = m->c->iova, .seed = 42, .len = granule(m) / SLOTS_PER_PAGE,
         .slots = SLOTS, .period_ns = PERIOD_NS,
     };
-    m->ring.pa = alloc(&m->plat, ring_bytes(m) / PLAT_PAGE, granule(m));
+    m->ring.pa = alloc(m, ring_bytes(m));
 }
 
 static void build(Machine *m, IommuDomain *d)
@@ -285,7 +183,7 @@ static void flows(Machine *m, unsigned n)
 {
     uint64_t before = landed(m);
 
-    qtest_clock_step(m->qts, n * PERIOD_NS);
+    qtest_clock_step(m->pq.qts, n * PERIOD_NS);
     g_assert_cmpuint(landed(m), >=, before + n - 1);
     g_assert_cmpuint(failed(m), ==, 0);
     g_assert_cmpuint(ludma_check(&m->dma, &m->ring), ==, 0);
@@ -297,7 +195,7 @@ static void refused(Machine *m, unsigned n)
 {
     uint64_t before = landed(m), errors = failed(m);
 
-    qtest_clock_step(m->qts, n * PERIOD_NS);
+    qtest_clock_step(m->pq.qts, n * PERIOD_NS);
     g_assert_cmpuint(landed(m), ==, before);
     g_assert_cmpuint(failed(m), >, errors);
 }
@@ -351,7 +249,7 @@ static void kexec(Machine *m)
     g_assert_true(m->io.ops->quiesce(&m->io));
     op(m, LU_CTL_OP_KEXEC);
     m->io = (Iommu) {
-        .ops = m->io.ops, .plat = &m->plat, .regs = m->io.regs,
+        .ops = m->io.ops, .plat = &m->pq.plat, .regs = m->io.regs,
     };
     geometry(m, &m->dom);
     m->dom.pt.top = old.pt.top;
@@ -398,7 +296,7 @@ static void test_pass(const void *arg)
     flows(m, 10);
     preserve(m);
     kexec(m);
-    qtest_clock_step(m->qts, 10 * PERIOD_NS);
+    qtest_clock_step(m->pq.qts, 10 * PERIOD_NS);
     op(m, LU_CTL_OP_BOOT);
     g_assert_true(m->io.ops->adopt(&m->io));
     flows(m, 10);
@@ -425,9 +323,8 @@ static void test_abort(const void *arg)
     g_assert_true(m->io.ops->adopt(&m->io));
     iova = m->ring.iova + ring_bytes(m);
     g_assert_true(iommu_map(&m->io, &m->dom, iova,
-                            alloc(&m->plat, granule(m) / PLAT_PAGE,
-                                  granule(m)),
-                            granule(m), PG_READ | PG_WRITE));
+                            alloc(m, granule(m)), granule(m),
+                            PG_READ | PG_WRITE));
     flows(m, 10);
     g_assert_true(iommu_unmap(&m->io, &m->dom, iova, granule(m)));
     flows(m, 10);
@@ -450,16 +347,16 @@ static void test_refuse(const void *arg)
     g_assert_cmpuint(m->io.ops->faults(&m->io), >, 0);
     g_assert_true(iommu_map(&m->io, &m->dom, m->ring.iova, m->ring.pa,
                             ring_bytes(m), PG_READ | PG_WRITE));
-    qtest_clock_step(m->qts, 10 * PERIOD_NS);
+    qtest_clock_step(m->pq.qts, 10 * PERIOD_NS);
     g_assert_cmpuint(ludma_check(&m->dma, &m->ring), ==, 0);
     g_assert_true(m->io.ops->detach(&m->io, m->dma.rid, &m->dom));
     refused(m, 10);
     ludma_stop(&m->dma, &m->ring);
-    qtest_clock_step(m->qts, 10 * PERIOD_NS);
+    qtest_clock_step(m->pq.qts, 10 * PERIOD_NS);
     iommu_foreach_table(&m->io, &m->dom, count_bytes, &bytes);
-    pages = m->pages_out;
+    pages = m->pq.pages_out;
     iommu_domain_free(&m->io, &m->dom);
-    g_assert_cmpint(pages - m->pages_out, ==, bytes / PLAT_PAGE);
+    g_assert_cmpint(pages - m->pq.pages_out, ==, bytes / PLAT_PAGE);
     stop(m);
 }
 
@@ -487,7 +384,7 @@ static void test_block(const void *arg)
     g_assert_true(iommu_map(&m->io, &m->dom, m->c->iova,
                             QEMU_ALIGN_DOWN(m->ring.pa, block), block,
                             PG_READ | PG_WRITE));
-    pg_foreach_leaf(&m->plat, &m->dom.pt, check_leaf, m);
+    pg_foreach_leaf(&m->pq.plat, &m->dom.pt, check_leaf, m);
     m->ring.iova += m->ring.pa % block;
     g_assert_true(m->io.ops->attach(&m->io, m->dma.rid, &m->dom));
     ludma_fill(&m->dma, &m->ring, 0);

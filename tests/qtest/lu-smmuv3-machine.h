@@ -107,6 +107,7 @@
 #define C_BAD_STREAMID      0x02
 #define F_STE_FETCH         0x03
 #define C_BAD_STE           0x04
+#define F_STREAM_DISABLED   0x06
 #define C_BAD_SUBSTREAMID   0x08
 #define F_CD_FETCH          0x09
 #define C_BAD_CD            0x0a
@@ -115,6 +116,7 @@
 #define F_ADDR_SIZE         0x11
 #define F_ACCESS            0x12
 #define F_PERMISSION        0x13
+#define F_TLB_CONFLICT      0x20
 #define E_SSV           (1u << 11)
 #define E_SSID(n)       ((n) << 12)
 #define E_PRIV          (1ull << 33)
@@ -130,6 +132,7 @@ typedef struct Machine {
     uint64_t heap;
     uint64_t strtab, cmdq, eventq;
     uint64_t dma_seq;
+    uint32_t pasid;             /* of transfers that have one */
 } Machine;
 
 /*
@@ -202,6 +205,7 @@ static inline void start(Machine *m, const char *opts)
                          "-device lu-dma,addr=1", opts);
     m->heap = HEAP;
     m->dma_seq = 0x1000;
+    m->pasid = PASID;
     m->strtab = alloc(m, 16 * 64);
     m->cmdq = alloc(m, 4096);
     m->eventq = alloc(m, 4096);
@@ -281,7 +285,7 @@ static inline bool dma(Machine *m, uint32_t ctrl, uint64_t addr)
     qtest_writeq(m->qts, ch + LU_DMA_SRC, addr);
     qtest_writeq(m->qts, ch + LU_DMA_DST, addr);
     qtest_writel(m->qts, ch + LU_DMA_LEN, 4);
-    qtest_writel(m->qts, ch + LU_DMA_PASID, PASID);
+    qtest_writel(m->qts, ch + LU_DMA_PASID, m->pasid);
     qtest_writeq(m->qts, ch + LU_DMA_SEQ, m->dma_seq);
     qtest_writel(m->qts, ch + LU_DMA_CTRL, ctrl | LU_DMA_CTRL_RUN |
                  LU_DMA_CTRL_MANUAL | LU_DMA_CTRL_ENDLESS);

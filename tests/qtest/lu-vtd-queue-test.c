@@ -17,6 +17,8 @@
 #define   TE          0x80000000u
 #define   SRTP        0x40000000u
 #define   QIE         0x04000000u
+#define RTADDR      0x20
+#define   SCALABLE    0x400
 #define CCMD        0x28
 #define FSTS        0x34
 #define   IQE         0x10u
@@ -791,7 +793,46 @@ static void test_command_ignored(void)
     stop(q);
 }
 
-/* CAP.ESRTPS; TE invalidates nothing. */
+/* In scalable mode they say that nothing was done. */
+static void test_command_scalable(void)
+{
+    Queue *q = start_off(WIDE ",esrtps=off");
+
+    set64(q, RTADDR, SCALABLE);
+    set(q, GCMD, SRTP);
+    set64(q, CCMD, GO | 1ull << 61);
+    set64(q, IOTLB, GO | 1ull << 60);
+    g_assert_cmphex(get64(q, CCMD), ==, 1ull << 61);
+    g_assert_cmphex(get64(q, IOTLB), ==, 1ull << 60);
+    g_assert_cmpuint(logged(q, "lu_inval "), ==, 0);
+    stop(q);
+}
+
+/* A page of the second stage takes the first stage of its domain with it. */
+static void test_two_scopes(const void *data)
+{
+    bool scalable = data;
+    Queue *q = start_off(WIDE ",esrtps=off");
+    static const char *const want[] = {
+        "IOTLB: what 0x4 match 0x14 domain 7 space 0 addr 0x5000 len 0x1000",
+        "IOTLB: what 0x2 match 0x4 domain 7 ", "0 -> 2", NULL
+    };
+
+    set64(q, RTADDR, scalable ? SCALABLE : 0);
+    set(q, GCMD, SRTP);
+    set_queue(q, QUEUE, 0, true);
+    put(q, 0x2 | 3 << 4 | 7 << 16, 0x5000);
+    put_wait(q, 1);
+    ring(q);
+    check_idle(q, 1);
+    g_assert_cmpuint(logged(q, "IOTLB:"), ==, scalable ? 2 : 1);
+    if (scalable) {
+        check_log(q, want);
+    }
+    stop(q);
+}
+
+/* CAP.ESRTPS; without scalable mode TE invalidates nothing. */
 static void test_root_pointer(void)
 {
     Queue *q = start_off(NARROW);
@@ -827,6 +868,8 @@ int main(int argc, char **argv)
     add_both("wrap", test_wrap);
     add_both("tail-first", test_tail_first);
     add_both("slices", test_slices);
+    add("two-scopes", "legacy", (void *)false, test_two_scopes);
+    add("two-scopes", "scalable", (void *)true, test_two_scopes);
     qtest_add_func("vtd-queue/order", test_order);
     qtest_add_func("vtd-queue/iec", test_iec);
     qtest_add_func("vtd-queue/latency", test_latency);
@@ -852,6 +895,7 @@ int main(int argc, char **argv)
             test_command_latency);
     }
     qtest_add_func("vtd-queue/register/ignored", test_command_ignored);
+    qtest_add_func("vtd-queue/register/scalable", test_command_scalable);
     qtest_add_func("vtd-queue/root-pointer", test_root_pointer);
     return g_test_run();
 }

@@ -75,21 +75,25 @@ static bool fix_cd_fetch(const WitnessStep *step, Witness *stock)
 
 static bool fix_reason(const WitnessStep *step, Witness *stock)
 {
-    static const uint8_t scalable[] = {
-        [0x01] = 0x39, [0x08] = 0x38, [0x0a] = 0x3a,
-        [0x02] = 0x41, [0x09] = 0x40, [0x0b] = 0x42,
-        [0x03] = 0x7b, [0x04] = 0x84, [0x05] = 0x79, [0x06] = 0x79,
-        [0x07] = 0x78, [0x0c] = 0x7a,
+    static const struct {
+        uint8_t legacy, scalable;
+    } reasons[] = {
+        { 0x01, 0x39 }, { 0x02, 0x41 }, { 0x03, 0x7b }, { 0x04, 0x84 },
+        { 0x05, 0x79 }, { 0x05, 0x85 }, { 0x06, 0x79 }, { 0x06, 0x86 },
+        { 0x07, 0x78 }, { 0x08, 0x38 }, { 0x09, 0x40 }, { 0x0a, 0x3a },
+        { 0x0b, 0x42 }, { 0x0c, 0x7a },
     };
     uint64_t *hi = &stock->record[0][1];
-    unsigned reason = FRCD_REASON(*hi);
+    unsigned ours = FRCD_REASON(step->ours->record[0][1]);
 
-    if (!step->scalable || reason >= ARRAY_SIZE(scalable) ||
-        !scalable[reason]) {
-        return false;
+    for (unsigned i = 0; step->scalable && i < ARRAY_SIZE(reasons); i++) {
+        if (FRCD_REASON(*hi) == reasons[i].legacy &&
+            ours == reasons[i].scalable) {
+            *hi = deposit64(*hi, 32, 8, ours);
+            return true;
+        }
     }
-    *hi = deposit64(*hi, 32, 8, scalable[reason]);
-    return true;
+    return false;
 }
 
 static bool fix_pp(const WitnessStep *step, Witness *stock)
@@ -339,6 +343,7 @@ static bool fix_vtd_hit(const WitnessStep *step, Witness *stock)
     case 0x06:
     case 0x79:
     case 0x85:
+    case 0x86:
         break;
     default:
         return false;
@@ -369,20 +374,32 @@ static bool fix_pasid_type(const WitnessStep *step, Witness *stock)
     return true;
 }
 
-/* Rights are looked at before the rest of the entries is. */
+/* The entry that lacks a right is malformed, or the walk ends below it. */
 static bool fix_rights_first(const WitnessStep *step, Witness *stock)
 {
     uint64_t *hi = &stock->record[0][1];
     unsigned ours = FRCD_REASON(step->ours->record[0][1]);
     unsigned theirs = FRCD_REASON(*hi);
 
-    if (!((ours == 0x0c && (theirs == 0x05 || theirs == 0x06)) ||
-          (ours == 0x7a && theirs == 0x79) ||
-          ((ours == 0x71 || ours == 0x72) && theirs == 0x85))) {
+    if ((theirs != 0x05 && theirs != 0x06 && theirs != 0x85) ||
+        (ours != 0x0c && ours != 0x7a && ours != 0x71 && ours != 0x72)) {
         return false;
     }
     *hi = deposit64(*hi, 32, 8, ours);
     return true;
+}
+
+static bool fix_accessed(const WitnessStep *step, Witness *stock)
+{
+    return (has_twist(step, "table A=0") || has_twist(step, "leaf A=0 D=0")) &&
+           FRCD_REASON(step->ours->record[0][1]) == 0x90 &&
+           take_ours(step, stock);
+}
+
+static bool fix_context_reserved(const WitnessStep *step, Witness *stock)
+{
+    return has_twist(step, "context TT=3/PASIDE") && step->scalable &&
+           take_ours(step, stock);
 }
 
 static bool fix_pasid_fpd(const WitnessStep *step, Witness *stock)

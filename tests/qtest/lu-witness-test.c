@@ -71,22 +71,24 @@ typedef struct Shape {
 typedef struct Config {
     const char *name;
     const char *arch;
-    const char *virt;           /* properties of the stock machine */
-    const char *stock, *ours;   /* devices */
+    const char *stock_machine, *stock;
+    const char *machine, *ours;
     const char *props;          /* of both */
     bool scalable;
     unsigned programs;          /* enough to meet every known difference */
 } Config;
 
+#define VIRT    "virt,highmem-ecam=off"
+
 static const Config configs[] = {
-    { "smmuv3", "aarch64", ",iommu=smmuv3", NULL,
-      "arm-smmuv3-lu,primary-bus=pcie.0", "", false, 32 },
-    { "vtd-legacy", "x86_64", "", "intel-iommu", "intel-iommu-lu", "", false,
-      6 },
-    { "vtd-ss", "x86_64", "", "intel-iommu", "intel-iommu-lu",
-      ",x-scalable-mode=on", true, 6 },
-    { "vtd-fs", "x86_64", "", "intel-iommu", "intel-iommu-lu",
-      ",x-scalable-mode=on,x-flts=on", true, 6 },
+    { "smmuv3", "aarch64", VIRT ",iommu=smmuv3 -cpu max", NULL,
+      VIRT " -cpu max", "arm-smmuv3-lu,primary-bus=pcie.0", "", false, 32 },
+    { "vtd-legacy", "x86_64", "q35", "intel-iommu", "q35", "intel-iommu-lu",
+      "", false, 8 },
+    { "vtd-ss", "x86_64", "q35", "intel-iommu", "q35", "intel-iommu-lu",
+      ",x-scalable-mode=on", true, 8 },
+    { "vtd-fs", "x86_64", "q35", "intel-iommu", "q35", "intel-iommu-lu",
+      ",x-scalable-mode=on,x-flts=on", true, 8 },
 };
 
 static const char *const tlbs[] = { "strict", "none", "8" };
@@ -243,7 +245,8 @@ typedef struct Mapping {
 } Mapping;
 
 typedef struct Machine {
-    LuPlat p;
+    PlatMapped p;
+    bool x86;
     Iommu io;
     LuDma dma[STREAMS];
 } Machine;
@@ -317,18 +320,17 @@ static void start(Run *r, const Config *c, const char *tlb)
     FOR_SIDES(i) {
         g_autofree char *devices = g_strconcat(i == OURS ? ours : stock,
                                                dma->str, NULL);
-        LuPlat *p = &r->m[i].p;
 
-        lu_plat_start(p, RAM_BYTES, HEAP_OFF, i == OURS ? "" : c->virt,
-                      devices);
-        p->recycle = true;
+        r->m[i].x86 = g_str_equal(c->arch, "x86_64");
+        plat_mapped_start(&r->m[i].p, HEAP_OFF, RAM_BYTES,
+                          i == OURS ? c->machine : c->stock_machine, devices);
     }
 }
 
 static void stop(Run *r)
 {
     FOR_SIDES(i) {
-        lu_plat_stop(&r->m[i].p);
+        plat_mapped_stop(&r->m[i].p);
     }
 }
 
@@ -345,22 +347,22 @@ static void begin(Run *r, uint32_t seed)
         Machine *m = &r->m[i];
         uint64_t area = m->p.ram + AREA_OFF;
 
-        qtest_system_reset(m->p.qts);
-        lu_plat_forget(&m->p);
+        qtest_system_reset(m->p.pq.qts);
+        plat_mapped_forget(&m->p);
         /* Large blocks begin there: device trees are not the same. */
-        memset(lu_plat_host(&m->p, m->p.ram), 0, LOW_BYTES);
+        memset(plat_mapped_at(&m->p, m->p.ram), 0, LOW_BYTES);
         for (unsigned at = 0; at < AREA_BYTES; at += 8) {
-            stq_le_p(lu_plat_host(&m->p, area + at), area + at);
+            stq_le_p(plat_mapped_at(&m->p, area + at), area + at);
         }
         m->io = (Iommu) {
-            .ops = m->p.x86 ? &vtd_ops : &smmuv3_ops, .plat = &m->p.plat,
-            .regs = m->p.x86 ? 0xfed90000 : i == OURS ? 0x0c000000 : 0x09050000,
+            .ops = m->x86 ? &vtd_ops : &smmuv3_ops, .plat = &m->p.pq.plat,
+            .regs = m->x86 ? 0xfed90000 : i == OURS ? 0x0c000000 : 0x09050000,
             .scalable = r->config->scalable,
         };
         g_assert_true(m->io.ops->init(&m->io));
         for (unsigned s = 0; s < STREAMS; s++) {
-            g_assert_true(ludma_find(&m->dma[s], &m->p.plat, s,
-                                     bars[m->p.x86] + s * 0x100000));
+            g_assert_true(ludma_find(&m->dma[s], &m->p.pq.plat, s,
+                                     bars[m->x86] + s * 0x100000));
         }
     }
 }
@@ -373,12 +375,12 @@ static void end(Run *r)
 
 static uint32_t rd(Machine *m, unsigned reg)
 {
-    return plat_r32(&m->p.plat, m->io.regs + reg);
+    return plat_r32(&m->p.pq.plat, m->io.regs + reg);
 }
 
 static void wr(Machine *m, unsigned reg, uint32_t val)
 {
-    plat_w32(&m->p.plat, m->io.regs + reg, val);
+    plat_w32(&m->p.pq.plat, m->io.regs + reg, val);
 }
 
 /* ------------------------------------------------------------------ */
@@ -386,7 +388,7 @@ static void wr(Machine *m, unsigned reg, uint32_t val)
 
 static uint64_t event_at(Machine *m, uint32_t pos, unsigned word)
 {
-    return plat_r64(&m->p.plat, m->io.q2 + pos % EVENTQ_ENTRIES * 32 +
+    return plat_r64(&m->p.pq.plat, m->io.q2 + pos % EVENTQ_ENTRIES * 32 +
                                 8 * word);
 }
 
@@ -407,11 +409,11 @@ static void see_events(Machine *m, Witness *w)
 
 static void see_frcd(Machine *m, Witness *w)
 {
-    uint64_t hi = plat_r64(&m->p.plat, m->io.regs + VTD_FRCD + 8);
+    uint64_t hi = plat_r64(&m->p.pq.plat, m->io.regs + VTD_FRCD + 8);
 
     w->lost = rd(m, VTD_FSTS);
     if (hi & VTD_FRCD_F) {
-        w->record[0][0] = plat_r64(&m->p.plat, m->io.regs + VTD_FRCD);
+        w->record[0][0] = plat_r64(&m->p.pq.plat, m->io.regs + VTD_FRCD);
         w->record[0][1] = hi;
         w->records = 1;
     }
@@ -419,7 +421,7 @@ static void see_frcd(Machine *m, Witness *w)
 
 static void see_records(Machine *m, Witness *w)
 {
-    if (m->p.x86) {
+    if (m->x86) {
         see_frcd(m, w);
     } else {
         see_events(m, w);
@@ -429,8 +431,8 @@ static void see_records(Machine *m, Witness *w)
 /* The guest has read what there is to read, and makes room. */
 static void consume(Machine *m)
 {
-    if (m->p.x86) {
-        plat_w64(&m->p.plat, m->io.regs + VTD_FRCD + 8, VTD_FRCD_F);
+    if (m->x86) {
+        plat_w64(&m->p.pq.plat, m->io.regs + VTD_FRCD + 8, VTD_FRCD_F);
         wr(m, VTD_FSTS, VTD_FSTS_PFO);
     } else {
         wr(m, EVENTQ_CONS, rd(m, EVENTQ_PROD));
@@ -448,24 +450,24 @@ static void consume_both(Run *r)
 /* Whether [from, from + bytes) of RAM is the same, but for event queues. */
 static bool same_memory(Run *r, uint64_t from, uint64_t bytes)
 {
-    LuPlat *a = &r->m[STOCK].p, *b = &r->m[OURS].p;
+    PlatMapped *a = &r->m[STOCK].p, *b = &r->m[OURS].p;
     uint64_t q2 = r->m[OURS].io.q2;
 
     if (q2 >= from && q2 < from + bytes) {
         return same_memory(r, from, q2 - from) &&
                same_memory(r, q2 + PLAT_PAGE, from + bytes - q2 - PLAT_PAGE);
     }
-    return !memcmp(lu_plat_host(a, from), lu_plat_host(b, from), bytes);
+    return !memcmp(plat_mapped_at(a, from), plat_mapped_at(b, from), bytes);
 }
 
 /* After a difference: both go on from what ours has. */
 static void agree(Run *r)
 {
-    LuPlat *a = &r->m[STOCK].p, *b = &r->m[OURS].p;
+    PlatMapped *a = &r->m[STOCK].p, *b = &r->m[OURS].p;
 
-    memcpy(lu_plat_host(a, a->ram + AREA_OFF),
-           lu_plat_host(b, b->ram + AREA_OFF),
-           b->heap_now - (b->ram + AREA_OFF));
+    memcpy(plat_mapped_at(a, a->ram + AREA_OFF),
+           plat_mapped_at(b, b->ram + AREA_OFF),
+           b->pq.heap - (b->ram + AREA_OFF));
     consume_both(r);
 }
 
@@ -485,9 +487,9 @@ static void describe(Run *r, const char *who, const Witness *w)
 static void compare(Run *r, WitnessStep *step, const Witness seen[SIDES])
 {
     g_autoptr(GString) names = g_string_new("");
-    LuPlat *p = &r->m[OURS].p;
+    PlatMapped *p = &r->m[OURS].p;
     bool window = same_memory(r, p->ram + AREA_OFF, WINDOW_BYTES);
-    bool heap = same_memory(r, p->heap, p->heap_now - p->heap);
+    bool heap = same_memory(r, p->heap, p->pq.heap - p->heap);
     bool same = !memcmp(&seen[STOCK], &seen[OURS], sizeof(Witness));
     bool memory;
 
@@ -577,7 +579,7 @@ static uint64_t any_iova(Run *r, Domain *d)
 static void transfer_on(Machine *m, unsigned stream, const uint64_t *reg,
                         unsigned n, unsigned steps, Witness *w)
 {
-    Plat *p = &m->p.plat;
+    Plat *p = &m->p.pq.plat;
     uint64_t at = m->dma[stream].regs;
     uint64_t c = at + LU_DMA_CHAN(0);
 
@@ -623,7 +625,7 @@ static void transfer(Run *r, unsigned stream, unsigned steps)
     uint64_t used = op == LU_DMA_OP_COPY ? src | dst :
                     op == LU_DMA_OP_FILL ? dst : src;
     WitnessStep step = {
-        .x86 = r->m[OURS].p.x86, .scalable = r->config->scalable,
+        .x86 = r->m[OURS].x86, .scalable = r->config->scalable,
         .rid = r->m[OURS].dma[stream].rid, .attached = d, .twist = r->twist,
         .kind = d && !r->off ? d->shape->kind : IOMMU_BYPASS,
         .concat = d && d->shape->kind == IOMMU_S2 && beyond_first(d, used),
@@ -920,7 +922,7 @@ static void replace(Run *r)
     for (unsigned i = 0; i < REGIONS; i++) {
         PgWalk w;
 
-        pg_walk(&r->m[OURS].p.plat, &d->d[OURS].pt, region(d, i), &w);
+        pg_walk(&r->m[OURS].p.pq.plat, &d->d[OURS].pt, region(d, i), &w);
         d->tables |= w.level == 0 ? BIT(i) : 0;
     }
 }
@@ -951,11 +953,11 @@ static void switch_smmu(Machine *m, bool on, bool abort)
     if (!on) {
         wr(m, SMMU_GBPA, (rd(m, SMMU_GBPA) & ~(GBPA_ABORT | GBPA_UPDATE)) |
                          (abort ? GBPA_ABORT : 0) | GBPA_UPDATE);
-        g_assert_true(plat_poll32(&m->p.plat, m->io.regs + SMMU_GBPA,
+        g_assert_true(plat_poll32(&m->p.pq.plat, m->io.regs + SMMU_GBPA,
                                   GBPA_UPDATE, 0));
     }
     wr(m, SMMU_CR0, on ? cr0 | SMMUEN : cr0 & ~SMMUEN);
-    g_assert_true(plat_poll32(&m->p.plat, m->io.regs + SMMU_CR0ACK, SMMUEN,
+    g_assert_true(plat_poll32(&m->p.pq.plat, m->io.regs + SMMU_CR0ACK, SMMUEN,
                               on ? SMMUEN : 0));
 }
 
@@ -964,7 +966,7 @@ static void switch_vtd(Machine *m, bool on)
     uint32_t held = rd(m, VTD_GSTS) & VTD_LEVELS;
 
     wr(m, VTD_GCMD, on ? held | VTD_TE : held & ~VTD_TE);
-    g_assert_true(plat_poll32(&m->p.plat, m->io.regs + VTD_GSTS, VTD_TE,
+    g_assert_true(plat_poll32(&m->p.pq.plat, m->io.regs + VTD_GSTS, VTD_TE,
                               on ? VTD_TE : 0));
 }
 
@@ -973,9 +975,9 @@ static void switch_translation(Run *r)
     bool abort = chance(r, 50);
 
     say(r, "translation %s%s", r->off ? "on" : "off",
-        !r->off && !r->m[OURS].p.x86 && abort ? ", abort" : "");
+        !r->off && !r->m[OURS].x86 && abort ? ", abort" : "");
     FOR_SIDES(i) {
-        if (r->m[i].p.x86) {
+        if (r->m[i].x86) {
             switch_vtd(&r->m[i], r->off);
         } else {
             switch_smmu(&r->m[i], r->off, abort);
@@ -1007,7 +1009,7 @@ static uint64_t leaf_of(Plat *p, const PgTable *pt, uint64_t addr)
 static uint64_t place_of(Machine *m, const Twist *t, uint16_t rid,
                          const IommuDomain *d, const Mapping *map)
 {
-    Plat *p = &m->p.plat;
+    Plat *p = &m->p.pq.plat;
     uint64_t entry = m->io.ops->stream_entry(&m->io, rid);
     uint64_t pointer = plat_r64(p, entry) & POINTER;
 
@@ -1083,8 +1085,8 @@ static void twist(Run *r)
         Machine *m = &r->m[i];
 
         at[i] += 8 * t->word;
-        was[i] = plat_r64(&m->p.plat, at[i]);
-        plat_w64(&m->p.plat, at[i], (was[i] & ~t->clear) | t->set);
+        was[i] = plat_r64(&m->p.pq.plat, at[i]);
+        plat_w64(&m->p.pq.plat, at[i], (was[i] & ~t->clear) | t->set);
         g_assert_true(forget_stream(m, t->place, m->dma[s].rid, &d->d[i]));
     }
     while (n-- && !r->bad) {
@@ -1095,7 +1097,7 @@ static void twist(Run *r)
     FOR_SIDES(i) {
         Machine *m = &r->m[i];
 
-        plat_w64(&m->p.plat, at[i], was[i]);
+        plat_w64(&m->p.pq.plat, at[i], was[i]);
         g_assert_true(forget_stream(m, t->place, m->dma[s].rid, &d->d[i]));
     }
 }
@@ -1141,7 +1143,7 @@ static void step(Run *r)
 
 static bool program(Run *r, uint32_t seed)
 {
-    LuPlat *p = &r->m[OURS].p;
+    PlatMapped *p = &r->m[OURS].p;
     bool ok;
 
     begin(r, seed);

@@ -7,9 +7,9 @@
 #ifndef LU_WITNESS_H
 #define LU_WITNESS_H
 
-#include "lu-plat.h"
 #include "../lib/iommu.h"
 #include "../lib/ludma.h"
+#include "../lib/plat-mapped.h"
 
 /* Event records of one step: more than any step but a burst makes. */
 #define WITNESS_RECORDS 8

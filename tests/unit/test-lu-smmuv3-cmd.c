@@ -24,7 +24,11 @@
 #define VA              0xffff812345678000ull
 #define IPA             0x000f812345678000ull
 
-static const SMMUv3LUCmdCaps nested = { .s1 = true, .s2 = true };
+/* Both stages, wide tags, ranges, all of PCI, no substreams. */
+static const SMMUv3LUCmdCaps nested = {
+    .s1 = true, .s2 = true, .asid16 = true, .vmid16 = true, .ril = true,
+    .sid_bits = 16,
+};
 
 enum { ILLEGAL, S1 = 1, S2 = 2, EITHER = 3, NEEDS_SSEC_0 = 4 };
 
@@ -255,10 +259,139 @@ static void test_top(void)
     }
 }
 
+/* Without ranges there is no TG, and what lies there says nothing. */
+static void test_no_ranges(void)
+{
+    static const struct {
+        uint64_t w0, w1;
+        unsigned match;
+    } cases[] = {
+        { 0, 0, 0 },
+        { 0, LEAF, LU_MATCH_LEAF },
+        { 0, TG(1), 0 },                /* a range that names nothing */
+        { NUM(31) | SCALE(5), TG(1) | TTL(3), 0 },
+        { NUM(1), TG(3) | TTL(2) | LEAF, LU_MATCH_LEAF },
+    };
+    SMMUv3LUCmdCaps caps = nested;
+
+    caps.ril = false;
+    for (int i = 0; i < ARRAY_SIZE(by_addr); i++) {
+        for (int j = 0; j < ARRAY_SIZE(cases); j++) {
+            uint64_t addr = i == 2 ? IPA : VA;
+            const uint64_t w[2] = { by_addr[i].op | TAGS | cases[j].w0,
+                                    addr | cases[j].w1 };
+            const LuInval want = {
+                .name = by_addr[i].name,
+                .what = by_addr[i].what,
+                .match = LU_MATCH_DOMAIN | LU_MATCH_RANGE | by_addr[i].match |
+                         cases[j].match,
+                .domain = 0x1234,
+                .space = by_addr[i].space,
+                .addr = addr,
+                .len = 0x1000,
+            };
+
+            assert_scope(w, &caps, &want);
+        }
+    }
+}
+
+/* 4.4: with 8 bits of a tag, more than 8 name nothing; 4.1.5: nor err. */
+static void test_narrow_tags(void)
+{
+    enum { WIDE_ASID = 1, WIDE_VMID = 2, BOTH = 3 };
+    static const struct {
+        unsigned op;
+        unsigned needs;         /* to name anything, with 0x1234 and 0x5678 */
+    } cases[] = {
+        { 0x10, WIDE_VMID },
+        { 0x11, BOTH },
+        { 0x12, BOTH },
+        { 0x13, WIDE_VMID },
+        { 0x28, WIDE_VMID },
+        { 0x2a, WIDE_VMID },
+        { 0x30, 0 },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        for (unsigned wide = 0; wide <= BOTH; wide++) {
+            const uint64_t large[2] = { cases[i].op | TAGS, VA };
+            const uint64_t small[2] = { cases[i].op | VMID(0xff) | ASID(0xff),
+                                        VA };
+            SMMUv3LUCmdCaps caps = nested;
+            SMMUv3LUCmd cmd;
+
+            caps.asid16 = wide & WIDE_ASID;
+            caps.vmid16 = wide & WIDE_VMID;
+            g_assert_null(smmuv3_lu_cmd_decode(large, &caps, &cmd));
+            g_assert_cmpint(cmd.inval.what != 0, ==,
+                            !(cases[i].needs & ~wide));
+            g_assert_null(smmuv3_lu_cmd_decode(small, &caps, &cmd));
+            g_assert_cmpint(cmd.inval.what, !=, 0);
+
+            /* A VMID that nothing is tagged by is no error of the ASID's. */
+            caps.s2 = false;
+            if (cases[i].op < 0x20) {
+                g_assert_null(smmuv3_lu_cmd_decode(large, &caps, &cmd));
+                g_assert_cmpint(cmd.inval.what != 0, ==,
+                                !(cases[i].needs & ~wide & WIDE_ASID));
+            }
+        }
+    }
+}
+
+/* 4.1.7: just inside and just outside of what there is. */
+static void test_id_sizes(void)
+{
+    static const struct {
+        unsigned sid_bits, ssid_bits;
+        uint64_t w[2];
+        LuInval want;
+    } cases[] = {
+        { 8, 0, { 0x03 | SID(0xff) }, { "CMD_CFGI_STE", CFG, RID,
+                                        .rid = 0xff, .rid_mask = 0xffff } },
+        { 8, 0, { 0x03 | SID(0x100) }, { } },
+        { 8, 0, { 0x04 | SID(0x80), 6 }, { "CMD_CFGI_STE_RANGE", CFG, RID,
+                                           .rid = 0x80, .rid_mask = 0xff80 } },
+        { 8, 0, { 0x04 | SID(0x80), 7 }, { "CMD_CFGI_STE_RANGE", CFG } },
+        { 8, 0, { 0x04 | SID(0x180), 7 }, { } },
+        { 0, 0, { 0x03 | SID(0) }, { "CMD_CFGI_STE", CFG } },
+        { 0, 0, { 0x03 | SID(1) }, { } },
+        /* More StreamIDs than there are requesters. */
+        { 32, 0, { 0x03 | SID(0xffff) }, { "CMD_CFGI_STE", CFG, RID,
+                                           .rid = 0xffff,
+                                           .rid_mask = 0xffff } },
+        { 32, 0, { 0x03 | SID(0x10000) }, { } },
+
+        { 16, 1, { 0x05 | SID(8) | SSID(1), LEAF },
+          { "CMD_CFGI_CD", CD, RID | LU_MATCH_PASID | LU_MATCH_LEAF,
+            .rid = 8, .rid_mask = 0xffff, .pasid = 1 } },
+        { 16, 1, { 0x05 | SID(8) | SSID(2) }, { } },
+        { 16, 10, { 0x05 | SID(8) | SSID(0x3ff) },
+          { "CMD_CFGI_CD", CD, RID | LU_MATCH_PASID,
+            .rid = 8, .rid_mask = 0xffff, .pasid = 0x3ff } },
+        { 16, 10, { 0x05 | SID(8) | SSID(0x400) }, { } },
+        { 16, 20, { 0x05 | SID(8) | SSID(0xfffff) },
+          { "CMD_CFGI_CD", CD, RID | LU_MATCH_PASID,
+            .rid = 8, .rid_mask = 0xffff, .pasid = 0xfffff } },
+        /* All CDs of a stream, whatever its SubstreamID field says. */
+        { 16, 10, { 0x06 | SID(8) | SSID(0x400) },
+          { "CMD_CFGI_CD_ALL", CD, RID, .rid = 8, .rid_mask = 0xffff } },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        SMMUv3LUCmdCaps caps = nested;
+
+        caps.sid_bits = cases[i].sid_bits;
+        caps.ssid_bits = cases[i].ssid_bits;
+        assert_scope(cases[i].w, &caps, &cases[i].want);
+    }
+}
+
 /* Without stage 2, no VMID tells entries apart. */
 static void test_no_vmid(void)
 {
-    static const SMMUv3LUCmdCaps s1 = { .s1 = true };
+    static const SMMUv3LUCmdCaps s1 = { .s1 = true, .asid16 = true };
     static const struct {
         unsigned op;
         unsigned match;
@@ -287,6 +420,9 @@ int main(int argc, char **argv)
     g_test_add_func("/lu/smmuv3-cmd/scopes", test_scopes);
     g_test_add_func("/lu/smmuv3-cmd/ranges", test_ranges);
     g_test_add_func("/lu/smmuv3-cmd/top", test_top);
+    g_test_add_func("/lu/smmuv3-cmd/no-ranges", test_no_ranges);
+    g_test_add_func("/lu/smmuv3-cmd/narrow-tags", test_narrow_tags);
+    g_test_add_func("/lu/smmuv3-cmd/id-sizes", test_id_sizes);
     g_test_add_func("/lu/smmuv3-cmd/no-vmid", test_no_vmid);
     return g_test_run();
 }

@@ -263,6 +263,43 @@ static void test_scope(const void *data)
     check_scope(&inval, &s->inval);
 }
 
+/*
+ * Page-selective IOTLB descriptors name second-stage addresses: nothing is
+ * known of first-stage and nested translations but their domain.
+ */
+static void test_first_stage(void)
+{
+    static const LuVtdInvMode modes[] = {
+        { }, { .wide = true }, { .scalable = true },
+        { .wide = true, .scalable = true },
+    };
+    static const LuInval domain = {
+        .what = LU_INVAL_S1, .match = LU_MATCH_DOMAIN, .domain = DID,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(types) * ARRAY_SIZE(modes); i++) {
+        const Type *t = &types[i / ARRAY_SIZE(modes)];
+        LuVtdInvMode mode = modes[i % ARRAY_SIZE(modes)];
+
+        for (uint64_t g = 0; g < 4; g++) {
+            uint64_t w[4] = { (t->w0 & ~G(3)) | G(g) | W_DID, ADDR };
+            bool two = t->type == 2 && g == 3 && mode.scalable;
+            LuInval inval, more;
+
+            if (t->type == LU_VTD_INV_WAIT ||
+                t->type == LU_VTD_INV_PAGE_GROUP ||
+                decode(w, mode, &inval)) {
+                continue;
+            }
+            g_assert_true(lu_vtd_inv_first_stage(t->type, mode, &inval,
+                                                 &more) == two);
+            if (two) {
+                check_scope(&more, &domain);
+            }
+        }
+    }
+}
+
 /* Every address mask: what it covers, and where it ends. */
 static void test_address_mask(void)
 {
@@ -338,6 +375,7 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/vtd-inv/types", test_types);
     g_test_add_func("/vtd-inv/wait", test_wait);
+    g_test_add_func("/vtd-inv/first-stage", test_first_stage);
     g_test_add_func("/vtd-inv/address-mask", test_address_mask);
     g_test_add_func("/vtd-inv/registers", test_registers);
     return g_test_run();

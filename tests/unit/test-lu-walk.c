@@ -461,6 +461,31 @@ static void test_mark_refused(const void *opaque)
     one_destroy(&t);
 }
 
+/* Where nothing can be marked, all that is used has to be marked before. */
+static void test_mark_preset(const void *opaque)
+{
+    const GenShape *shape = opaque;
+    uint64_t in = 0x7654321000ull;
+    One t;
+
+    one_init(&t, shape);
+    gen_map(&t.g, in, 0, 0, GEN_ALL);
+    t.s.flags |= LU_STAGE_PRESET;
+    g_assert_cmpint(mark_walk(&t, in, 0), ==, LU_FAULT_NONE);
+    for (int level = shape->top; level >= 0; level--) {
+        hwaddr slot = gen_slot(&t.g, in, level, NULL);
+        uint64_t desc = lu_array_get(t.m, slot);
+
+        g_assert_cmpint(mark_walk(&t, in, LU_PERM_R), ==, LU_FAULT_MARK);
+        g_assert_cmpint(t.walk.level, ==, level);
+        g_assert_cmphex(lu_array_get(t.m, slot), ==, desc);
+        lu_array_set(t.m, slot, desc | FS_A);
+    }
+    g_assert_cmpint(mark_walk(&t, in, LU_PERM_R), ==, LU_FAULT_NONE);
+    g_assert_cmpint(mark_walk(&t, in, LU_PERM_W), ==, LU_FAULT_MARK);
+    one_destroy(&t);
+}
+
 /* Somebody changes the descriptor between our read and our exchange. */
 static void test_mark_race(const void *opaque)
 {
@@ -571,6 +596,7 @@ int main(int argc, char **argv)
         if (shape->kind == GEN_X86_FS) {
             add_test("walk/mark", name, test_mark, shape);
             add_test("walk/mark-refused", name, test_mark_refused, shape);
+            add_test("walk/mark-preset", name, test_mark_preset, shape);
             add_test("walk/mark-race", name, test_mark_race, shape);
         }
     }

@@ -20,8 +20,8 @@
 
 typedef struct LuAnswer {
     uint32_t lock;              /* odd: being written */
-    uint32_t size_lg2 : 8;
-    uint32_t perm : 8;          /* LuPerm, for the privilege in @key */
+    uint32_t size_lg2:8;
+    uint32_t perm:8;          /* LuPerm, for the privilege in @key */
     uint64_t key;               /* input page << 1 | privileged */
     uint64_t pa;                /* of the input page */
     uint64_t epoch;
@@ -31,6 +31,7 @@ typedef struct LuAnswers {
     struct rcu_head rcu;
     unsigned lg2;
     uint32_t clashes;           /* answers overwritten by others */
+    bool priv;                  /* some are for the privileged */
     LuAnswer slot[];
 } LuAnswers;
 

@@ -56,6 +56,7 @@ typedef struct LuClaim {
     bool idle;                  /* no DMA is expected */
     bool crash;                 /* handed to a crash kernel, which only reads */
     bool dropped;               /* ended without being handed on */
+    bool opaque;                /* not all its accesses are seen */
     bool unmapped;              /* frozen with no memory map declared */
     LuDomain *domain;           /* NULL once ended */
     LuCtx ctx;                  /* configuration as at the freeze */

@@ -62,6 +62,8 @@ struct LuStage {
 #define LU_STAGE_1G         (1u << 10)  /* VT-d: leaf at level 2 supported */
 #define LU_STAGE_XNX        (1u << 12)  /* VMSA S2: XN[1:0] */
 #define LU_STAGE_PTW        (1u << 13)  /* VMSA S2PTW */
+#define LU_STAGE_FWB        (1u << 14)  /* VMSA S2FWB: bit 4 is redefined */
+#define LU_STAGE_PRESET     (1u << 16)  /* a walk cannot mark: tables must be */
 };
 
 typedef enum LuDescKind {
@@ -78,6 +80,7 @@ typedef struct LuDesc {
     bool accessed;              /* AF / A; true where not applicable */
     bool dirty;                 /* D; true where not applicable */
     bool contig;
+    bool no_conflict;           /* VMSA nT: cached so as not to conflict */
     bool global;
     uint8_t memattr;            /* AttrIndx, MemAttr, IPAT:EMT or PAT:PCD:PWT */
     uint8_t sh;
@@ -88,6 +91,7 @@ struct LuFormat {
     const char *name;           /* "vmsa-s1", "vmsa-s2", "vtd-ss", "x86-fs" */
     uint8_t id;                 /* LU_CTL_FMT_* */
     bool hw_accessed;           /* a walk sets A (and D on writes), x86 FS */
+    bool needs_break;           /* break-before-make (DDI 0487 D8.16) */
     /*
      * Decode @raw found at @level (0 .. stage->top_level).  Total: any value
      * gives a result, zero is INVALID, level 0 has no TABLE, and @desc->addr

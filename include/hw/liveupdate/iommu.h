@@ -41,6 +41,7 @@ typedef struct LuCfgObj {
     const char *kind;           /* "STE", "CD", "context entry", ... static */
     uint8_t what;               /* LU_INVAL_CONFIG or _PASID drops it */
     bool leaf;                  /* and does so with Leaf = 1, too */
+    uint8_t shared_lg2;         /* 2^n requesters, or PASIDs, have it */
     uint8_t len;                /* bytes, at most 64, a multiple of 8 */
     hwaddr pa;
     uint64_t w[8];
@@ -64,7 +65,7 @@ typedef struct LuCtx {
     bool s2_fault;              /* LU_CTX_FAULT came from .s2_walk (nested) */
     bool off_abort;             /* LU_CTX_OFF: abort rather than bypass */
     bool no_record;             /* front-end: faults are suppressed (FPD) */
-    uint16_t domain;            /* DID that configuration caches are tagged by */
+    uint16_t domain;            /* DID that tags configuration caches */
     uint32_t pasid;             /* the one used: RID_PASID, 0 for none */
     uint8_t n_s1;               /* 0, 1, or 2: TTB0 and TTB1 */
     bool has_s2;
@@ -122,6 +123,11 @@ typedef struct LuFrontEnd {
                     const hwaddr *pa, uint32_t *code);
     /* Whether PCI requester @rid is translated by this unit. */
     bool (*owns)(void *fe, uint16_t rid);
+    /*
+     * Whether somebody keeps translations for @rid outside the model, so that
+     * not all its accesses are seen (notifiers: vhost).  May be NULL.
+     */
+    bool (*opaque)(void *fe, uint16_t rid);
     /*
      * Translations copied outside the model (notifiers) are dropped: an
      * invalidation of translations has completed.  May be NULL.  LuIommu.lock
@@ -190,8 +196,21 @@ void lu_iommu_destroy(LuIommu *iommu);
 bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
                    const char *stale, Error **errp);
 
-/* The unit was reset, or its state loaded: nothing is held.  BQL held. */
+/* The unit was reset: nothing is held.  BQL held. */
 void lu_iommu_reset(LuIommu *iommu);
+
+/*
+ * The unit's state was loaded from a snapshot or a migration: nothing is held,
+ * its claims end, and the verdict says that history is truncated.  BQL held.
+ */
+void lu_iommu_loaded(LuIommu *iommu);
+
+/*
+ * Hardware may have fetched all that @ctx leads to: at most LU_REACH_MAX
+ * tables of each stage are held as reachable.  Lock held.
+ */
+#define LU_REACH_MAX 1024
+void lu_iommu_reach(LuIommu *iommu, const LuCtx *ctx);
 
 /* Decisions made so far are made anew: a claim came or went.  Lock held. */
 void lu_iommu_reconsider(LuIommu *iommu);
@@ -225,6 +244,13 @@ void lu_inval_done(LuIommu *iommu, uint64_t upto);
 
 /* Sample the configuration of claimed streams now.  BQL held. */
 void lu_sample(LuIommu *iommu);
+
+/*
+ * Software rang for invalidations: what it did is in memory by now.  Samples
+ * once, and lets those that follow look at LU_MAYHIT_SAMPLES_MAX descriptors.
+ * BQL held.
+ */
+void lu_doorbell(LuIommu *iommu);
 
 /* A register rule was broken (REG-*): report with the register's name. */
 void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,

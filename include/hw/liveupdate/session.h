@@ -46,6 +46,7 @@ struct LuSession {
     GPtrArray *history;         /* LuClaim, open and ended, the latest */
     unsigned n_open;            /* open claims; read without the lock */
     unsigned unfrozen;          /* claims the next kernel found unfrozen */
+    unsigned loads;             /* units whose state was loaded */
     unsigned resets;            /* open claims ended by machine resets */
     unsigned taken_back;        /* claims unpreserved; not in @history */
     unsigned finished;          /* claims that came to their end */
@@ -73,7 +74,7 @@ void lu_session_reset(LuSession *s);
  */
 LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons);
 
-/* Whether @c by itself keeps no run from passing; the session's lock is held. */
+/* Whether @c by itself keeps no run from passing.  The lock is held. */
 bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons);
 
 /* Whether accesses of a stream are to be told.  LuIommu.lock is held. */
@@ -86,6 +87,13 @@ bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
 void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
                        const LuCtx *ctx, const LuWalk *walk, LuStatus seen,
                        LuStatus got);
+
+/*
+ * A live descriptor was replaced without an invalidation in between, on a unit
+ * whose lock is held.  @nested: its tables lie behind stage 2.
+ */
+void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
+                       bool nested);
 
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid);
 uint64_t lu_session_errors(LuSession *s);

@@ -44,6 +44,7 @@ typedef struct LuWalk {
     hwaddr pa;                  /* output for the input address asked */
     hwaddr mask;                /* bytes - 1 over which the answer holds */
     uint8_t perm;               /* LuPerm granted to LuNeed.priv, all stages */
+    uint8_t other;              /* and to the other privilege */
     LuFaultKind fault;
     uint8_t stage;              /* of the fault */
     uint8_t level;              /* of the fault, ours */
@@ -51,8 +52,9 @@ typedef struct LuWalk {
     hwaddr ipa;                 /* input of the stage-2 walk at the fault */
     hwaddr table;               /* where an external abort happened */
     const char *why;            /* static text of LU_FAULT_RESERVED or NULL */
-    uint8_t s1_level;           /* of the stage-1 leaf, ours */
+    uint8_t s1_level;           /* of the stage-1 leaf, or table asked for */
     bool s1_global;             /* which is global */
+    bool s1_dirty;              /* which a write need not mark any more */
     uint8_t n_steps;
     LuWalkStep step[LU_WALK_STEPS_MAX];
 } LuWalk;

@@ -1,0 +1,86 @@
+/*
+ * The may-hit engine: what its files share.  mayhit.c keeps the tags and what
+ * the outside asks of them, mayhit-walk.c puts and finds entries in the course
+ * of a walk, mayhit-inval.c takes them away.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_LIVEUPDATE_MAYHIT_INTERNAL_H
+#define HW_LIVEUPDATE_MAYHIT_INTERNAL_H
+
+#include "hw/liveupdate/mayhit.h"
+
+/* What a domain-wide invalidation reaches: entries of one pop and domain. */
+typedef struct Domain {
+    uint32_t key;               /* pop, domain */
+    LuDead dead;
+    GPtrArray *tags;            /* Tagged */
+} Domain;
+
+typedef struct Tagged {
+    LuTag tag;
+    LuDead dead;
+    Domain *domain;
+    GPtrArray *shadows;         /* LuShadow, by geometry: mostly one */
+} Tagged;
+
+typedef struct Pending {
+    LuInval inval;
+    uint64_t seq;
+} Pending;
+
+/* An entry of a TLB with a limit, in the order they came. */
+typedef struct Resident {
+    LuTag tag;
+    uint64_t in;
+    uint64_t seq;
+    uint8_t level;
+} Resident;
+
+struct LuMayHit {
+    LuMayHitConfig config;
+    LuMayHitStats stats;
+    LuForest forest;
+    GHashTable *tags;           /* Tagged by tag */
+    Tagged *memo[LU_POP__MAX][2];   /* found last, by global-ness */
+    GHashTable *domains;        /* Domain by key */
+    LuDead dead[LU_POP__MAX];
+    uint64_t seq;               /* of the last invalidation consumed */
+    uint64_t done;              /* of the last one completed */
+    GArray *pending;            /* Pending, oldest first */
+    unsigned samples;           /* descriptors still to be re-read */
+    unsigned looks;             /* slots still to be looked at for them */
+    unsigned drops;             /* slots this completion may still look at */
+    bool reached;               /* there may be reachable entries */
+    bool stale;                 /* decisions may be wrong, for: */
+    uint64_t stale_first, stale_last;
+    GQueue residents;           /* Resident; with config.entries only */
+    uint64_t evictions;
+    void (*changed)(void *opaque, const LuChange *change);
+    void *opaque;
+};
+
+/* Key of LuMayHit.domains. */
+static inline uint32_t lu_domain_key(unsigned pop, uint16_t domain)
+{
+    return pop << 16 | domain;
+}
+
+static inline bool lu_slot_is_leaf(const LuSlot *slot)
+{
+    return slot->flags & LU_SLOT_LEAF;
+}
+
+/* mayhit.c */
+
+LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t);
+Tagged *lu_tagged_find(LuMayHit *m, const LuTag *tag);
+/* May drop everything, when there are too many. */
+Tagged *lu_tagged_need(LuMayHit *m, const LuTag *tag);
+
+/* Tell of a change; LU_CHANGE__MAX is none. */
+void lu_change_tell(LuMayHit *m, const LuChange *change);
+LuChangeKind lu_change_classify(const LuStage *stage, unsigned level,
+                                const LuSlot *was, const LuSlot *now);
+
+#endif

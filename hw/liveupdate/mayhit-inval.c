@@ -1,0 +1,331 @@
+/*
+ * Invalidations: what each names, looked at again when it is consumed and
+ * dropped when it completes.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "mayhit-internal.h"
+
+/* One invalidation at work on one population. */
+typedef struct Scope {
+    LuMayHit *m;
+    const LuInval *inval;
+    uint64_t seq;
+    const LuMem *mem;           /* sampling */
+    const LuShadow *shadow;
+    const Tagged *tagged;
+} Scope;
+
+typedef void ScopeFn(Scope *scope, Tagged *t);
+
+static void in_domain(Scope *scope, LuPop pop, uint16_t domain, ScopeFn *fn)
+{
+    const LuInval *inval = scope->inval;
+    uint32_t key = lu_domain_key(pop, domain);
+    Domain *d;
+
+    if (pop != LU_POP_S2 && inval->match & LU_MATCH_SPACE) {
+        LuTag tag = { .pop = pop, .domain = domain, .space = inval->space };
+        LuTag global = { .pop = pop, .domain = domain, .global = true };
+        Tagged *t = lu_tagged_find(scope->m, &tag);
+
+        if (t) {
+            fn(scope, t);
+        }
+        t = NULL;
+        if (!(inval->match & LU_MATCH_NONGLOBAL)) {
+            t = lu_tagged_find(scope->m, &global);
+        }
+        if (t) {
+            fn(scope, t);
+        }
+        return;
+    }
+    d = g_hash_table_lookup(scope->m->domains, &key);
+    for (guint i = 0; d && i < d->tags->len; i++) {
+        Tagged *t = g_ptr_array_index(d->tags, i);
+
+        if (!(t->tag.global && inval->match & LU_MATCH_NONGLOBAL)) {
+            fn(scope, t);
+        }
+    }
+}
+
+/* Every tag of @pop that the invalidation names. */
+static void for_each_tag(Scope *scope, LuPop pop, ScopeFn *fn)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    if (scope->inval->match & LU_MATCH_DOMAIN) {
+        in_domain(scope, pop, scope->inval->domain, fn);
+        return;
+    }
+    g_hash_table_iter_init(&iter, scope->m->domains);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Domain *d = value;
+
+        if (d->key >> 16 == pop) {
+            in_domain(scope, pop, d->key, fn);
+        }
+    }
+}
+
+static const uint8_t drops[LU_POP__MAX] = {
+    [LU_POP_S1] = LU_INVAL_S1,
+    [LU_POP_S2] = LU_INVAL_S2,
+    [LU_POP_BOTH] = LU_INVAL_S1,
+};
+
+static bool ranged(const LuInval *inval)
+{
+    return inval->match & LU_MATCH_RANGE;
+}
+
+static uint64_t first_of(const LuInval *inval)
+{
+    return ranged(inval) ? inval->addr : 0;
+}
+
+static uint64_t last_of(const LuInval *inval)
+{
+    return ranged(inval) ? inval->addr + (inval->len - 1) : UINT64_MAX;
+}
+
+static bool other_granule(const LuInval *inval, const LuShadow *s)
+{
+    return inval->match & LU_MATCH_GRANULE &&
+           inval->granule_lg2 != s->granule_lg2;
+}
+
+static void raise_dead(LuDead *dead, const LuInval *inval, uint64_t seq)
+{
+    dead->leaf = MAX(dead->leaf, seq);
+    if (!(inval->match & LU_MATCH_LEAF)) {
+        dead->table = MAX(dead->table, seq);
+    }
+}
+
+/* More is dropped than was named, since it would take too long. */
+static void widen(Scope *scope, Tagged *t)
+{
+    t->dead.leaf = MAX(t->dead.leaf, scope->seq);
+    t->dead.table = MAX(t->dead.table, scope->seq);
+    scope->m->stats.widened++;
+    scope->m->stale_first = 0;
+    scope->m->stale_last = UINT64_MAX;
+}
+
+static void drop_tag(Scope *scope, Tagged *t)
+{
+    LuMayHit *m = scope->m;
+    const LuInval *inval = scope->inval;
+    LuShadowDrop drop = {
+        .first = first_of(inval),
+        .last = last_of(inval),
+        .seq = scope->seq,
+        .leaves = true,
+        .tables = !(inval->match & LU_MATCH_LEAF),
+        .level = inval->match & LU_MATCH_LEVEL ? inval->level : LU_LEVELS_MAX,
+        .budget = m->drops,
+    };
+
+    if (!ranged(inval)) {
+        raise_dead(&t->dead, inval, scope->seq);
+        return;
+    }
+    for (guint i = 0; i < t->shadows->len; i++) {
+        LuShadow *s = g_ptr_array_index(t->shadows, i);
+
+        if (other_granule(inval, s)) {
+            continue;
+        }
+        if (!lu_shadow_drop(s, &drop)) {
+            widen(scope, t);
+            break;
+        }
+    }
+    m->drops = drop.budget;
+    if (drop.largest) {
+        uint64_t mask = MAKE_64BIT_MASK(0, drop.largest);
+
+        m->stale_first = MIN(m->stale_first, drop.first & ~mask);
+        m->stale_last = MAX(m->stale_last, drop.last | mask);
+    }
+}
+
+/* Tags that a range is looked for in; more are dropped whole. */
+#define TAGS_VISITED_MAX 256
+
+static bool too_many_tags(const LuMayHit *m, const LuInval *inval,
+                          const Domain *d)
+{
+    if (inval->match & LU_MATCH_SPACE) {
+        return false;
+    }
+    return (inval->match & LU_MATCH_DOMAIN ? d->tags->len
+                                           : g_hash_table_size(m->tags)) >
+           TAGS_VISITED_MAX;
+}
+
+static void drop_pop(Scope *scope, LuPop pop)
+{
+    const LuInval *inval = scope->inval;
+    bool in_tags = inval->match & (LU_MATCH_RANGE | LU_MATCH_SPACE |
+                                   LU_MATCH_NONGLOBAL);
+    uint32_t key = lu_domain_key(pop, inval->domain);
+    LuDead *dead = &scope->m->dead[pop];
+    Domain *d = NULL;
+
+    if (inval->match & LU_MATCH_DOMAIN) {
+        d = g_hash_table_lookup(scope->m->domains, &key);
+        if (!d) {
+            return;
+        }
+        dead = &d->dead;
+    }
+    if (in_tags && !too_many_tags(scope->m, inval, d)) {
+        for_each_tag(scope, pop, drop_tag);
+        return;
+    }
+    scope->m->stats.widened += in_tags;
+    raise_dead(dead, inval, scope->seq);
+}
+
+static void complete(LuMayHit *m, const Pending *p)
+{
+    Scope scope = { .m = m, .inval = &p->inval, .seq = p->seq };
+    uint64_t first = first_of(&p->inval), last = last_of(&p->inval);
+
+    m->done = MAX(m->done, p->seq);
+    if (!m->stale) {
+        m->stale = true;
+        m->stale_first = first;
+        m->stale_last = last;
+    } else {
+        m->stale_first = MIN(m->stale_first, first);
+        m->stale_last = MAX(m->stale_last, last);
+    }
+    for (int pop = 0; pop < LU_POP__MAX; pop++) {
+        if (p->inval.what & drops[pop]) {
+            drop_pop(&scope, pop);
+        }
+    }
+}
+
+static void sample_entry(void *opaque, const LuShadowEntry *e)
+{
+    const Scope *scope = opaque;
+    const LuStage *stage = &scope->shadow->stage;
+    LuMayHit *m = scope->m;
+    LuSlot now = *e->slot;
+    uint64_t mutable;
+    LuDesc desc;
+
+    if (e->slot->flags & (LU_SLOT_NONE | LU_SLOT_BROKEN) || !m->samples) {
+        m->stats.unsampled += !m->samples;
+        return;
+    }
+    m->samples--;
+    if (!lu_mem_read64(scope->mem, e->pa, &now.desc)) {
+        now.desc = 0;
+    }
+    mutable = stage->fmt->mutable_bits(stage, e->level, now.desc);
+    if (!((now.desc ^ e->slot->desc) & ~mutable)) {
+        return;
+    }
+    stage->fmt->decode(stage, e->level, now.desc, &desc);
+    if (desc.kind == LU_DESC_INVALID) {
+        e->slot->flags |= LU_SLOT_BROKEN;
+        m->stats.broken++;
+        return;
+    }
+    now.flags = desc.kind == LU_DESC_TABLE ? LU_SLOT_TABLE : LU_SLOT_LEAF;
+    lu_change_tell(m, &(LuChange) {
+        .kind = lu_change_classify(stage, e->level, e->slot, &now),
+        .stage = stage,
+        .tag = scope->tagged->tag,
+        .reachable = !(e->slot->flags & LU_SLOT_OBSERVED),
+        .consumed = true,
+        .in = e->in,
+        .level = e->level,
+        .was_level = e->level,
+        .pa = e->pa,
+        .was = e->slot->desc,
+        .now = now.desc,
+    });
+}
+
+static void sample_tag(Scope *scope, Tagged *t)
+{
+    for (guint i = 0; i < t->shadows->len; i++) {
+        LuShadow *s = g_ptr_array_index(t->shadows, i);
+
+        if (other_granule(scope->inval, s)) {
+            continue;
+        }
+        scope->shadow = s;
+        scope->tagged = t;
+        if (!lu_shadow_visit(s, first_of(scope->inval), last_of(scope->inval),
+                             lu_tagged_dead(scope->m, t), &scope->m->looks,
+                             sample_entry, scope)) {
+            scope->m->stats.unsampled++;
+        }
+    }
+}
+
+void lu_mayhit_doorbell(LuMayHit *m)
+{
+    m->samples = LU_MAYHIT_SAMPLES_MAX;
+    m->looks = LU_MAYHIT_LOOKS_MAX;
+}
+
+void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
+                     uint64_t seq)
+{
+    Scope scope = { .m = m, .inval = inval, .seq = seq, .mem = mem };
+    Pending p = { .inval = *inval, .seq = seq };
+
+    for (int pop = 0; pop < LU_POP_BOTH; pop++) {
+        if (inval->what & drops[pop] && m->samples && m->looks) {
+            for_each_tag(&scope, pop, sample_tag);
+        }
+    }
+    m->seq = seq;
+    if (!(inval->what & (LU_INVAL_S1 | LU_INVAL_S2))) {
+        return;
+    }
+    if (m->pending->len >= LU_MAYHIT_PENDING_MAX) {
+        m->drops = LU_MAYHIT_DROP_MAX;
+        complete(m, &g_array_index(m->pending, Pending, 0));
+        g_array_remove_index(m->pending, 0);
+        m->stats.hurried++;
+    }
+    g_array_append_val(m->pending, p);
+}
+
+bool lu_mayhit_done(LuMayHit *m, uint64_t upto, uint64_t *first,
+                    uint64_t *last)
+{
+    bool stale;
+    guint n;
+
+    m->drops = LU_MAYHIT_DROP_MAX;
+    for (n = 0; n < m->pending->len; n++) {
+        const Pending *p = &g_array_index(m->pending, Pending, n);
+
+        if (p->seq > upto) {
+            break;
+        }
+        complete(m, p);
+    }
+    m->done = MAX(m->done, MIN(upto, m->seq));
+    g_array_remove_range(m->pending, 0, n);
+    stale = m->stale;
+    *first = m->stale_first;
+    *last = m->stale_last;
+    m->stale = false;
+    return stale;
+}
