@@ -50,6 +50,7 @@ static void mapped_write(Plat *p, uint64_t pa, uint64_t val, unsigned size)
 
 static void mapped_barrier(Plat *p)
 {
+    /* Memory is shared with another process: what qtest asks comes later. */
     smp_mb();
 }
 

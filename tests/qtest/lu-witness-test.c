@@ -625,8 +625,8 @@ static void transfer(Run *r, unsigned stream, unsigned steps)
     uint64_t used = op == LU_DMA_OP_COPY ? src | dst :
                     op == LU_DMA_OP_FILL ? dst : src;
     WitnessStep step = {
-        .x86 = r->m[OURS].x86, .scalable = r->config->scalable,
-        .rid = r->m[OURS].dma[stream].rid, .attached = d, .twist = r->twist,
+        .scalable = r->config->scalable,
+        .rid = r->m[OURS].dma[stream].rid, .twist = r->twist,
         .kind = d && !r->off ? d->shape->kind : IOMMU_BYPASS,
         .concat = d && d->shape->kind == IOMMU_S2 && beyond_first(d, used),
     };
@@ -1161,9 +1161,8 @@ static bool program(Run *r, uint32_t seed)
     }
     ok = !r->bad;
     if (!ok) {
-        g_autofree char *path = g_strdup(r->log->str);
-
-        g_test_message("seed %u:\n%s", seed, path);
+        g_test_message("seed %u:", seed);
+        g_test_message("%s", r->log->str);
     }
     end(r);
     return ok;

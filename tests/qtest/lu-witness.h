@@ -45,16 +45,17 @@ typedef struct Twist {
 
 /*
  * The step: a transfer.
- * @kind: of the domain behind the stream; IOMMU_BYPASS if translation is off.
- * @scalable, @flts: VT-d modes.
- * @attached: the stream has a domain.
+ * @kind: of the domain behind the stream @rid; IOMMU_BYPASS if there is none,
+ *     or translation is off.
+ * @scalable: VT-d in scalable mode.
  * @concat: an address is beyond the first of the tables side by side.
  * @twist: what is twisted, or NULL.
+ * @ours: what it showed on ours, once that is known.
  */
 typedef struct WitnessStep {
-    bool x86, scalable, attached, concat;
     IommuKind kind;
     uint16_t rid;
+    bool scalable, concat;
     const Twist *twist;
     const Witness *ours;
 } WitnessStep;
