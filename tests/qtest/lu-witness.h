@@ -33,6 +33,12 @@ typedef struct Witness {
     uint64_t record[WITNESS_RECORDS][4];
 } Witness;
 
+/* Of a domain; @len 0: there is none. */
+typedef struct Mapping {
+    uint64_t iova, pa, len;
+    unsigned prot;
+} Mapping;
+
 /* A word of a structure or a table that a step has made something else. */
 typedef struct Twist {
     const char *name;
@@ -42,6 +48,20 @@ typedef struct Twist {
     unsigned word;
     uint64_t clear, set;
 } Twist;
+
+extern const Twist twists[];
+extern const unsigned n_twists;
+
+/*
+ * Physical address of the structure in which @t changes a word, for stream @rid
+ * behind @d; @map: one of its mappings, or NULL.  0: there is nothing like it.
+ */
+uint64_t twist_place(Iommu *io, const Twist *t, uint16_t rid,
+                     const IommuDomain *d, const Mapping *map);
+
+/* After the word has changed: nothing of it is cached. */
+bool twist_forget(Iommu *io, const Twist *t, uint16_t rid,
+                  const IommuDomain *d);
 
 /*
  * The step: a transfer.
