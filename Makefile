@@ -32,6 +32,7 @@ tree: packages
 
 build: tree
 	@scripts/step 3/$(STEPS) 'build' build ninja -C $(BUILD) lu-all
+	@ln -sfn lu/tests/lu-vm $(BUILD)/lu-vm
 
 demo: build
 	@echo '[4/4] demonstration'
