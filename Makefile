@@ -13,13 +13,12 @@ export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
 else
 BUILD := build/qemu
 endif
-QEMU ?= $(CURDIR)/$(BUILD)/qemu-system-x86_64
-export BUILD QEMU
+export BUILD
 
 STEPS := 3
-demo demo-linux check: STEPS := 4
+demo demo-linux linux check: STEPS := 4
 
-.PHONY: all packages tree build demo demo-linux check lint clean distclean help
+.PHONY: all packages tree build demo demo-linux linux check lint clean distclean help
 
 all: build
 
@@ -40,7 +39,11 @@ demo: build
 
 demo-linux: build
 	@echo '[4/4] demonstration with Linux'
-	@scripts/demo-linux
+	@scripts/linux demo
+
+linux: build
+	@echo '[4/4] Linux on both architectures'
+	@scripts/linux corpus
 
 check: build
 	@echo '[4/4] tests'
@@ -62,8 +65,9 @@ help:
 	@echo 'make demo         a live update under DMA on both IOMMUs'
 	@echo '                  BUG=<name> plants a bug, BUG=list names them'
 	@echo '                  ARCH=aarch64|x86_64 and CASE=<name> narrow it'
-	@echo 'make demo-linux   crash-kexec of an unmodified Linux under DMA'
+	@echo 'make demo-linux   crash and kexec of an unmodified Linux under DMA'
 	@echo '                  ARCH=aarch64|x86_64 (default x86_64), CASE=<name>'
+	@echo 'make linux        what Debian kernels do without a live update, on both'
 	@echo 'make check        every test, and lint'
 	@echo 'make lint         style of our sources'
 	@echo 'make clean        remove what was built'

@@ -107,7 +107,7 @@ int vfio_close(Guest *g);
 int vfio_map(Guest *g);
 int vfio_bus_master(Guest *g);
 
-/* type1.c, iommufd.c: the ways to VFIO, and whether the kernel has the latter */
+/* type1.c, iommufd.c: the ways to VFIO; whether the kernel has the second */
 extern const VfioWay vfio_type1;
 extern const VfioWay vfio_iommufd;
 bool iommufd_offered(const Guest *g);

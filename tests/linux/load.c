@@ -38,7 +38,7 @@ static bool page_holds(const uint64_t *words, uint64_t seq)
     return true;
 }
 
-/* One round over @pages pages; sizes and addresses differ from round to round. */
+/* One round over @pages pages, at an address that differs from the last. */
 static int round_trip(Guest *g, Load *load, uint8_t *at, unsigned int pages)
 {
     uint64_t iova = LOAD_IOVA + load->maps % 61 * 0x1f000ull;

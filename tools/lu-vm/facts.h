@@ -20,4 +20,12 @@ typedef struct LuVmFact {
  */
 GPtrArray *lu_vm_facts(const LuVmRun *run);
 
+/* Append a fact. */
+void lu_vm_number(GPtrArray *facts, const char *name, uint64_t value);
+void lu_vm_text(GPtrArray *facts, const char *name, const char *fmt, ...)
+    G_GNUC_PRINTF(3, 4);
+
+/* Append those of a handoff: both kernels have told their times. */
+void lu_vm_facts_handoff(const LuVmRun *run, GPtrArray *facts);
+
 #endif

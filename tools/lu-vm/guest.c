@@ -139,24 +139,45 @@ static const char *after(const char *text, const char *word)
            text + len + (text[len] == ' ') : NULL;
 }
 
+static void note_failure(LuVmGuest *g, const char *text)
+{
+    g_ptr_array_add(g->failures, g_strdup(text));
+}
+
+static void note_unsupported(LuVmGuest *g, const char *text)
+{
+    g_ptr_array_add(g->unsupported, g_strdup(text));
+}
+
+static void note_finished(LuVmGuest *g, const char *text)
+{
+    g->finished = true;
+}
+
 static void note_said(LuVmGuest *g, const char *line, const char *text)
 {
-    const char *rest;
+    static const struct {
+        const char *word;
+        void (*note)(LuVmGuest *g, const char *text);
+    } words[] = {
+        { "step", note_step },
+        { "failed", note_failure },
+        { "unsupported", note_unsupported },
+        { "finished", note_finished },
+    };
 
-    if ((rest = after(text, "step"))) {
-        note_step(g, rest);
-    } else if ((rest = after(text, "failed"))) {
-        g_ptr_array_add(g->failures, g_strdup(rest));
-    } else if ((rest = after(text, "unsupported"))) {
-        g_ptr_array_add(g->unsupported, g_strdup(rest));
-    } else if (after(text, "finished")) {
-        g->finished = true;
-    } else {
-        if (g_str_has_prefix(text, "counters at=second ")) {
-            g->second_uptime_ns = uptime_ns(line);
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        const char *rest = after(text, words[i].word);
+
+        if (rest) {
+            words[i].note(g, rest);
+            return;
         }
-        note_values(g, text);
     }
+    if (g_str_has_prefix(text, "counters at=second ")) {
+        g->second_uptime_ns = uptime_ns(line);
+    }
+    note_values(g, text);
 }
 
 static void note_kernel(LuVmGuest *g, const char *line)

@@ -63,6 +63,9 @@ static void check_boot(const Judge *j)
 {
     const LuVmGuest *g = &j->run->guest;
 
+    if (lu_vm_verdict_outcome(j->v) == LU_VM_CANNOT_RUN) {
+        return;
+    }
     if (!g->kernels->len) {
         lu_vm_reason(j->v, LU_VM_CANNOT_RUN, "the kernel did not boot: no "
                      "\"Linux version\" on the console");
@@ -81,6 +84,9 @@ static void check_guest(const Judge *j)
 {
     const LuVmGuest *g = &j->run->guest;
 
+    if (lu_vm_verdict_outcome(j->v) == LU_VM_CANNOT_RUN) {
+        return;
+    }
     reasons(j, LU_VM_INCONCLUSIVE,
             g->kernels->len > 1 ? "the second kernel died" : "the kernel died",
             g->deaths);
@@ -103,25 +109,33 @@ static void check_guest(const Judge *j)
     }
 }
 
-/* What was written is what should have been; only where DMA has to go on. */
+/*
+ * What was written is what should have been; DMA itself only where it has to
+ * go on.  Transfers that fail after a finding follow from it.
+ */
 static void check_data(const Judge *j)
 {
-    static const struct {
-        const char *word, *name, *what;
-    } wrong[] = {
-        { "ring", "missing", "sequence numbers are missing" },
-        { "counters", "errors", "transfers failed" },
-        { "load", "refused", "transfers to mapped pages failed" },
-        { "load", "wrong", "pages hold something else than was written" },
-        { "load", "stale", "transfers landed in pages already unmapped" },
-        { "luo", "wrong", "bytes of the memfd changed" },
-    };
     bool goes_on = j->scenario->in_place || j->run->o->claim;
+    const QDict *m = j->run->monitor;
+    bool explained = m && !qlist_empty(qdict_get_qlist(m, "findings"));
+    const struct {
+        const char *word, *name, *what;
+        bool matters;
+    } wrong[] = {
+        { "ring", "missing", "sequence numbers are missing", goes_on },
+        { "counters", "errors", "transfers failed", goes_on && !explained },
+        { "load", "refused", "transfers to mapped pages failed", true },
+        { "load", "wrong", "pages hold something else than was written",
+          true },
+        { "load", "stale", "transfers landed in pages already unmapped",
+          true },
+        { "luo", "wrong", "bytes of the memfd changed", true },
+    };
 
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         uint64_t n = number(j, wrong[i].word, "end", wrong[i].name);
 
-        if (n && (goes_on || g_str_equal(wrong[i].word, "luo"))) {
+        if (n && wrong[i].matters) {
             lu_vm_reason(j->v, LU_VM_FAIL, "%" PRIu64 " %s", n, wrong[i].what);
         }
     }

@@ -181,17 +181,16 @@ static bool find_files(LuVmOptions *o, const Given *given, Error **errp)
 
 static bool find_defaults(LuVmOptions *o, Error **errp)
 {
-    if (!o->qemu && !(o->qemu = lu_vm_find_qemu(o->arch, errp))) {
-        return false;
+    if (!o->qemu) {
+        o->qemu = lu_vm_find_qemu(o->arch, errp);
     }
-    if (o->own_initrd &&
-        !(o->init = lu_vm_find_init(o->arch, errp))) {
-        return false;
+    if (o->qemu && o->own_initrd) {
+        o->init = lu_vm_find_init(o->arch, errp);
     }
     if (!o->modules) {
         o->modules = lu_vm_find_modules(o->kernel);
     }
-    return true;
+    return o->qemu && (o->init || !o->own_initrd);
 }
 
 bool lu_vm_options_parse(LuVmOptions *o, int argc, char **argv, Error **errp)

@@ -8,6 +8,8 @@
 
 #include "scenario.h"
 
+#define LU_VM_TIMEOUT_DEFAULT 300
+
 typedef struct LuVmOptions {
     LuVmArch arch;
     const LuVmScenario *scenario;
@@ -42,9 +44,7 @@ typedef struct LuVmOptions {
  * needed are looked for: an error says which is missing and what to do.
  */
 bool lu_vm_options_parse(LuVmOptions *o, int argc, char **argv, Error **errp);
+/* Also after lu_vm_options_parse() failed. */
 void lu_vm_options_destroy(LuVmOptions *o);
-
-/* As parsed so far, also when lu_vm_options_parse() failed. */
-#define LU_VM_TIMEOUT_DEFAULT 300
 
 #endif

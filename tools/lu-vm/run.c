@@ -6,19 +6,16 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
-#include "qobject/qjson.h"
 #include <glib-unix.h>
 #include <sys/prctl.h>
 #include "machine.h"
 #include "qmp.h"
 #include "run.h"
-#include "trace.h"
 
 #define KILL_SECONDS    5       /* from a friendly word to the other kind */
 #define DEATH_SECONDS   5       /* from a kernel's last words */
 #define QMP_FD_MIN      100     /* the same number in every run */
 #define CONSOLE_BYTES   (1 << 20)   /* of the pipe, so that QEMU rarely waits */
-#define COMPLAINTS_MAX  5
 
 typedef struct Loop {
     LuVmRun *run;
@@ -212,60 +209,11 @@ static void loop(Loop *l, int qmp, int console)
     lu_vm_qmp_destroy(&l->qmp);
 }
 
-/* lu-monitor's verdict, which is the last line of its report. */
-static QDict *read_monitor(const char *path)
-{
-    g_autofree char *text = NULL;
-    g_auto(GStrv) lines = NULL;
-    QDict *verdict = NULL;
-
-    if (!g_file_get_contents(path, &text, NULL, NULL)) {
-        return NULL;
-    }
-    lines = g_strsplit(text, "\n", -1);
-    for (char **line = lines; *line; line++) {
-        QObject *obj = **line ? qobject_from_json(*line, NULL) : NULL;
-        QDict *dict = qobject_to(QDict, obj);
-
-        if (dict && g_strcmp0(qdict_get_try_str(dict, "type"),
-                              "verdict") == 0) {
-            qobject_unref(verdict);
-            verdict = qobject_ref(dict);
-        }
-        qobject_unref(obj);
-    }
-    return verdict;
-}
-
-static GPtrArray *last_lines(const char *path)
-{
-    GPtrArray *last = g_ptr_array_new_with_free_func(g_free);
-    FILE *file = fopen(path, "re");
-    char line[512];
-
-    while (file && fgets(line, sizeof(line), file)) {
-        if (last->len == COMPLAINTS_MAX) {
-            g_ptr_array_remove_index(last, 0);
-        }
-        g_ptr_array_add(last, g_strdup(g_strchomp(line)));
-    }
-    if (file) {
-        fclose(file);
-    }
-    return last;
-}
-
 bool lu_vm_run(LuVmRun *run, const LuVmOptions *o, const char *directory,
                Error **errp)
 {
     g_autofree char *log = g_build_filename(directory, LU_VM_FILE_CONSOLE,
                                             NULL);
-    g_autofree char *trace = g_build_filename(directory, LU_VM_FILE_TRACE,
-                                              NULL);
-    g_autofree char *report = g_build_filename(directory, LU_VM_FILE_REPORT,
-                                               NULL);
-    g_autofree char *errors = g_build_filename(directory, LU_VM_FILE_ERRORS,
-                                               NULL);
     Loop l = { .run = run };
     int ours = -1, theirs = -1, console = -1;
     bool ok;
@@ -292,21 +240,6 @@ bool lu_vm_run(LuVmRun *run, const LuVmOptions *o, const char *directory,
     g_string_free(l.line, true);
     g_main_loop_unref(l.loop);
     fclose(l.log);
-    run->trace = lu_vm_trace_read(trace);
-    run->monitor = read_monitor(report);
-    run->complaints = last_lines(errors);
+    lu_vm_run_read(run);
     return ok;
-}
-
-void lu_vm_run_destroy(LuVmRun *run)
-{
-    lu_vm_guest_destroy(&run->guest);
-    g_strfreev(run->argv);
-    if (run->trace) {
-        g_array_unref(run->trace);
-    }
-    if (run->complaints) {
-        g_ptr_array_unref(run->complaints);
-    }
-    qobject_unref(run->monitor);
 }

@@ -29,6 +29,8 @@ typedef struct LuVmRun {
  */
 bool lu_vm_run(LuVmRun *run, const LuVmOptions *o, const char *directory,
                Error **errp);
+/* Read what the run left in its directory; lu_vm_run() does. */
+void lu_vm_run_read(LuVmRun *run);
 /* Also after lu_vm_run() failed. */
 void lu_vm_run_destroy(LuVmRun *run);
 
