@@ -144,6 +144,7 @@ char *lu_vm_verdict_json(const LuVmRun *run, const LuVmVerdict *v,
     json_writer_uint64(w, "schema", 1);
     json_writer_str(w, "verdict",
                     lu_vm_outcome_name(lu_vm_verdict_outcome(v)));
+    json_writer_uint64(w, "known-findings", v->known);
     json_writer_str(w, "scenario", o->scenario->name);
     json_writer_str(w, "arch", lu_vm_arch_name(o->arch));
     json_writer_int64(w, "seed", o->seed);

@@ -24,6 +24,7 @@ typedef struct LuVmCheck {
 
 typedef struct LuVmVerdict {
     GPtrArray *checks;          /* LuVmCheck *, in order */
+    unsigned known;             /* findings that a baseline names */
 } LuVmVerdict;
 
 LuVmVerdict *lu_vm_verdict_new(void);

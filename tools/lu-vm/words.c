@@ -44,6 +44,9 @@ void lu_vm_print_words(const LuVmRun *run, const LuVmVerdict *v,
                    (char *)g_ptr_array_index(check->reasons, r));
         }
     }
+    if (v->known) {
+        printf("%u of the findings are known to the baseline\n", v->known);
+    }
     printf("verdict: %s\n", lu_vm_outcome_name(outcome));
     fflush(stdout);
 }
