@@ -278,6 +278,28 @@ static void test_guest(void)
     lu_vm_guest_destroy(&g);
 }
 
+/* A guest that says too much fills no memory. */
+static void test_guest_flood(void)
+{
+    LuVmGuest g;
+
+    lu_vm_guest_init(&g);
+    for (unsigned i = 0; i < 5000; i++) {
+        g_autofree char *values = g_strdup_printf("lu-guest: a at=%u b=1", i);
+        g_autofree char *failed = g_strdup_printf("lu-guest: failed %u", i);
+        g_autofree char *died = g_strdup_printf("BUG: %u", i);
+
+        g_free(lu_vm_guest_line(&g, values));
+        g_free(lu_vm_guest_line(&g, failed));
+        g_free(lu_vm_guest_line(&g, died));
+    }
+    g_assert_cmpuint(g_hash_table_size(g.said), ==, LU_VM_SAID_MAX);
+    g_assert_cmpuint(g.failures->len, ==, LU_VM_NOTES_MAX);
+    g_assert_cmpuint(g.deaths->len, ==, LU_VM_NOTES_MAX);
+    g_assert_cmpuint(g.last->len, ==, LU_VM_LAST_LINES);
+    lu_vm_guest_destroy(&g);
+}
+
 /* ------------------------------------------------------------------ */
 /* Verdict                                                            */
 
@@ -356,6 +378,7 @@ int main(int argc, char **argv)
     g_test_add_func("/lu-vm/baseline/errors", test_baseline_errors);
     g_test_add_func("/lu-vm/baseline/key", test_finding_key);
     g_test_add_func("/lu-vm/guest", test_guest);
+    g_test_add_func("/lu-vm/guest/flood", test_guest_flood);
     g_test_add_func("/lu-vm/exit-codes", test_exit_codes);
     g_test_add_func("/lu-vm/outcome", test_outcome);
     g_test_add_func("/lu-vm/formats", test_formats);

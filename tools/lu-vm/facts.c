@@ -201,7 +201,7 @@ GPtrArray *lu_vm_facts(const LuVmRun *run)
 {
     GPtrArray *facts = g_ptr_array_new_with_free_func(fact_free);
 
-    for (guint i = 0; i < run->guest.kernels->len; i++) {
+    for (guint i = 0; i < MIN(run->guest.kernels->len, 2); i++) {
         lu_vm_text(facts, i ? "second-kernel" : "kernel", "%s",
                    (char *)g_ptr_array_index(run->guest.kernels, i));
     }

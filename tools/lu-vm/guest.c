@@ -12,6 +12,8 @@
 /* The one panic that is wanted, and only in the first kernel */
 #define WANTED  "sysrq triggered crash"
 
+#define UPTIME_MAX_S 1e9
+
 static const char *const last_words[] = {
     "Kernel panic", "Oops:", "BUG: ", "general protection",
     "Unable to handle", "No bootable device",
@@ -59,6 +61,13 @@ void lu_vm_guest_destroy(LuVmGuest *g)
     g_free(g->phase);
 }
 
+static void note(GPtrArray *notes, const char *text)
+{
+    if (notes->len < LU_VM_NOTES_MAX) {
+        g_ptr_array_add(notes, g_strdup(text));
+    }
+}
+
 static void set_phase(LuVmGuest *g, const char *phase)
 {
     g_free(g->phase);
@@ -103,7 +112,7 @@ static void note_values(LuVmGuest *g, const char *text)
     for (char **word = words + 2; *word; word++) {
         char *equals = strchr(*word, '=');
 
-        if (equals) {
+        if (equals && g_hash_table_size(g->said) < LU_VM_SAID_MAX) {
             *equals = '\0';
             g_hash_table_replace(g->said,
                                  g_strdup_printf("%s.%s.%s", words[0], moment,
@@ -127,7 +136,8 @@ static int64_t uptime_ns(const char *line)
 {
     double seconds;
 
-    return sscanf(line, "[%lf]", &seconds) == 1 ? seconds * 1e9 : 0;
+    return sscanf(line, "[%lf]", &seconds) == 1 && seconds > 0 &&
+           seconds < UPTIME_MAX_S ? seconds * 1e9 : 0;
 }
 
 /* The text after @word and a space, if @text starts so. */
@@ -141,12 +151,12 @@ static const char *after(const char *text, const char *word)
 
 static void note_failure(LuVmGuest *g, const char *text)
 {
-    g_ptr_array_add(g->failures, g_strdup(text));
+    note(g->failures, text);
 }
 
 static void note_unsupported(LuVmGuest *g, const char *text)
 {
-    g_ptr_array_add(g->unsupported, g_strdup(text));
+    note(g->unsupported, text);
 }
 
 static void note_finished(LuVmGuest *g, const char *text)
@@ -187,13 +197,13 @@ static void note_kernel(LuVmGuest *g, const char *line)
     if (banner) {
         set_phase(g, g->kernels->len ? "second kernel boots"
                                      : "kernel boots");
-        g_ptr_array_add(g->kernels, g_strdup(banner));
+        note(g->kernels, banner);
         return;
     }
     for (size_t i = 0; i < ARRAY_SIZE(last_words); i++) {
         if (strstr(line, last_words[i]) &&
             (g->kernels->len > 1 || !strstr(line, WANTED))) {
-            g_ptr_array_add(g->deaths, g_strdup(line));
+            note(g->deaths, line);
             return;
         }
     }

@@ -8,6 +8,11 @@
 
 #define LU_VM_LAST_LINES 15
 
+/* The guest is hostile: of what it says, this much is remembered. */
+#define LU_VM_LINE_MAX  4096    /* characters of a line; more is another one */
+#define LU_VM_NOTES_MAX 32      /* of each kind of line */
+#define LU_VM_SAID_MAX  1024    /* values */
+
 typedef struct LuVmGuest {
     GPtrArray *kernels;         /* banner of each that booted */
     GHashTable *said;           /* see lu_vm_guest_said() */

@@ -119,9 +119,10 @@ static gboolean on_console(int fd, GIOCondition condition, void *opaque)
     ssize_t got = RETRY_ON_EINTR(read(fd, piece, sizeof(piece)));
 
     for (ssize_t i = 0; i < got; i++) {
-        if (piece[i] == '\n') {
+        if (piece[i] == '\n' || l->line->len == LU_VM_LINE_MAX) {
             take_line(l);
-        } else if (piece[i]) {
+        }
+        if (piece[i] != '\n' && piece[i]) {
             g_string_append_c(l->line, piece[i]);
         }
     }
