@@ -8,10 +8,12 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/bswap.h"
+#include <glib/gstdio.h>
 #include "../../tools/lu-vm/baseline.h"
 #include "../../tools/lu-vm/cpio.h"
 #include "../../tools/lu-vm/guest.h"
 #include "../../tools/lu-vm/image.h"
+#include "../../tools/lu-vm/modules.h"
 #include "../../tools/lu-vm/output.h"
 #include "../../tools/lu-vm/verdict.h"
 
@@ -141,6 +143,60 @@ static void test_image(void)
     refuses(starts_with("MZ\0\0zimg", 8, 0), 1024, "zboot");
     refuses(starts_with("\x7f" "ELF", 4, 0), 1024, "bzImage");
     refuses(starts_with("hello", 5, 0), 1024, "neither");
+}
+
+/* ------------------------------------------------------------------ */
+/* Modules                                                            */
+
+static void put_module(const char *dir, const char *file, const char *depends)
+{
+    g_autofree char *path = g_build_filename(dir, file, NULL);
+    g_autoptr(GString) data = g_string_new("ELF");
+
+    g_string_append_c(data, '\0');
+    g_string_append_printf(data, "depends=%s", depends);
+    g_string_append_c(data, '\0');
+    g_assert_true(g_file_set_contents(path, data->str, data->len, NULL));
+}
+
+static void test_modules(void)
+{
+    static const char *const wanted[] = { "top_one", "built_in", NULL };
+    static const char *const bad[] = { "packed", NULL };
+    static const char *const order[] = { "below", "a", "b", "top_one" };
+    static const char *const files[] = {
+        "top-one.ko", "a.ko", "b.ko", "deep/below.ko", "unasked.ko",
+        "packed.ko.gz", "deep"
+    };
+    g_autofree char *dir = g_dir_make_tmp("lu-vm-XXXXXX", NULL);
+    g_autofree char *deep = g_build_filename(dir, "deep", NULL);
+    g_autoptr(GPtrArray) found = NULL;
+    Error *err = NULL;
+
+    g_assert_cmpint(g_mkdir(deep, 0700), ==, 0);
+    put_module(dir, "top-one.ko", "a,b,not-there");
+    put_module(dir, "a.ko", "below");
+    put_module(dir, "b.ko", "a,top-one");       /* in a circle */
+    put_module(deep, "below.ko", "");
+    put_module(dir, "unasked.ko", "");
+    put_module(dir, "packed.ko.gz", "");        /* and it is no gzip */
+
+    found = lu_vm_modules(dir, wanted, &error_abort);
+    g_assert_cmpuint(found->len, ==, ARRAY_SIZE(order));
+    for (guint i = 0; i < found->len; i++) {
+        const LuVmModule *module = g_ptr_array_index(found, i);
+
+        g_assert_cmpstr(module->name, ==, order[i]);
+    }
+    g_assert_null(lu_vm_modules(dir, bad, &err));
+    g_assert_nonnull(strstr(error_get_pretty(err), "packed.ko.gz"));
+    error_free(err);
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        g_autofree char *path = g_build_filename(dir, files[i], NULL);
+
+        g_assert_cmpint(g_remove(path), ==, 0);
+    }
+    g_assert_cmpint(g_rmdir(dir), ==, 0);
 }
 
 /* ------------------------------------------------------------------ */
@@ -374,6 +430,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/lu-vm/cpio", test_cpio);
     g_test_add_func("/lu-vm/image", test_image);
+    g_test_add_func("/lu-vm/modules", test_modules);
     g_test_add_func("/lu-vm/baseline", test_baseline);
     g_test_add_func("/lu-vm/baseline/errors", test_baseline_errors);
     g_test_add_func("/lu-vm/baseline/key", test_finding_key);

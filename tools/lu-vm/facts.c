@@ -5,6 +5,7 @@
  */
 #include "qemu/osdep.h"
 #include "qobject/qlist.h"
+#include "qobject/qstring.h"
 #include "facts.h"
 
 static void fact_free(void *opaque)
@@ -174,6 +175,7 @@ static char *broken(const LuVmRun *run)
 static void monitor(const LuVmRun *run, GPtrArray *facts)
 {
     g_autofree char *rules = broken(run);
+    g_autoptr(GString) why = g_string_new("");
     uint64_t faults = 0;
     QListEntry *entry;
 
@@ -181,10 +183,14 @@ static void monitor(const LuVmRun *run, GPtrArray *facts)
         faults += qdict_get_try_int(qobject_to(QDict, qlist_entry_obj(entry)),
                                     "faults", 0);
     }
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(run->monitor, "reasons"), entry) {
+        g_string_append_printf(why, "; %s", qstring_get_str(
+                               qobject_to(QString, qlist_entry_obj(entry))));
+    }
     lu_vm_number(facts, "translation-faults", faults);
     lu_vm_text(facts, "findings", "%s", rules);
-    lu_vm_text(facts, "lu-monitor", "%s",
-               qdict_get_try_str(run->monitor, "verdict"));
+    lu_vm_text(facts, "lu-monitor", "%s%s",
+               qdict_get_try_str(run->monitor, "verdict"), why->str);
     QLIST_FOREACH_ENTRY(qdict_get_qlist(run->monitor, "claims"), entry) {
         const QDict *c = qobject_to(QDict, qlist_entry_obj(entry));
 

@@ -40,7 +40,7 @@ static bool parse(LuVmOptions *o, Given *given, int argc, char **argv,
         { "kexec-kernel", 0, 0, G_OPTION_ARG_FILENAME, &given->kexec_kernel,
           "Second kernel (default: the same)", "FILE" },
         { "initrd", 0, 0, G_OPTION_ARG_FILENAME, &given->initrd,
-          "Your own initial file system, in place of the scenario's (auto)",
+          "Your own initial file system; with auto, the default, the scenario's",
           "FILE" },
         { "modules", 0, 0, G_OPTION_ARG_FILENAME, &given->modules,
           "Where the kernel's VFIO modules are (default: modules/ beside the "

@@ -14,7 +14,7 @@ const LuVmScenario lu_vm_scenarios[] = {
         .in_place = true,
     }, {
         .name = "vfio",
-        .what = "as boot, with memory mapped and unmapped meanwhile",
+        .what = "DMA through VFIO, and memory mapped and unmapped meanwhile",
         .append = "",
         .in_place = true,
     }, {
