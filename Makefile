@@ -16,9 +16,10 @@ endif
 export BUILD
 
 STEPS := 3
-demo demo-linux linux check: STEPS := 4
+demo demo-linux linux linux-source check: STEPS := 4
 
-.PHONY: all packages tree build demo demo-linux linux check lint clean distclean help
+.PHONY: all packages tree build demo demo-linux linux linux-source check lint \
+        clean distclean help
 
 all: build
 
@@ -45,6 +46,10 @@ linux: build
 	@echo '[4/4] Linux on both architectures'
 	@scripts/linux corpus
 
+linux-source: build
+	@echo '[4/4] Linux of our own on both architectures'
+	@scripts/linux source
+
 check: build
 	@echo '[4/4] tests'
 	@scripts/check
@@ -68,6 +73,7 @@ help:
 	@echo 'make demo-linux   crash and kexec of an unmodified Linux under DMA'
 	@echo '                  ARCH=aarch64|x86_64 (default x86_64), CASE=<name>'
 	@echo 'make linux        what Debian kernels do without a live update, on both'
+	@echo 'make linux-source the same and LUO, with kernels built from source'
 	@echo 'make check        every test, and lint'
 	@echo 'make lint         style of our sources'
 	@echo 'make clean        remove what was built'
