@@ -31,7 +31,6 @@
                          NEST | SC)
 
 #define PASID_DEV       SS_DEV ",x-pasid-mode=on"
-#define NESTED_DEV      FS_DEV ",nested=on,smpwc=on"
 
 /* Registers */
 

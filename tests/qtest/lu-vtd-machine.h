@@ -102,6 +102,7 @@ typedef struct Setup {
 
 #define SS_DEV          "x-scalable-mode=on"
 #define FS_DEV          "x-scalable-mode=on,x-flts=on"
+#define NESTED_DEV      FS_DEV ",nested=on,smpwc=on"
 
 typedef struct Machine {
     QTestState *qts;
@@ -563,7 +564,9 @@ static inline char *refusal_of(const char *device)
 {
     const char *argv[] = {
         qtest_qemu_binary(NULL), "-accel", "qtest", "-machine", "q35",
-        "-nodefaults", "-display", "none", "-device", device, NULL
+        "-nodefaults", "-display", "none", "-device", device,
+        /* What was accepted ends here. */
+        "-device", "none", NULL
     };
     char *errors = NULL;
     int status;
