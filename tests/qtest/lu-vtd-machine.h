@@ -368,9 +368,8 @@ static inline void queue_ring(Machine *m)
 /* An Invalidation Wait, which is not complete on return if that takes time. */
 static inline void queue_wait(Machine *m)
 {
-    Desc wait = { 5 | 1 << 5 | (uint64_t)++m->waits << 32, STATUS };
-
-    queue_put(m, wait);
+    m->waits++;
+    queue_put(m, (Desc) { 5 | 1 << 5 | m->waits * BIT_ULL(32), STATUS });
     queue_ring(m);
 }
 
