@@ -76,7 +76,8 @@ static const uint64_t *fetch(SMMUv3LUState *s, LuCtx *ctx, const char *kind,
     obj->kind = kind;
     obj->what = kind == smmuv3_lu_cd || kind == smmuv3_lu_l1cd ?
                 LU_INVAL_PASID : LU_INVAL_CONFIG;
-    obj->leaf = kind == smmuv3_lu_cd || kind == smmuv3_lu_ste;
+    obj->spared_by = kind == smmuv3_lu_cd || kind == smmuv3_lu_ste
+                     ? 0 : LU_MATCH_LEAF;
     obj->pa = pa;
     obj->len = words * sizeof(obj->w[0]);
     ctx->n_obj++;

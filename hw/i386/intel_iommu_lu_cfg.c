@@ -55,6 +55,7 @@ typedef enum PasidType {
 #define PASID_NXE           BIT_ULL(5)
 
 static const char root_entry[] = "root entry";
+static const char sm_root_entry[] = "scalable root entry";
 static const char context_entry[] = "context entry";
 static const char sm_context_entry[] = "scalable context entry";
 static const char dir_entry[] = "PASID directory entry";
@@ -98,6 +99,18 @@ static void set_fault(LuCtx *ctx, LuVtdReason reason)
 }
 
 /*
+ * What leads to other structures is dropped by no invalidation that names some
+ * of these: root entries by global ones only, entries of a PASID directory by
+ * those of all PASIDs (VT-d, 6.5.3.3, what software must do that changes them).
+ */
+static uint16_t spared_by(const char *kind)
+{
+    return kind == root_entry || kind == sm_root_entry
+           ? LU_MATCH_RID | LU_MATCH_DOMAIN
+           : kind == dir_entry ? LU_MATCH_PASID : 0;
+}
+
+/*
  * Copy the @words words at @pa into the next object of @ctx.  Not RAM:
  * the fault is set and NULL returned.
  */
@@ -114,7 +127,7 @@ static const uint64_t *fetch(LuVtdState *lu, LuCtx *ctx, const char *kind,
     obj->kind = kind;
     obj->what = kind == dir_entry || kind == pasid_entry ? LU_INVAL_PASID
                                                          : LU_INVAL_CONFIG;
-    obj->leaf = true;           /* no invalidation spares what leads there */
+    obj->spared_by = spared_by(kind);
     obj->pa = pa;
     obj->len = words * 8;
     ctx->n_obj++;
@@ -243,16 +256,28 @@ static void resolve_legacy(LuVtdState *lu, uint16_t rid, const LuCtx *held,
     set_fault(ctx, LU_VTD_CONTEXT_INVALID);
 }
 
+/*
+ * As lu_ctx_reuse(), of the tables of PASIDs: what is held belongs to the PASID
+ * of the time, and RID_PASID may have become another one.  An object @kind is
+ * that of 2^@lg2 PASIDs.
+ */
+static const uint64_t *reuse_of_pasid(const LuCtx *held, const char *kind,
+                                      unsigned lg2, LuCtx *ctx)
+{
+    return held && held->pasid >> lg2 == ctx->pasid >> lg2
+           ? lu_ctx_reuse(held, kind, ctx) : NULL;
+}
+
 /* The entry of PASID @ctx->pasid, or NULL with the fault set. */
 static const uint64_t *find_pasid(LuVtdState *lu, hwaddr dir_table,
                                   const LuCtx *held, LuCtx *ctx)
 {
-    const uint64_t *dir, *entry = lu_ctx_reuse(held, pasid_entry, ctx);
+    const uint64_t *dir, *entry = reuse_of_pasid(held, pasid_entry, 0, ctx);
 
     if (entry) {
         return entry;
     }
-    dir = lu_ctx_reuse(held, dir_entry, ctx) ?:
+    dir = reuse_of_pasid(held, dir_entry, 6, ctx) ?:
           fetch(lu, ctx, dir_entry, dir_table + (ctx->pasid >> 6) * 8, 1,
                 LU_VTD_SM_DIR_ACCESS);
     if (!dir) {
@@ -358,8 +383,8 @@ static const uint64_t *find_sm_context(LuVtdState *lu, uint16_t rid,
     if (context) {
         return context;
     }
-    root = lu_ctx_reuse(held, root_entry, ctx) ?:
-           fetch(lu, ctx, root_entry, lu->latch.root + (rid >> 8) * 16 +
+    root = lu_ctx_reuse(held, sm_root_entry, ctx) ?:
+           fetch(lu, ctx, sm_root_entry, lu->latch.root + (rid >> 8) * 16 +
                  (devfn >= UPPER_DEVFN ? 8 : 0), 1, LU_VTD_SM_ROOT_ACCESS);
     if (!root) {
         return NULL;
@@ -486,6 +511,8 @@ typedef struct Field {
 static const Field fields[] = {
     { root_entry, "P", 0, 0, 1 },
     { root_entry, "CTP", 0, 12, 52, true },
+    { sm_root_entry, "P", 0, 0, 1 },
+    { sm_root_entry, "CTP", 0, 12, 52, true },
     { context_entry, "P", 0, 0, 1 },
     { context_entry, "FPD", 0, 1, 1 },
     { context_entry, "TT", 0, 2, 2 },

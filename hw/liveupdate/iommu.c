@@ -8,6 +8,7 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/bitops.h"
+#include "qemu/ctype.h"
 #include "qemu/cutils.h"
 #include "qemu/host-utils.h"
 #include "qemu/lockable.h"
@@ -42,6 +43,13 @@ static void changed(void *opaque, const LuChange *change)
     }
 }
 
+/* @tlb as a number, of digits only: strtoul() takes -1 for a large one. */
+static bool parse_entries(const char *tlb, unsigned *entries)
+{
+    return qemu_isdigit(*tlb) &&
+           !qemu_strtoui(tlb, NULL, 10, entries) && *entries;
+}
+
 bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
                    const char *stale, Error **errp)
 {
@@ -54,8 +62,7 @@ bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
     bool strict = !strcmp(tlb, "strict"), none = !strcmp(tlb, "none");
     unsigned policy = 0;
 
-    if (!strict && !none &&
-        (qemu_strtoui(tlb, NULL, 10, &config.entries) || !config.entries)) {
+    if (!strict && !none && !parse_entries(tlb, &config.entries)) {
         error_setg(errp, "tlb=%s is not known: use strict, none, or the "
                    "number of entries", tlb);
         return false;

@@ -158,8 +158,9 @@ void lu_stream_decide(LuStreams *streams, LuStream *s, const LuCtx *ctx)
     s->decided = true;
     for (int i = 0; i < ctx->n_obj; i++) {
         int old = find_obj(&was, ctx->obj[i].kind);
+        bool held = old >= 0 && was.obj[old].pa == ctx->obj[i].pa;
 
-        s->seq[i] = old < 0 ? streams->seq : seq[old];
+        s->seq[i] = held ? seq[old] : streams->seq;
     }
     /* What only leads to a structure that is held is held, too. */
     for (int i = 0; i < was.n_obj && s->ctx.n_obj < LU_CTX_OBJS_MAX; i++) {
@@ -173,11 +174,20 @@ void lu_stream_decide(LuStreams *streams, LuStream *s, const LuCtx *ctx)
 /* ------------------------------------------------------------------ */
 /* Invalidations                                                      */
 
-/* By Leaf: all but what leads there; and what hangs from an STE goes with it. */
-static bool is_leaf(const LuInval *inval, const LuCfgObj *obj)
+/* What hangs from an STE goes with it, whatever else leads there. */
+static bool is_spared(const LuInval *inval, const LuCfgObj *obj)
 {
-    return obj->leaf ||
-           (inval->what & LU_INVAL_CONFIG && obj->what == LU_INVAL_PASID);
+    bool above = inval->what & LU_INVAL_CONFIG && obj->what == LU_INVAL_PASID;
+
+    return inval->match & obj->spared_by && !above;
+}
+
+/* A PASID entry that is not valid tells no domain: it may be of any. */
+static bool is_in_domain(const LuInval *inval, const LuStream *s,
+                         const LuCfgObj *obj)
+{
+    return s->ctx.domain == inval->domain ||
+           (s->ctx.kind == LU_CTX_FAULT && obj->what == LU_INVAL_PASID);
 }
 
 static bool is_named(const LuInval *inval, const LuStream *s,
@@ -186,12 +196,10 @@ static bool is_named(const LuInval *inval, const LuStream *s,
     unsigned rids = obj->what == LU_INVAL_CONFIG ? obj->shared_lg2 : 0;
     unsigned pasids = obj->what == LU_INVAL_PASID ? obj->shared_lg2 : 0;
 
-    return inval->what & obj->what &&
-           (!(inval->match & LU_MATCH_LEAF) || is_leaf(inval, obj)) &&
+    return inval->what & obj->what && !is_spared(inval, obj) &&
            (!(inval->match & LU_MATCH_RID) ||
             ((s->rid ^ inval->rid) & inval->rid_mask) >> rids == 0) &&
-           (!(inval->match & LU_MATCH_DOMAIN) ||
-            s->ctx.domain == inval->domain) &&
+           (!(inval->match & LU_MATCH_DOMAIN) || is_in_domain(inval, s, obj)) &&
            (!(inval->match & LU_MATCH_PASID) ||
             (s->ctx.pasid ^ inval->pasid) >> pasids == 0);
 }

@@ -23,6 +23,7 @@
 #define GSTS            0x1c
 #define   TE            0x80000000u
 #define   SRTP          0x40000000u
+#define   QIE           0x04000000u
 #define   IRE           0x02000000u
 #define   SIRTP         0x01000000u
 #define   CFI           0x00800000u
@@ -32,17 +33,23 @@
 #define FSTS            0x34
 #define   PFO           1
 #define   PPF           2
+#define   IQE           0x10
 #define FECTL           0x38
 #define   IM            0x80000000u
 #define   IP            0x40000000u
 #define FEDATA          0x3c
 #define FEADDR          0x40
+#define IQH             0x80
 #define IQT             0x88
+#define IQA             0x90
+#define   DW            0x800
 #define IECTL           0xa0
 #define IEADDR          0xa8
 #define IRTA            0xb8
 #define PECTL           0xe0
+#define IVA             0xf0
 #define IOTLB           0xf8
+#define   COMMAND       BIT_ULL(63)     /* of CCMD and IOTLB */
 #define FRCD_LO         0x220
 #define FRCD_HI         0x228
 #define   FRCD_F        BIT_ULL(63)
@@ -57,6 +64,8 @@
 #define PASID_TABLE     0x103000ull
 #define ROOT2           0x104000ull
 #define IR_TABLE        0x105000ull
+#define STATUS          0x106000ull     /* of Invalidation Waits */
+#define QUEUE           0x500000ull
 #define TABLE(level)    (0x200000ull + (level) * 0x1000)
 #define DATA            0x4000000ull    /* aligned to 2 MiB */
 #define NOT_RAM         0x100000000ull
@@ -78,7 +87,7 @@ typedef struct Setup {
     uint8_t levels;             /* 0: translation stays disabled */
     uint8_t leaf;               /* level of the leaf, 1..3 */
     uint8_t slot;               /* of the engine; 0: SLOT */
-    const char *tlb;            /* NULL: "none" */
+    const char *tlb;            /* NULL: as the mode of the run says */
 } Setup;
 
 #define CTX_ENTRY       (CONTEXT + (SLOT << 3) * 16)
@@ -93,6 +102,7 @@ typedef struct Setup {
 
 #define SS_DEV          "x-scalable-mode=on"
 #define FS_DEV          "x-scalable-mode=on,x-flts=on"
+#define NESTED_DEV      FS_DEV ",nested=on,smpwc=on"
 
 typedef struct Machine {
     QTestState *qts;
@@ -100,6 +110,9 @@ typedef struct Machine {
     QPCIDevice *dma;
     QPCIBar bar;
     uint16_t rid;
+    bool wide;                  /* descriptors of 256 bits */
+    unsigned tail;              /* of the invalidation queue */
+    uint32_t waits;             /* the last one's number */
 } Machine;
 
 static inline uint32_t get_reg(Machine *m, unsigned offset)
@@ -212,15 +225,31 @@ static inline void build_scalable(Machine *m, const Setup *s)
     }
 }
 
+/*
+ * What the run is about, as properties: one source passes whatever is held
+ * and however long an invalidation takes.  tests/meson.build has the modes.
+ */
+static inline const char *mode(void)
+{
+    return g_getenv("LU_MODE") ?: "tlb=strict";
+}
+
+static inline bool is_default_mode(void)
+{
+    return g_str_equal(mode(), "tlb=strict");
+}
+
 static inline Machine *start(const Setup *s, const char *more)
 {
     Machine *m = g_new0(Machine, 1);
     unsigned slot = s->slot ?: SLOT;
 
     m->qts = qtest_initf("-machine q35 -nodefaults %s "
-                         "-device intel-iommu-lu,tlb=%s,%s "
-                         "-device lu-dma,addr=0x%x",
-                         more, s->tlb ?: "none", s->options, slot);
+                         "-device intel-iommu-lu,%s,%s%s%s "
+                         "-device lu-dma,addr=0x%x", more, mode(),
+                         s->options, s->tlb ? ",tlb=" : "", s->tlb ?: "",
+                         slot);
+    m->wide = strstr(s->options, "x-scalable-mode=on");
     m->bus = qpci_new_pc(m->qts, NULL);
     m->rid = QPCI_DEVFN(slot, 0);
     m->dma = qpci_device_find(m->bus, m->rid);
@@ -244,6 +273,165 @@ static inline void stop(Machine *m)
     qpci_free_pc(m->bus);
     qtest_quit(m->qts);
     g_free(m);
+}
+
+/*
+ * Nested translation.  All that the first stage names is found 1 GiB below,
+ * its tables by one table of second-stage pages, the data by another.
+ */
+
+#define IPA(pa)         ((pa) + 0x40000000ull)
+#define SS(level)       (0x300000ull + (level) * 0x1000)
+#define SS_OF_FS(level) (SS(1) + (level) * 8)
+#define SS_DATA         SS(0)
+#define SS_PAGES        8
+
+static inline uint64_t nested_word0(unsigned ss_levels)
+{
+    return SS(ss_levels) | (ss_levels - 2) << 2 | NESTED << 6 | 1;
+}
+
+static inline Machine *start_nested(const Setup *s, unsigned ss_levels,
+                                    const char *more)
+{
+    Machine *m = start(s, more);
+    uint64_t leaf = entry_of(s->leaf);
+
+    for (unsigned level = s->levels; level > s->leaf; level--) {
+        put(m, entry_of(level), IPA(TABLE(level - 1)) | FS_RIGHTS);
+    }
+    put(m, leaf, IPA(qtest_readq(m->qts, leaf)));
+
+    put(m, SS(5), SS(4) | 3);
+    put(m, SS(4), SS(3) | 3);
+    put(m, SS(3) + 8, SS(2) | 3);
+    put(m, SS(2) + (TABLE(0) >> 21) * 8, SS(1) | 3);
+    put(m, SS(2) + (DATA >> 21) * 8, SS_DATA | 3);
+    for (unsigned i = 0; i < SS_PAGES; i++) {
+        put(m, SS_OF_FS(i), TABLE(i) | 3);
+        put(m, SS_DATA + i * 8, (DATA + i * 0x1000) | 3);
+    }
+
+    for (unsigned pasid = 0; pasid <= PASID; pasid += PASID) {
+        uint64_t entry = pasid_entry(pasid);
+
+        put(m, entry, nested_word0(ss_levels));
+        put(m, entry + 16, IPA(TABLE(s->levels)) | (s->levels - 4) << 2);
+    }
+    return m;
+}
+
+/* Invalidations */
+
+typedef struct Desc {
+    uint64_t w0, w1;
+} Desc;
+
+#define CC_GLOBAL       { 1 | 1 << 4 }
+#define IOTLB_GLOBAL    { 2 | 1 << 4 }
+#define PC_GLOBAL       { 7 | 3 << 4 }
+
+/* Entries of the queue, which is one page, or two of wide descriptors. */
+#define QUEUE_SIZE      256
+/* In virtual ns: above the latency of every mode. */
+#define PATIENCE        1000000
+
+/* The levels of GCMD that the queue is added to. */
+static inline uint32_t other_levels(Machine *m)
+{
+    return get_reg(m, GSTS) & (TE | IRE);
+}
+
+static inline void queue_start(Machine *m)
+{
+    m->tail = 0;
+    set_reg64(m, IQT, 0);
+    set_reg64(m, IQA, QUEUE | (m->wide ? DW | 1 : 0));
+    set_reg(m, GCMD, other_levels(m) | QIE);
+    g_assert_cmphex(get_reg(m, GSTS) & QIE, ==, QIE);
+}
+
+static inline void queue_put(Machine *m, Desc d)
+{
+    uint64_t at = QUEUE + ((uint64_t)m->tail << (m->wide ? 5 : 4));
+
+    put(m, at, d.w0);
+    put(m, at + 8, d.w1);
+    m->tail = (m->tail + 1) % QUEUE_SIZE;
+}
+
+static inline void queue_ring(Machine *m)
+{
+    set_reg64(m, IQT, (uint64_t)m->tail << (m->wide ? 5 : 4));
+}
+
+/* An Invalidation Wait, which is not complete on return if that takes time. */
+static inline void queue_wait(Machine *m)
+{
+    m->waits++;
+    queue_put(m, (Desc) { 5 | 1 << 5 | m->waits * BIT_ULL(32), STATUS });
+    queue_ring(m);
+}
+
+static inline bool queue_is_done(Machine *m)
+{
+    return qtest_readl(m->qts, STATUS) == m->waits;
+}
+
+static inline void queue_sync(Machine *m)
+{
+    queue_wait(m);
+    if (!queue_is_done(m)) {
+        qtest_clock_step(m->qts, PATIENCE);
+    }
+    g_assert_true(queue_is_done(m));
+    g_assert_cmphex(get_reg(m, FSTS) & IQE, ==, 0);
+}
+
+static inline void queue_stop(Machine *m)
+{
+    set_reg(m, GCMD, other_levels(m));
+    g_assert_cmphex(get_reg(m, GSTS) & QIE, ==, 0);
+}
+
+/* All that a driver does when it has changed something and knows not what. */
+static inline void invalidate_all(Machine *m)
+{
+    queue_start(m);
+    queue_put(m, (Desc) CC_GLOBAL);
+    if (m->wide) {
+        queue_put(m, (Desc) PC_GLOBAL);
+    }
+    queue_put(m, (Desc) IOTLB_GLOBAL);
+    queue_sync(m);
+    queue_stop(m);
+}
+
+/* A word of a table, and whatever was made of it. */
+static inline void change(Machine *m, uint64_t pa, uint64_t val)
+{
+    put(m, pa, val);
+    invalidate_all(m);
+}
+
+/*
+ * A machine of @s, which @make makes, for a test that leaves everything as it
+ * was: those that follow get the same.  NULL: there are no more such tests.
+ */
+static inline Machine *borrow(const Setup *s,
+                              Machine *(*make)(const Setup *s))
+{
+    static const Setup *made;
+    static Machine *m;
+
+    if (made != s) {
+        if (m) {
+            stop(m);
+        }
+        m = s ? make(s) : NULL;
+        made = s;
+    }
+    return m;
 }
 
 /* Accesses */
@@ -375,7 +563,9 @@ static inline char *refusal_of(const char *device)
 {
     const char *argv[] = {
         qtest_qemu_binary(NULL), "-accel", "qtest", "-machine", "q35",
-        "-nodefaults", "-display", "none", "-device", device, NULL
+        "-nodefaults", "-display", "none", "-device", device,
+        /* What was accepted ends here. */
+        "-device", "none", NULL
     };
     char *errors = NULL;
     int status;

@@ -16,7 +16,6 @@ static const uint64_t *toy_fetch(ToyIommu *toy, uint16_t rid, LuCtx *ctx)
 
     obj->kind = toy_kind;
     obj->what = LU_INVAL_CONFIG;
-    obj->leaf = true;
     obj->pa = toy_entry(toy, rid);
     obj->len = 16;
     if (rid >= TOY_STREAMS ||

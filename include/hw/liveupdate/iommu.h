@@ -40,7 +40,7 @@ typedef struct LuAccess {
 typedef struct LuCfgObj {
     const char *kind;           /* "STE", "CD", "context entry", ... static */
     uint8_t what;               /* LU_INVAL_CONFIG or _PASID drops it */
-    bool leaf;                  /* and does so with Leaf = 1, too */
+    uint16_t spared_by;         /* LuInvalMatch: but not so narrowed */
     uint8_t shared_lg2;         /* 2^n requesters, or PASIDs, have it */
     uint8_t len;                /* bytes, at most 64, a multiple of 8 */
     hwaddr pa;
