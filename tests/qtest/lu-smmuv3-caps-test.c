@@ -255,15 +255,6 @@ static void test_cohacc(void)
 
 /* Structures */
 
-/* The STE of our stream, with its second word too. */
-static void set_ste4(Machine *m, uint64_t q0, uint64_t q1, uint64_t q2,
-                     uint64_t q3)
-{
-    const uint64_t w[8] = { STE_V | q0, q1, q2, q3 };
-
-    mem_words(m, m->strtab + SID * 64, w, 8);
-}
-
 /* One transfer of SubstreamID @ssid, or without one. */
 static bool sub_dma(Machine *m, int ssid, uint64_t iova)
 {
@@ -300,11 +291,13 @@ static void sub_refused(Machine *m, int ssid, uint64_t iova, unsigned type,
     assert_event(m, record(type, ssid), 0, 0, fetch);
 }
 
-/* Write a CD at @at that maps @iova, for its ASID, to the page returned. */
+/* Write a CD at @at that maps @iova, for its own ASID, to the page returned. */
 static uint64_t put_cd(Machine *m, uint64_t at, uint64_t iova)
 {
     Tree t = { .granule = 12, .start = 1, .root = alloc(m, 4096) };
-    const uint64_t w[8] = { CD_OK | CD_T0SZ(25) | CD_EPD1, t.root, 0, 0xff };
+    const uint64_t w[8] = {
+        CD_OK | CD_T0SZ(25) | CD_EPD1 | CD_ASID(++m->asid), t.root, 0, 0xff
+    };
     uint64_t page = alloc(m, 4096);
 
     map(m, &t, iova, page, 3, S1_LEAF | S1_NG);
@@ -385,7 +378,7 @@ static void test_formats(void)
             if (!t.split || sizes[i] > t.split + 3) {
                 q0 |= 0x40;
             }
-            set_ste4(&m, q0, 0, 0, 0);
+            put_ste(&m, STE_V | q0, 0, 0, 0);
             for (int n = 0; n < ARRAY_SIZE(ssids); n++) {
                 if (ssids[n] > last) {
                     sub_refused(&m, ssids[n], IOVA, C_BAD_SUBSTREAMID, 0);
@@ -446,7 +439,7 @@ static void test_s1dss(void)
     pages[CD1] = put_cd(&m, cd_addr(&m, &t, 1), pages[PASS]);
     for (int i = 0; i < ARRAY_SIZE(cases); i++) {
         t.cdmax = cases[i].cdmax;
-        set_ste4(&m, ste_cds(&t), cases[i].dss, 0, 0);
+        put_ste(&m, STE_V | ste_cds(&t), cases[i].dss, 0, 0);
         if (cases[i].goes == EVENT) {
             sub_refused(&m, cases[i].ssid, pages[PASS], cases[i].event, 0);
         } else {
@@ -456,7 +449,7 @@ static void test_s1dss(void)
     }
     /* Bypass by S1DSS has a size, too (3.4). */
     t.cdmax = 2;
-    set_ste4(&m, ste_cds(&t), 1, 0, 0);
+    put_ste(&m, STE_V | ste_cds(&t), 1, 0, 0);
     g_assert_false(sub_dma(&m, NO_SSID, OAS_END));
     assert_event(&m, F_ADDR_SIZE, E_CLASS_IN, OAS_END, 0);
     /* Faults of a substream's tables say whose they are. */
@@ -464,7 +457,7 @@ static void test_s1dss(void)
     assert_event(&m, F_TRANSLATION | E_SSV | E_SSID(1), E_CLASS_IN, 0x5000,
                  0);
     /* Without stage 1 there are no substreams. */
-    set_ste4(&m, STE_BYPASS | STE_CDMAX(2), 1, 0, 0);
+    put_ste(&m, STE_V | STE_BYPASS | STE_CDMAX(2), 1, 0, 0);
     sub_refused(&m, 1, pages[PASS], C_BAD_SUBSTREAMID, 0);
     sub_reaches(&m, NO_SSID, pages[PASS], pages[PASS]);
     stop(&m);
@@ -483,25 +476,25 @@ static void test_l1cd(void)
         t = new_cd_table(&m, fmt, 12);
         page = put_cd(&m, cd_addr(&m, &t, 0xc01), IOVA);
         first = put_cd(&m, cd_addr(&m, &t, 0), IOVA);
-        set_ste4(&m, ste_cds(&t), 2, 0, 0);
+        put_ste(&m, STE_V | ste_cds(&t), 2, 0, 0);
         sub_reaches(&m, 0xc01, IOVA, page);
         sub_reaches(&m, NO_SSID, IOVA, first);
 
         old = qtest_readq(m.qts, l1cd_addr(&t, 0xc01));
-        mem64(&m, l1cd_addr(&t, 0xc01), old & ~L1CD_V);
+        replace(&m, l1cd_addr(&t, 0xc01), old & ~L1CD_V);
         sub_refused(&m, 0xc01, IOVA, C_BAD_SUBSTREAMID, 0);
-        mem64(&m, l1cd_addr(&t, 0xc01), OAS_END | L1CD_V);
+        replace(&m, l1cd_addr(&t, 0xc01), OAS_END | L1CD_V);
         sub_refused(&m, 0xc01, IOVA, C_BAD_SUBSTREAMID, 0);
-        mem64(&m, l1cd_addr(&t, 0xc01), NOT_RAM | L1CD_V);
+        replace(&m, l1cd_addr(&t, 0xc01), NOT_RAM | L1CD_V);
         sub_refused(&m, 0xc01, IOVA, F_CD_FETCH, NOT_RAM + 0x40);
-        mem64(&m, l1cd_addr(&t, 0xc01), old);
+        replace(&m, l1cd_addr(&t, 0xc01), old);
         sub_reaches(&m, 0xc01, IOVA, page);
         /* The way of what has no SubstreamID: number 0 is recorded. */
-        mem64(&m, l1cd_addr(&t, 0), 0);
+        replace(&m, l1cd_addr(&t, 0), 0);
         sub_refused(&m, NO_SSID, IOVA, C_BAD_SUBSTREAMID, 0);
 
         t.base = NOT_RAM;
-        set_ste4(&m, ste_cds(&t), 0, 0, 0);
+        put_ste(&m, STE_V | ste_cds(&t), 0, 0, 0);
         sub_refused(&m, 0xc01, IOVA, F_CD_FETCH, l1cd_addr(&t, 0xc01));
         stop(&m);
     }
@@ -509,23 +502,7 @@ static void test_l1cd(void)
 
 #define CFGI_CD(ssid)   (0x05 | (uint64_t)SID << 32 | (ssid) << 12)
 #define CFGI_CD_ALL     (0x06 | (uint64_t)SID << 32)
-#define CFGI_STE        (0x03 | (uint64_t)SID << 32)
 #define LEAF            1
-
-/* One command, and a CMD_SYNC that completes it. */
-static void command(Machine *m, uint64_t w0, uint64_t w1)
-{
-    uint32_t mask = (2u << QUEUE_LG2) - 1;
-    const uint64_t w[2][2] = { { w0, w1 }, { 0x46, 0 } };
-
-    for (int i = 0; i < 2; i++) {
-        uint32_t prod = rd32(m, CMDQ_PROD);
-
-        mem_words(m, m->cmdq + (prod & (mask >> 1)) * 16, w[i], 2);
-        wr32(m, CMDQ_PROD, (prod + 1) & mask);
-        g_assert_cmphex(rd32(m, CMDQ_CONS), ==, (prod + 1) & mask);
-    }
-}
 
 /*
  * An L1CD is held apart from the CDs behind it (5.3.1): changed in memory, it
@@ -543,8 +520,8 @@ static void test_held(void)
         { CFGI_CD(1), 0, false },           /* behind another L1CD */
         { CFGI_CD(0x100), 0, false },       /* beyond the substreams */
         { CFGI_CD_ALL, 0, true },
-        { CFGI_STE, 0, true },
-        { CFGI_STE, LEAF, true },           /* with all that hangs from it */
+        { CFGI_STE(SID), 0, true },
+        { CFGI_STE(SID), LEAF, true },           /* with all that hangs from it */
     };
 
     for (int i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -558,15 +535,15 @@ static void test_held(void)
         cd = cd_addr(&m, &t, 1);
         put_cd(&m, cd, IOVA);
         old = put_cd(&m, cd_addr(&m, &t, 0x41), IOVA);
-        set_ste4(&m, ste_cds(&t), 0, 0, 0);
+        put_ste(&m, STE_V | ste_cds(&t), 0, 0, 0);
         sub_reaches(&m, 0x41, IOVA, old);
 
         /* Another table with another address space. */
         l2 = alloc(&m, 4096);
         new = put_cd(&m, l2 + 0x40, IOVA);
-        mem64(&m, l2 + 0x40, qtest_readq(m.qts, l2 + 0x40) | CD_ASID(2));
         mem64(&m, l1cd_addr(&t, 0x41), l2 | L1CD_V);
         command(&m, cases[i].w0, cases[i].w1);
+        sync_commands(&m);
         if (cases[i].new) {
             sub_reaches(&m, 0x41, IOVA, new);
         } else {
@@ -620,7 +597,7 @@ static void test_claim(void)
         t = new_cd_table(&m, 1, 8);
         put_cd(&m, cd_addr(&m, &t, 1), IOVA);
         put_cd(&m, cd_addr(&m, &t, 0x41), IOVA);
-        set_ste4(&m, ste_cds(&t), 0, 0, 0);
+        put_ste(&m, STE_V | ste_cds(&t), 0, 0, 0);
         ctl(&m, LU_CTL_OP_KEEP, 0, RAM, RAM_BYTES);
         ctl(&m, LU_CTL_OP_PRESERVE, 0x41, 0, 0);
         ctl(&m, LU_CTL_OP_FREEZE, 0, 0, 0);
@@ -629,8 +606,7 @@ static void test_claim(void)
         l1cd = l1cd_addr(&t, cases[i].ssid);
         old = qtest_readq(m.qts, l1cd);
         mem64(&m, l1cd, old & ~L1CD_V);
-        mem64(&m, m.cmdq, 0x46);                /* CMD_SYNC */
-        wr32(&m, CMDQ_PROD, 1);
+        sync_commands(&m);
 
         rsp = qtest_qmp(m.qts, "{ 'execute': 'query-lu' }");
         findings = qdict_get_qlist(qdict_get_qdict(rsp, "return"),
@@ -683,7 +659,7 @@ static void start_nested(Nested *n, const char *opts, uint64_t q1, uint64_t q2)
     for (uint64_t pa = HEAP; pa < m->heap; pa += 4096) {
         map(m, &n->s2, IPA(pa), pa, 3, S2_LEAF);
     }
-    set_ste4(m, STE_NESTED | IPA(n->l1) | STE_FMT(1) | STE_CDMAX(8), q1,
+    put_ste(m, STE_V | STE_NESTED | IPA(n->l1) | STE_FMT(1) | STE_CDMAX(8), q1,
              S2_39 | q2, n->s2.root);
     smmu_enable(m);
 }
@@ -694,11 +670,11 @@ static void assert_cd_unmapped(Nested *n, uint64_t pa, uint64_t ipa)
     uint64_t leaf = slot(&n->m, &n->s2, IPA(pa), 3);
     uint64_t old = qtest_readq(n->m.qts, leaf);
 
-    mem64(&n->m, leaf, 0);
+    replace(&n->m, leaf, 0);
     g_assert_false(sub_dma(&n->m, 2, IOVA));
     assert_event(&n->m, F_TRANSLATION | E_SSV | E_SSID(2),
                  E_CLASS_CD | E_S2, IOVA, ipa & -4096);
-    mem64(&n->m, leaf, old);
+    replace(&n->m, leaf, old);
     sub_reaches(&n->m, 2, IOVA, n->page);
 }
 
@@ -717,9 +693,9 @@ static void test_nested(void)
     g_assert_false(sub_dma(&n.m, NO_SSID, OAS_END));
     assert_event(&n.m, F_ADDR_SIZE, E_CLASS_IN, OAS_END, 0);
     /* An address that no stage 2 could take, and one that ours does not. */
-    mem64(&n.m, n.l1, OAS_END | L1CD_V);
+    replace(&n.m, n.l1, OAS_END | L1CD_V);
     sub_refused(&n.m, 2, IOVA, C_BAD_SUBSTREAMID, 0);
-    mem64(&n.m, n.l1, OAS_END / 2 | L1CD_V);
+    replace(&n.m, n.l1, OAS_END / 2 | L1CD_V);
     g_assert_false(sub_dma(&n.m, 2, IOVA));
     assert_event(&n.m, F_TRANSLATION | E_SSV | E_SSID(2), E_CLASS_CD | E_S2,
                  IOVA, OAS_END / 2);
@@ -757,7 +733,7 @@ static void test_fwb(void)
         start_nested(&n, cases[i].opts, cases[i].q1, S2_PTW);
         sub_reaches(&n.m, 2, IOVA, n.page);
         leaf = slot(&n.m, &n.s2, IPA(n.s1.root), 3);
-        mem64(&n.m, leaf, (qtest_readq(n.m.qts, leaf) & ~S2_NORMAL) |
+        replace(&n.m, leaf, (qtest_readq(n.m.qts, leaf) & ~S2_NORMAL) |
                           cases[i].memattr << 2);
         if (cases[i].reached) {
             sub_reaches(&n.m, 2, IOVA, n.page);
@@ -821,7 +797,7 @@ static void test_legality(void)
             q0 |= cd;
         }
         /* S1DSS: number 0, where there are substreams. */
-        set_ste4(&m, q0, 2, cases[i].q2, s2.root);
+        put_ste(&m, STE_V | q0, 2, cases[i].q2, s2.root);
         if (cases[i].event) {
             sub_refused(&m, NO_SSID, iova, cases[i].event, 0);
         } else {

@@ -59,6 +59,13 @@
 
 #define QUEUE_LG2       3
 
+/* Commands, and what goes into their second words */
+#define CFGI_STE(sid)   (0x03 | (uint64_t)(sid) << 32)
+#define CFGI_ALL        0x04ull
+#define   CFGI_ALL_1    31
+#define TLBI_NSNH_ALL   0x30ull
+#define SYNC            0x46ull
+
 /* STE and CD */
 #define STE_V           1ull
 #define STE_ABORT       (0ull << 1)
@@ -133,6 +140,7 @@ typedef struct Machine {
     uint64_t strtab, cmdq, eventq;
     uint64_t dma_seq;
     uint32_t pasid;             /* of transfers that have one */
+    uint16_t asid;              /* given last, of up to 8 bits */
 } Machine;
 
 /*
@@ -184,6 +192,81 @@ static inline void mem_words(Machine *m, uint64_t addr, const uint64_t *w,
     }
 }
 
+static inline bool cmdq_err(Machine *m)
+{
+    return (rd32(m, GERROR) ^ rd32(m, GERRORN)) & 1;
+}
+
+/* Append a command; nothing waits for it. */
+static inline void command(Machine *m, uint64_t w0, uint64_t w1)
+{
+    const uint64_t w[2] = { w0, w1 };
+    uint32_t mask = (2u << QUEUE_LG2) - 1;
+    uint32_t prod = rd32(m, CMDQ_PROD);
+
+    mem_words(m, m->cmdq + (prod & (mask >> 1)) * 16, w, 2);
+    wr32(m, CMDQ_PROD, (prod + 1) & mask);
+}
+
+/* Until all is consumed, which inv-latency may delay, or the queue stops. */
+static inline void cmdq_wait(Machine *m)
+{
+    uint32_t prod = rd32(m, CMDQ_PROD);
+
+    while ((rd32(m, CMDQ_CONS) & 0xfffff) != prod && !cmdq_err(m)) {
+        qtest_clock_step(m->qts, 100000);
+    }
+}
+
+static inline void sync_commands(Machine *m)
+{
+    command(m, SYNC, 0);
+    cmdq_wait(m);
+    g_assert_false(cmdq_err(m));
+}
+
+/*
+ * What software does after it changed the configuration of a stream.  Before
+ * the Command queue is enabled there is nothing to forget.
+ */
+static inline void invalidate_stream(Machine *m)
+{
+    if (rd32(m, CR0) & CMDQEN) {
+        command(m, CFGI_STE(SID), 0);
+        command(m, TLBI_NSNH_ALL, 0);
+        sync_commands(m);
+    }
+}
+
+/* The same for everything, with structures that another stage translates. */
+static inline void invalidate_all(Machine *m)
+{
+    command(m, CFGI_ALL, CFGI_ALL_1);
+    command(m, TLBI_NSNH_ALL, 0);
+    sync_commands(m);
+}
+
+/* Replace what may be held: break, invalidate, make. */
+static inline void replace(Machine *m, uint64_t at, uint64_t desc)
+{
+    mem64(m, at, 0);
+    invalidate_all(m);
+    mem64(m, at, desc);
+}
+
+/* SMMUEN = 0, for registers that may change then ... */
+static inline void smmu_off(Machine *m)
+{
+    wr32(m, CR0, EVENTQEN | CMDQEN);
+}
+
+/* ... and again 1; what was held before is still held unless invalidated. */
+static inline void smmu_on(Machine *m)
+{
+    invalidate_all(m);
+    wr32(m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+}
+
 static inline void smmu_enable(Machine *m)
 {
     wr64(m, CMDQ_BASE, m->cmdq | QUEUE_LG2);
@@ -194,6 +277,15 @@ static inline void smmu_enable(Machine *m)
     g_assert_cmphex(rd32(m, CR0ACK), ==, SMMUEN | EVENTQEN | CMDQEN);
 }
 
+/*
+ * How the SMMU holds things, as options of the device, unless a test says so
+ * itself: tests pass whatever it is.
+ */
+static inline const char *mode(void)
+{
+    return getenv("LU_MODE") ?: "tlb=strict";
+}
+
 /* A machine with a linear stream table of 16 entries, and SMMUEN = 0. */
 static inline void start(Machine *m, const char *opts)
 {
@@ -201,11 +293,12 @@ static inline void start(Machine *m, const char *opts)
 
     m->qts = qtest_initf("-machine virt,highmem-ecam=off -m 256 -nodefaults "
                          "-device arm-smmuv3-lu,primary-bus=pcie.0,id=smmu0,"
-                         "tlb=none%s "
-                         "-device lu-dma,addr=1", opts);
+                         "%s%s "
+                         "-device lu-dma,addr=1", mode(), opts);
     m->heap = HEAP;
     m->dma_seq = 0x1000;
     m->pasid = PASID;
+    m->asid = 0;
     m->strtab = alloc(m, 16 * 64);
     m->cmdq = alloc(m, 4096);
     m->eventq = alloc(m, 4096);
@@ -221,11 +314,19 @@ static inline void stop(Machine *m)
     qtest_quit(m->qts);
 }
 
-static inline void set_ste(Machine *m, uint64_t q0, uint64_t q2, uint64_t q3)
+/* The STE of our stream, by its first four words. */
+static inline void put_ste(Machine *m, uint64_t q0, uint64_t q1, uint64_t q2,
+                           uint64_t q3)
 {
-    const uint64_t w[8] = { STE_V | q0, 0, q2, q3 };
+    const uint64_t w[8] = { q0, q1, q2, q3 };
 
     mem_words(m, m->strtab + SID * 64, w, 8);
+    invalidate_stream(m);
+}
+
+static inline void set_ste(Machine *m, uint64_t q0, uint64_t q2, uint64_t q3)
+{
+    put_ste(m, STE_V | q0, 0, q2, q3);
 }
 
 /* A CD, as its STE word 0. */

@@ -25,21 +25,13 @@
 #define INDEX_MASK      (2 * ENTRIES - 1)
 #define ENABLED         (SMMUEN | EVENTQEN | CMDQEN)
 
-#define CFGI_STE        (0x03 | (uint64_t)SID << 32)
 #define TLBI_NH_VA      (0x12 | 7ull << 32 | 9ull << 48)
-#define TLBI_NSNH_ALL   0x30ull
-#define SYNC            0x46ull
 #define SYNC_IRQ        (SYNC | 1 << 12)
 #define RESERVED        0x00ull
 
 static uint32_t cons(Machine *m)
 {
     return rd32(m, CMDQ_CONS) & 0xfffff;
-}
-
-static bool cmdq_err(Machine *m)
-{
-    return (rd32(m, GERROR) ^ rd32(m, GERRORN)) & CMDQ_ERR;
 }
 
 /* Put a command where the queue's producer index @prod says. */
@@ -212,7 +204,7 @@ static void test_latency(void)
     smmu_enable(&m);
     put(&m, 0, TLBI_NSNH_ALL, 0);
     put(&m, 1, SYNC_IRQ, 0);
-    put(&m, 2, CFGI_STE, 0);
+    put(&m, 2, CFGI_STE(SID), 0);
     put(&m, 3, SYNC, 0);
     wr32(&m, CMDQ_PROD, 3);
     g_assert_cmphex(cons(&m), ==, 1);
@@ -428,7 +420,7 @@ static void test_pending(void)
                            log);
     start(&m, opts);
     smmu_enable(&m);
-    put(&m, 0, CFGI_STE, 0);
+    put(&m, 0, CFGI_STE(SID), 0);
     put(&m, 1, TLBI_NH_VA, 0x5000);
     put(&m, 2, SYNC, 0);
     put(&m, 3, TLBI_NSNH_ALL, 0);

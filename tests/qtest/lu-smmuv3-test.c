@@ -186,7 +186,7 @@ static void test_attributes(void)
     g_assert_false(dma(&m, DMA_WRITE | LU_DMA_CTRL_PASID, RAM));
     assert_event(&m, C_BAD_SUBSTREAMID | E_SSID(PASID), 0, 0, 0);
     /* ... found after those of the STE. */
-    mem64(&m, m.strtab + SID * 64, 0);
+    put_ste(&m, 0, 0, 0, 0);
     g_assert_false(dma(&m, DMA_WRITE | LU_DMA_CTRL_PASID, 0x1000));
     assert_event(&m, C_BAD_STE | E_SSV | E_SSID(PASID), 0, 0, 0);
     stop(&m);
@@ -326,30 +326,30 @@ static void test_nested(void)
     /* Stage 2 has no output page ... */
     leaf = slot(&m, &n.s2, IPA(n.page), 3);
     old = qtest_readq(m.qts, leaf);
-    mem64(&m, leaf, 0);
+    replace(&m, leaf, 0);
     assert_write_faults(&m, NESTED_IOVA + 0x18, F_TRANSLATION,
                         E_CLASS_IN | E_S2, IPA(n.page));
-    mem64(&m, leaf, old);
+    replace(&m, leaf, old);
 
     /* ... no page for a stage-1 table, or none to be read ... */
     leaf = slot(&m, &n.s2, IPA(n.s1.root), 3);
     old = qtest_readq(m.qts, leaf);
-    mem64(&m, leaf, 0);
+    replace(&m, leaf, 0);
     assert_write_faults(&m, NESTED_IOVA, F_TRANSLATION, E_CLASS_TT | E_S2,
                         IPA(n.s1.root));
-    mem64(&m, leaf, old & ~S2_READ);
+    replace(&m, leaf, old & ~S2_READ);
     assert_write_faults(&m, NESTED_IOVA, F_PERMISSION,
                         E_CLASS_TT | E_S2 | E_TTRNW, IPA(n.s1.root));
-    mem64(&m, leaf, old);
+    replace(&m, leaf, old);
     assert_reaches(&m, NESTED_IOVA, n.page);
 
     /* ... or no page for the CD. */
     leaf = slot(&m, &n.s2, IPA(n.cd), 3);
     old = qtest_readq(m.qts, leaf);
-    mem64(&m, leaf, 0);
+    replace(&m, leaf, 0);
     assert_write_faults(&m, NESTED_IOVA, F_TRANSLATION, E_CLASS_CD | E_S2,
                         IPA(n.cd));
-    mem64(&m, leaf, old);
+    replace(&m, leaf, old);
     assert_reaches(&m, NESTED_IOVA, n.page);
     stop(&m);
 }
@@ -361,14 +361,14 @@ static void assert_on_device(Machine *m, Nested *n, uint64_t pa, bool refused,
     uint64_t leaf = slot(m, &n->s2, IPA(pa), 3);
     uint64_t old = qtest_readq(m->qts, leaf);
 
-    mem64(m, leaf, old & ~S2_NORMAL);
+    replace(m, leaf, old & ~S2_NORMAL);
     if (refused) {
         assert_write_faults(m, NESTED_IOVA, F_PERMISSION, E_S2 | class,
                             IPA(pa));
     } else {
         assert_reaches(m, NESTED_IOVA, n->page);
     }
-    mem64(m, leaf, old);
+    replace(m, leaf, old);
 }
 
 /*
@@ -423,9 +423,7 @@ static void test_bad_ste(void)
     start(&m, "");
     smmu_enable(&m);
     for (int i = 0; i < ARRAY_SIZE(bad); i++) {
-        const uint64_t w[8] = { bad[i].q0, bad[i].q1, bad[i].q2, bad[i].q3 };
-
-        mem_words(&m, m.strtab + SID * 64, w, 8);
+        put_ste(&m, bad[i].q0, bad[i].q1, bad[i].q2, bad[i].q3);
         assert_config_fault(&m, C_BAD_STE, 0);
     }
     stop(&m);
@@ -516,13 +514,13 @@ static void test_fetch_faults(void)
     smmu_enable(&m);
     set_ste(&m, STE_S1 | NOT_RAM, 0, 0);
     assert_config_fault(&m, F_CD_FETCH, NOT_RAM);
-    wr32(&m, CR0, EVENTQEN | CMDQEN);
+    smmu_off(&m);
     wr64(&m, STRTAB_BASE, NOT_RAM);
-    wr32(&m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    smmu_on(&m);
     assert_config_fault(&m, F_STE_FETCH, NOT_RAM + SID * 64);
-    wr32(&m, CR0, EVENTQEN | CMDQEN);
+    smmu_off(&m);
     wr32(&m, STRTAB_BASE_CFG, 1 << 16 | 6 << 6 | 16);
-    wr32(&m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    smmu_on(&m);
     assert_config_fault(&m, F_STE_FETCH, NOT_RAM);
     stop(&m);
 }
@@ -537,19 +535,19 @@ static void test_streamid(void)
     smmu_enable(&m);
     g_assert_false(dma_write(&m, 0x1000));
     assert_no_event(&m);
-    wr32(&m, CR0, EVENTQEN | CMDQEN);
+    smmu_off(&m);
     wr32(&m, STRTAB_BASE_CFG, 3);           /* 8 entries, SID is 8 */
-    wr32(&m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    smmu_on(&m);
     assert_config_fault(&m, C_BAD_STREAMID, 0);
-    wr32(&m, CR0, EVENTQEN | CMDQEN);
+    smmu_off(&m);
     wr32(&m, CR2, 0);
-    wr32(&m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    smmu_on(&m);
     g_assert_false(dma_write(&m, 0x1000));
     assert_no_event(&m);
     /* A table larger than there are StreamIDs is aligned to that size. */
-    wr32(&m, CR0, EVENTQEN | CMDQEN);
+    smmu_off(&m);
     wr32(&m, STRTAB_BASE_CFG, 63);
-    wr32(&m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    smmu_on(&m);
     assert_config_fault(&m, F_STE_FETCH, SID * 64);
     stop(&m);
 }
@@ -584,13 +582,13 @@ static void test_two_level(void)
     set_ste(&m, STE_BYPASS, 0, 0);
     smmu_enable(&m);
     for (int i = 0; i < ARRAY_SIZE(cases); i++) {
-        wr32(&m, CR0, EVENTQEN | CMDQEN);
+        smmu_off(&m);
         /* Low bits of both addresses are ignored. */
         wr64(&m, STRTAB_BASE, l1 | 0x40);
         wr32(&m, STRTAB_BASE_CFG, 1 << 16 | cases[i].split << 6 | 16);
         /* Bit 6 of a pointer to more than one STE is below its alignment. */
         mem64(&m, l1, m.strtab | (cases[i].span > 1) << 6 | cases[i].span);
-        wr32(&m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+        smmu_on(&m);
         if (cases[i].reached) {
             assert_reaches(&m, page, page);
         } else {
@@ -800,14 +798,9 @@ static void ctl(Machine *m, uint8_t op, uint64_t addr, uint64_t len)
     g_assert_cmphex(qtest_readl(m->qts, cap + LU_CTL_RESULT), ==, LU_CTL_OK);
 }
 
-/* Ring for a CMD_SYNC. */
 static void ring(Machine *m)
 {
-    uint32_t mask = (2u << QUEUE_LG2) - 1;
-    uint32_t prod = rd32(m, CMDQ_PROD);
-
-    mem64(m, m->cmdq + (prod & (mask >> 1)) * 16, 0x46);
-    wr32(m, CMDQ_PROD, (prod + 1) & mask);
+    command(m, SYNC, 0);
 }
 
 static void invalidate_ste(Machine *m, bool invalid)
@@ -933,8 +926,9 @@ static void test_commands(void)
         mem64(&m, slot + 8, fill);
         prod = (prod + 1) & mask;
         wr32(&m, CMDQ_PROD, prod);
+        cmdq_wait(&m);
         cons = rd32(&m, CMDQ_CONS);
-        if ((rd32(&m, GERROR) ^ rd32(&m, GERRORN)) & 1) {
+        if (cmdq_err(&m)) {
             ill++;
             g_assert_cmphex(cons >> 24, ==, 1);
             wr32(&m, CR0, SMMUEN | EVENTQEN);
