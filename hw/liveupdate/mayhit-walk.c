@@ -426,6 +426,7 @@ LuFaultKind lu_mayhit_walk(LuMayHit *m, const LuMem *mem, const LuStage *s1,
 
 typedef struct Reach {
     LuMayHit *m;
+    const LuMem *mem;
     const LuStage *stage;
     unsigned nr;
 } Reach;
@@ -451,11 +452,26 @@ static void reach_leaf(void *opaque, const LuTreeDesc *d)
     }
 }
 
+/* The pointer that leads to @table. */
+static bool reach_table(void *opaque, const LuTreeTable *table)
+{
+    const Reach *r = opaque;
+    LuWalkEntry e = {
+        .stage = r->stage, .pa = table->parent, .kind = LU_DESC_TABLE,
+        .level = table->level + 1,
+    };
+
+    if (table->parent && lu_mem_read64(r->mem, e.pa, &e.desc)) {
+        reach(r, table->in_base, &e);
+    }
+    return true;
+}
+
 void lu_mayhit_reach(LuMayHit *m, const LuMem *mem, const LuStage *s1,
                      const LuStage *s2, unsigned budget)
 {
-    static const LuTreeOps ops = { .desc = reach_leaf };
-    Reach r = { .m = m, .stage = s1 ?: s2, .nr = s1 ? 1 : 2 };
+    static const LuTreeOps ops = { .table = reach_table, .desc = reach_leaf };
+    Reach r = { .m = m, .mem = mem, .stage = s1 ?: s2, .nr = s1 ? 1 : 2 };
     bool truncated;
 
     m->reached = true;

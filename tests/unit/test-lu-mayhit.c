@@ -658,6 +658,26 @@ static void reachable(void)
     test_destroy(&t);
 }
 
+/* So do pointers to tables, in whose place a block may come. */
+static void reachable_table(void)
+{
+    static const LuMayHitConfig config;
+    Test t;
+
+    test_init_shapes(&t, "vmsa-s1/4k/48", NULL, &config);
+    gen_map(&t.g1, VA, 0, OUT(OLD), GEN_ALL);
+    lu_mayhit_reach(t.mayhit, &t.m->view, t.s1, t.s2, 100);
+    consume(&t, &everything);
+    g_assert_cmpuint(t.changes, ==, 0);
+    lu_array_set(t.m, gen_slot(&t.g1, VA, 1, NULL),
+                 gen_leaf(t.g1.shape, 1, OUT(OLD) & -MIB2, GEN_ALL));
+    consume(&t, &everything);
+    g_assert_cmpuint(t.changes, ==, 1);
+    g_assert_cmpint(t.change.kind, ==, LU_CHANGE_SIZE);
+    g_assert_true(t.change.reachable);
+    test_destroy(&t);
+}
+
 static void probe(void)
 {
     static const LuMayHitConfig config;
@@ -918,6 +938,7 @@ int main(int argc, char **argv)
     g_test_add_func("/lu/mayhit/change/table", table_told);
     g_test_add_func("/lu/mayhit/change/sampled", sampled);
     g_test_add_func("/lu/mayhit/change/reachable", reachable);
+    g_test_add_func("/lu/mayhit/change/reachable-table", reachable_table);
     g_test_add_func("/lu/mayhit/probe", probe);
     add_test("mayhit/dirty", "one-stage", dirty, NULL);
     add_test("mayhit/dirty", "nested", dirty, &everything);
