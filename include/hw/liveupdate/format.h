@@ -116,6 +116,8 @@ struct LuFormat {
                      bool leaf, bool write);
     /* The specification's number for our @level. */
     int (*spec_level)(unsigned level);
+    /* Lg2 of the leaves in a contiguous group.  May be NULL: there is none. */
+    unsigned (*group_lg2)(const LuStage *stage, unsigned level);
 };
 
 extern const LuFormat lu_format_vmsa_s1;
