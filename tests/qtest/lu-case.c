@@ -13,7 +13,7 @@
 
 #define RAM_BYTES       (2 * GiB)
 #define HEAP_OFF        (16 * MiB)
-#define HEAP_END        (1 * GiB)       /* blocks are above, or below HEAP_OFF */
+#define HEAP_END        (1 * GiB)       /* blocks lie above */
 #define FIRST_SLOT      0x11
 
 /* Small tables: each word of them that is read goes over a socket. */
@@ -343,10 +343,10 @@ void case_sync(Case *c)
 static unsigned fault_of(Case *c)
 {
     uint64_t at = c->io.q2 + 32 * ((c->io.q2pos) & (EVENTQ_ENTRIES - 1));
-    unsigned reason = is_x86(c)
-        ? plat_r32(&c->pq.plat, c->io.regs + FRCD + 12) & 0xff
-        : plat_r32(&c->pq.plat, at) & 0xff;
+    unsigned reason;
 
+    reason = plat_r32(&c->pq.plat, is_x86(c) ? c->io.regs + FRCD + 12 : at);
+    reason &= 0xff;
     return c->io.ops->faults(&c->io) ? reason : 0;
 }
 
