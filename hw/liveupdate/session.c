@@ -6,7 +6,6 @@
 #include "qemu/osdep.h"
 #include "qemu/atomic.h"
 #include "qemu/lockable.h"
-#include "hw/liveupdate/bbm.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "hw/liveupdate/phase.h"
 #include "hw/liveupdate/session.h"
@@ -709,11 +708,8 @@ static LuClaim *claim_by_tag(LuSession *s, LuIommu *iommu,
 }
 
 void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
-                       bool nested)
+                       LuRule rule, const char *detail)
 {
-    const char *detail = NULL;
-    LuRule rule = lu_bbm_judge(iommu->mem, iommu->caps.bbml, nested, change,
-                               &detail);
     LuEvidence ev = { };
     LuClaim *c;
 

@@ -174,7 +174,8 @@ struct LuIommu {
     uint64_t inval_done;        /* of the last one completed */
     bool inval_unmaps;          /* a pending one names translations */
     uint64_t translations;      /* atomic, and not exact */
-    uint64_t conflicts;         /* accesses that met more than one truth */
+    bool conflict;              /* a walk met what break-before-make forbids */
+    uint64_t conflicts;         /* accesses of which one did */
     uint64_t faults;
     uint64_t lost_faults;
 };

@@ -90,10 +90,10 @@ void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
 
 /*
  * A live descriptor was replaced without an invalidation in between, on a unit
- * whose lock is held.  @nested: its tables lie behind stage 2.
+ * whose lock is held.  @rule, @detail: as lu_bbm_judge() has judged it.
  */
 void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
-                       bool nested);
+                       LuRule rule, const char *detail);
 
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid);
 uint64_t lu_session_errors(LuSession *s);
