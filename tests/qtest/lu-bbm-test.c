@@ -241,7 +241,14 @@ static uint64_t make(const Place *p, Shape shape, unsigned i)
         return a & ~DESC_NG;
     case NT:
         return a | DESC_NT;
-    case TABLE ... TABLE_GONE:
+    case TABLE:
+    case TABLE_COPY:
+    case TABLE_RO:
+    case TABLE_HOLE:
+    case TABLE_MOVED:
+    case TABLE_TYPED:
+    case TABLE_AWAY:
+    case TABLE_GONE:
         return make_table(p, shape);
     case GROUP:
         return a | DESC_CONTIG;
@@ -298,8 +305,10 @@ static bool place(Place *p, Case *c, const Row *row, unsigned level)
     }
     /* Small things move within large ones, so that both fit in memory. */
     p->iova = c->kind->iova;
-    p->in = (is_group(row) ? USED * size : 0) +
-            (level ? USED * case_size(c, level - 1) : 8);
+    p->in = level ? USED * case_size(c, level - 1) : 8;
+    if (is_group(row)) {
+        p->in += USED * size;
+    }
     p->pa[0] = case_block(c, false);
     p->pa[1] = size * p->span > 512 * MiB ? case_block(c, true)
                                           : p->pa[0] + 512 * MiB;
@@ -337,9 +346,14 @@ static void tlbi(const Place *p)
     case_sync(p->c);
 }
 
-static void access_place(const Place *p)
+/* Where it landed is told as the number of one of the two pages. */
+static CaseDma access_place(const Place *p)
 {
-    case_read(p->c, 0, p->iova + p->in);
+    CaseDma dma = case_read(p->c, 0, p->iova + p->in);
+
+    dma.pa = dma.pa == p->pa[1] + (p->in & (p->span *
+                                            case_size(p->c, p->level) - 1));
+    return dma;
 }
 
 /* All may be held from here on, though there was no access. */
@@ -369,12 +383,19 @@ static bool has_twin(const Row *row, unsigned bbml)
     return row->rule[bbml] && !row->end[bbml];
 }
 
-/* Runs the row.  NULL if there is no such place, else what was found. */
-static char *run_row(Case *c, const Row *row, unsigned level, Arm arm)
+/*
+ * Runs the row.  NULL if there is no such place, else what was found; *@met is
+ * what the last access met before the invalidation that ends the row, or the
+ * first conflict.
+ */
+static char *run_row(Case *c, const Row *row, unsigned level, Arm arm,
+                     CaseDma *met)
 {
     Shape last = END;
+    CaseDma dma;
     Place p;
 
+    *met = (CaseDma) { };
     if (!place(&p, c, row, level)) {
         return NULL;
     }
@@ -393,13 +414,17 @@ static char *run_row(Case *c, const Row *row, unsigned level, Arm arm)
             case_attach(c, 0, p.d);
         }
         if (arm == ACCESSES || arm == TWIN) {
-            access_place(&p);
+            dma = access_place(&p);
+            if (met->fault != F_TLB_CONFLICT) {
+                *met = dma;
+            }
         } else if (arm == FREEZE && (!i || last == SYNC)) {
             reach(&p);
         }
     }
     tlbi(&p);
     access_place(&p);
+    tlbi(&p);                   /* what is global belongs to the next, too */
     case_detach(c, 0);
     c->io.ops->faults(&c->io);
     return case_findings(c);
@@ -444,11 +469,12 @@ static char *run_cell(const Row *row, const CaseKind *kind, unsigned level,
         Case *c = case_begin(kind, props);
         const char *want = expected(row, bbml, arm);
         g_autofree char *found = NULL;
+        CaseDma met;
 
         if (arm == TWIN && !has_twin(row, bbml)) {
             continue;
         }
-        found = run_row(c, row, level, arm);
+        found = run_row(c, row, level, arm, &met);
         if (!found) {
             continue;
         }
@@ -460,42 +486,173 @@ static char *run_cell(const Row *row, const CaseKind *kind, unsigned level,
                            level, bbml, arm_names[arm], found, want);
         }
         if (arm == ACCESSES) {
-            cell = g_strdup(*found ? found : ".");
+            cell = g_strdup(*found ? found + strlen("BBM-") : ".");
         }
     }
     return cell;
+}
+
+/* Calls @fn for each cell of the row. */
+typedef char *CellFn(const Row *row, const CaseKind *kind, unsigned level,
+                     unsigned bbml, const char *props, Tally *tally);
+
+static void run_rows(unsigned bbml, const char *props, CellFn *fn)
+{
+    Tally tally = { };
+
+    for (const Row *row = rows; row < rows + ARRAY_SIZE(rows); row++) {
+        g_autoptr(GString) line = g_string_new(NULL);
+
+        g_string_printf(line, "%2u %-44s", row->nr, row->name);
+        for (unsigned i = 0; i < ARRAY_SIZE(columns); i++) {
+            const CaseKind *kind = case_kind(columns[i]);
+            unsigned levels = kind->granule_lg2 == 12 ? 3 : 2;
+
+            for (unsigned level = 0; level < levels; level++) {
+                g_autofree char *cell = exists(row, kind, level)
+                    ? fn(row, kind, level, bbml, props, &tally) : NULL;
+
+                g_string_append_printf(line, "%3s", cell ?: "");
+            }
+        }
+        g_test_message("%s", line->str);
+    }
+    g_test_message("%zu rows, %u cases, both arms, %u disagreements",
+                   ARRAY_SIZE(rows), tally.cases, tally.wrong);
+    g_assert_cmpuint(tally.cases, >, 0);
+    g_assert_cmpuint(tally.wrong, ==, 0);
+}
+
+static void print_header(unsigned bbml, const char *what)
+{
+    g_test_message("BBML %u: %s", bbml, what);
+    g_test_message("%-47s s1 4k    16k   64k   s2 4k    16k   64k", "");
+    g_test_message("%-47s  0  1  2  0  1  0  1  0  1  2  0  1  0  1", "");
 }
 
 static void test_matrix(const void *arg)
 {
     unsigned bbml = GPOINTER_TO_UINT(arg);
     g_autofree char *props = g_strdup_printf(",bbml=%u", bbml);
-    Tally tally = { };
 
-    g_test_message("%-42s %s", "pages | blocks", "s1: 4k 16k 64k  s2: 4k 16k "
-                   "64k");
-    for (const Row *row = rows; row < rows + ARRAY_SIZE(rows); row++) {
-        g_autoptr(GString) line = g_string_new(NULL);
+    print_header(bbml, "the rule that is broken (BBM-), by level of the leaf");
+    run_rows(bbml, props, run_cell);
+}
 
-        g_string_printf(line, "%2u %-40s", row->nr, row->name);
-        for (unsigned i = 0; i < ARRAY_SIZE(columns); i++) {
-            const CaseKind *kind = case_kind(columns[i]);
+/* ------------------------------------------------------------------ */
+/* Consequences                                                       */
 
-            g_string_append(line, " ");
-            for (unsigned level = 0; level < 3; level++) {
-                g_autofree char *cell = exists(row, kind, level)
-                    ? run_cell(row, kind, level, bbml, props, &tally) : NULL;
+typedef enum Stale { OLD, NEW, FAULT } Stale;
 
-                g_string_append_printf(line, "%s%s", level ? "|" : "",
-                                       cell ?: "");
-            }
-        }
-        g_test_message("%s", line->str);
+static const char *const stale_names[] = { "old", "new", "fault" };
+
+/* Which page an access by @shape reaches; -1: none. */
+static int page_of(Shape shape)
+{
+    switch (shape) {
+    case NONE:
+    case UNUSED:
+    case TABLE_GONE:
+        return -1;
+    case B:
+    case RO_B:
+    case TABLE_AWAY:
+        return 1;
+    default:
+        return 0;
     }
-    g_test_message("bbml %u: %zu rows, %u cases in both arms, "
-                   "%u disagreements", bbml, ARRAY_SIZE(rows), tally.cases,
-                   tally.wrong);
-    g_assert_cmpuint(tally.wrong, ==, 0);
+}
+
+/* The first and the last of a row's shapes that are no invalidation. */
+static Shape last_of(const Row *row)
+{
+    unsigned i = 0;
+
+    while (i + 1 < ARRAY_SIZE(row->step) && row->step[i + 1]) {
+        i++;
+    }
+    return row->step[i];
+}
+
+/*
+ * An access of the row, with no invalidation since the change: it goes by what
+ * was there, or by what is, or hardware sees that it has both (IHI 0070,
+ * 3.21.1.3), which it cannot where the change was legal.
+ */
+static void expect_met(const Row *row, unsigned bbml, Stale stale,
+                       CaseDma *want)
+{
+    const char *rule = row->rule[bbml];
+    int was = page_of(row->step[0]), now = page_of(last_of(row));
+    int page = stale == OLD && was >= 0 ? was : now;
+
+    *want = (CaseDma) { .landed = page >= 0, .pa = page > 0 };
+    if (stale == FAULT && rule && !g_str_has_suffix(rule, "w") && now >= 0 &&
+        !row->end[bbml]) {
+        want->landed = false;
+        want->fault = F_TLB_CONFLICT;
+    }
+}
+
+static char *met_name(const CaseDma *dma)
+{
+    return dma->landed ? g_strdup(dma->pa ? "b" : "a")
+                       : g_strdup(dma->fault == F_TLB_CONFLICT ? "X" : "-");
+}
+
+static Stale stale_of(const char *props)
+{
+    Stale stale = OLD;
+
+    while (!g_str_has_suffix(props, stale_names[stale])) {
+        stale++;
+    }
+    return stale;
+}
+
+static char *run_met(const Row *row, const CaseKind *kind, unsigned level,
+                     unsigned bbml, const char *props, Tally *tally)
+{
+    Case *c = case_begin(kind, props);
+    g_autofree char *wanted = NULL, *found = NULL;
+    CaseDma met, want;
+    char *cell;
+
+    found = run_row(c, row, level, ACCESSES, &met);
+    if (!found) {
+        return NULL;
+    }
+    expect_met(row, bbml, stale_of(props), &want);
+    wanted = met_name(&want);
+    cell = met_name(&met);
+    tally->cases++;
+    if (!g_str_equal(cell, wanted) ||
+        !g_str_equal(found, expected(row, bbml, ACCESSES))) {
+        tally->wrong++;
+        g_test_message("row %u, %s, %s, level %u, %s: %s \"%s\", expected %s "
+                       "\"%s\"", row->nr, row->name, kind->name, level, props,
+                       cell, found, wanted, expected(row, bbml, ACCESSES));
+    }
+    return cell;
+}
+
+typedef struct Met {
+    Stale stale;
+    unsigned bbml;
+} Met;
+
+static const Met mets[] = {
+    { OLD, 0 }, { NEW, 1 }, { FAULT, 0 }, { FAULT, 1 }, { FAULT, 2 },
+};
+
+static void test_met(const void *arg)
+{
+    const Met *m = arg;
+    g_autofree char *props = g_strdup_printf(",bbml=%u,stale=%s", m->bbml,
+                                             stale_names[m->stale]);
+
+    print_header(m->bbml, "a, b: the page that is reached, X: F_TLB_CONFLICT");
+    run_rows(m->bbml, props, run_met);
 }
 
 int main(int argc, char **argv)
@@ -505,6 +662,14 @@ int main(int argc, char **argv)
         g_autofree char *path = g_strdup_printf("lu-bbm/matrix/bbml%u", bbml);
 
         qtest_add_data_func(path, GUINT_TO_POINTER(bbml), test_matrix);
+    }
+    /* Only what a conflict is depends on the level. */
+    for (unsigned i = 0; i < ARRAY_SIZE(mets); i++) {
+        g_autofree char *path = g_strdup_printf("lu-bbm/stale-%s/bbml%u",
+                                                stale_names[mets[i].stale],
+                                                mets[i].bbml);
+
+        qtest_add_data_func(path, &mets[i], test_met);
     }
     return case_run();
 }

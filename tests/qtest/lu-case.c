@@ -310,17 +310,23 @@ static void smmu_inval(Case *c, const IommuDomain *d, uint64_t iova,
 static void vtd_inval(Case *c, const IommuDomain *d, uint64_t iova,
                       unsigned pages_lg2, unsigned scope)
 {
-    case_command(c, (d->kind == IOMMU_FS ? INV_PIOTLB_PAGE : INV_IOTLB_PAGE) |
-                 (uint64_t)d->tag << 16,
+    bool fs = d->kind == IOMMU_FS;
+    uint64_t w0 = fs ? INV_PIOTLB_PAGE : INV_IOTLB_PAGE;
+
+    case_command(c, w0 | (uint64_t)d->tag << 16,
                  iova | !!(scope & CASE_LEAF) << 6 | pages_lg2);
 }
 
 void case_inval(Case *c, const IommuDomain *d, uint64_t iova, uint64_t bytes,
                 unsigned scope)
 {
-    (is_x86(c) ? vtd_inval : smmu_inval)(c, d, iova & -bytes,
-                                         ctz64(bytes) - c->kind->granule_lg2,
-                                         scope);
+    unsigned pages_lg2 = ctz64(bytes) - c->kind->granule_lg2;
+
+    if (is_x86(c)) {
+        vtd_inval(c, d, iova & -bytes, pages_lg2, scope);
+    } else {
+        smmu_inval(c, d, iova & -bytes, pages_lg2, scope);
+    }
 }
 
 void case_command(Case *c, uint64_t w0, uint64_t w1)
