@@ -305,9 +305,9 @@ static bool place(Place *p, Case *c, const Row *row, unsigned level)
     }
     /* Small things move within large ones, so that both fit in memory. */
     p->iova = c->kind->iova;
-    p->in = level ? USED * case_size(c, level - 1) : 8;
+    p->in = level ? case_size(c, level - 1) * USED : 8;
     if (is_group(row)) {
-        p->in += USED * size;
+        p->in += size * USED;
     }
     p->pa[0] = case_block(c, false);
     p->pa[1] = size * p->span > 512 * MiB ? case_block(c, true)
