@@ -313,6 +313,18 @@ static LuXlat translate_ram(LuIommu *iommu, const LuAccess *a, bool dry,
     return attempt(&t);
 }
 
+/* @s was decided: no other stream may have its tags for something else. */
+static void check_tags(LuIommu *iommu, const LuStream *s)
+{
+    const LuStream *other;
+    LuTag tag;
+
+    if (iommu->session && s->ctx.kind == LU_CTX_TRANSLATE) {
+        other = lu_streams_disagree(iommu->streams, s, &tag);
+        lu_session_tags(iommu->session, iommu, s, other, &tag);
+    }
+}
+
 /* By what is held, and memory where nothing is. */
 static LuXlat translate_held(LuIommu *iommu, const LuAccess *a, LuStream *s)
 {
@@ -331,6 +343,7 @@ static LuXlat translate_held(LuIommu *iommu, const LuAccess *a, LuStream *s)
         if (!a->probe && now.kind != LU_CTX_OFF &&
             (now.kind != LU_CTX_FAULT || iommu->caps.hold_invalid)) {
             lu_stream_decide(iommu->streams, s, &now);
+            check_tags(iommu, s);
         }
     }
     return attempt(&t);

@@ -9,7 +9,6 @@
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "hw/liveupdate/phase.h"
 #include "hw/liveupdate/session.h"
-#include "hw/liveupdate/stream.h"
 #include "trace.h"
 
 static guint claim_hash(gconstpointer p)
@@ -735,6 +734,36 @@ void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
     ev.new_desc = change->now;
     ev.detail = detail;
     lu_finding(&s->books.sink, rule, &ev);
+}
+
+void lu_session_tags(LuSession *s, LuIommu *iommu, const LuStream *stream,
+                     const LuStream *other, const LuTag *tag)
+{
+    g_autofree char *detail = NULL;
+    LuEvidence ev = { };
+    LuClaim *c;
+
+    QEMU_LOCK_GUARD(&s->lock);
+    lu_evaluated(&s->books.sink, iommu->ops->tag_rule);
+    if (!other) {
+        return;
+    }
+    c = find_claim(s, iommu, stream->rid, stream->pasid);
+    if (c) {
+        ev = lu_claim_evidence(c);
+    }
+    detail = g_strdup_printf("tag 0x%x%s: stream %02x:%02x.%x has other tables",
+                             tag->pop == LU_POP_S2 ? tag->domain : tag->space,
+                             tag->pop == LU_POP_S2 ? "" : " of stage 1",
+                             other->rid >> 8, other->rid >> 3 & 0x1f,
+                             other->rid & 7);
+    ev.has |= LU_EV_STREAM | LU_EV_PAGE;
+    ev.unit = iommu->id;
+    ev.rid = stream->rid;
+    ev.page = tag->pop == LU_POP_S2 ? stream->ctx.s2.root
+                                    : stream->ctx.s1[0].root;
+    ev.detail = detail;
+    lu_finding(&s->books.sink, iommu->ops->tag_rule, &ev);
 }
 
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid)

@@ -99,6 +99,37 @@ static void test_map(Case *c)
     case_reaches(c, 0, iova + size, page[1]);
 }
 
+/* Two streams with one tag: behind one domain, and behind two. */
+static void share_tag(Case *c, bool two)
+{
+    uint64_t iova = c->kind->iova, page = case_page(c);
+    IommuDomain *d[2];
+
+    for (int i = 0; i < 2; i++) {
+        d[i] = case_domain(c);
+        d[i]->tag = d[0]->tag;
+        d[i]->tag2 = d[0]->tag2;
+        case_map(c, d[i], iova, page, 0);
+        case_attach(c, i, d[two ? i : 0]);
+        case_reaches(c, i, iova, page);
+    }
+    /* What told of the second has dropped the first, where it has its tag. */
+    case_reaches(c, 0, iova, page);
+}
+
+static void test_one_tag(Case *c)
+{
+    share_tag(c, false);
+}
+
+static void test_one_tag_of_two(Case *c)
+{
+    bool x86 = g_str_equal(c->kind->arch, "x86_64");
+
+    share_tag(c, true);
+    case_expect(c, x86 ? "BBM-10" : "BBM-9");
+}
+
 /* A claim that is frozen: a table that changes is one finding, of one rule. */
 static void test_frozen(Case *c)
 {
@@ -130,6 +161,8 @@ int main(int argc, char **argv)
     case_add("lu-case", "pending", flat, "", test_pending);
     case_add("lu-case", "engines", flat, "", test_engines);
     case_add("lu-case", "map", "arm x86", "", test_map);
+    case_add("lu-case", "one-tag", "arm x86", "", test_one_tag);
+    case_add("lu-case", "one-tag-of-two", "arm x86", "", test_one_tag_of_two);
     case_add("lu-case", "frozen", "arm x86", "", test_frozen);
     return case_run();
 }

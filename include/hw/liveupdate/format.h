@@ -150,6 +150,17 @@ static inline hwaddr lu_stage_table_bytes(const LuStage *s, unsigned level)
     return (hwaddr)lu_stage_entries(s, level) * 8;
 }
 
+/* Whether the same tables are walked in the same way, whatever their tags. */
+static inline bool lu_stage_same(const LuStage *a, const LuStage *b)
+{
+    return a->fmt == b->fmt && a->root == b->root &&
+           a->in_base == b->in_base && a->in_lg2 == b->in_lg2 &&
+           a->granule_lg2 == b->granule_lg2 &&
+           a->top_level == b->top_level &&
+           a->attrs[0] == b->attrs[0] && a->attrs[1] == b->attrs[1] &&
+           a->flags == b->flags;
+}
+
 /*
  * Fill in geometry from architected fields.  Each returns false, and writes
  * nothing, when the combination is illegal, so that the front-end reports its

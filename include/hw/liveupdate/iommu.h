@@ -140,6 +140,8 @@ typedef struct LuFrontEnd {
     LuRule config_rule;
     /* Rule for translation being switched off: CON-3 or CON-4. */
     LuRule enable_rule;
+    /* Rule for one tag that stands for two things: BBM-9 or BBM-10. */
+    LuRule tag_rule;
 } LuFrontEnd;
 
 /* What the unit's capability registers promise; constant between resets. */
