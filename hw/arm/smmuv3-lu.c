@@ -131,6 +131,7 @@ static const LuFrontEnd smmuv3_lu_front_end = {
     .describe = smmuv3_lu_describe,
     .config_rule = LU_RULE_CON_5,
     .enable_rule = LU_RULE_CON_3,
+    .tag_rule = LU_RULE_BBM_9,
 };
 
 static void smmuv3_lu_reset_exit(Object *obj, ResetType type)

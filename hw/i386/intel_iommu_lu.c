@@ -279,6 +279,7 @@ static const LuFrontEnd lu_vtd_front_end = {
     .describe = lu_vtd_describe,
     .config_rule = LU_RULE_CON_6,
     .enable_rule = LU_RULE_CON_4,
+    .tag_rule = LU_RULE_BBM_10,
 };
 
 /* Device */

@@ -39,6 +39,62 @@ static uint8_t memory_type(const LuStage *stage, const LuDesc *d)
            ? extract64(stage->attrs[0], 8 * d->memattr, 8) : d->memattr;
 }
 
+#define GROUP_MAX   128
+
+/* What is wrong with @d beside @leaf, which is contiguous; or NULL. */
+static const char *mate_flaw(const LuStage *stage, const LuDesc *leaf,
+                             const LuDesc *d, hwaddr addr)
+{
+    if (d->kind != LU_DESC_LEAF || d->addr != addr) {
+        return "a contiguous group whose outputs are not";
+    }
+    if (memory_type(stage, d) != memory_type(stage, leaf) ||
+        d->sh != leaf->sh || d->global != leaf->global) {
+        return "a contiguous group of different attributes";
+    }
+    return NULL;
+}
+
+/*
+ * What is wrong with the group that the leaf at @c->pa is in, or NULL.  Mates
+ * that are invalid are not (DDI 0487 D8.7.1).  While software is at it, a unit
+ * of BBML 1 or 2 may meet some that are marked and some that are not.
+ */
+static const char *group_flaw(const LuMem *mem, unsigned bbml,
+                              const LuChange *c, const LuDesc *leaf)
+{
+    const LuStage *stage = c->stage;
+    unsigned n = 1u << stage->fmt->group_lg2(stage, c->level);
+    uint64_t size = 1ull << lu_stage_shift(stage, c->level), raw[GROUP_MAX];
+    unsigned index = (c->pa / 8) & (n - 1);
+    hwaddr first = leaf->addr - index * size;
+    const char *flaw;
+    LuDesc d;
+
+    if (lu_stage_entries(stage, c->level) < n ||
+        !lu_mem_read_words(mem, c->pa - index * 8, raw, n)) {
+        return NULL;
+    }
+    if (leaf->contig && first & (size * n - 1)) {
+        return "a contiguous group whose output is not aligned";
+    }
+    for (unsigned i = 0; i < n; i++) {
+        stage->fmt->decode(stage, c->level, raw[i], &d);
+        if (d.kind == LU_DESC_INVALID) {
+            continue;
+        }
+        flaw = leaf->contig ? mate_flaw(stage, leaf, &d, first + i * size)
+                            : NULL;
+        if (flaw) {
+            return flaw;
+        }
+        if (d.contig != leaf->contig && (c->consumed || !bbml)) {
+            return "a group of which some are contiguous";
+        }
+    }
+    return NULL;
+}
+
 /* Two leaves of one level. */
 static LuRule judge_leaf(const LuMem *mem, unsigned bbml, const LuChange *c,
                          const LuDesc *was, const LuDesc *now,
@@ -69,6 +125,10 @@ static LuRule judge_leaf(const LuMem *mem, unsigned bbml, const LuChange *c,
     if (was->sh != now->sh) {
         *detail = "another shareability";
         return LU_RULE_BBM_2W;
+    }
+    if (was->contig || now->contig) {
+        *detail = group_flaw(mem, bbml, c, now);
+        return *detail ? LU_RULE_BBM_4 : LU_RULE__MAX;
     }
     return LU_RULE__MAX;
 }

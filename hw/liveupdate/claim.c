@@ -44,27 +44,17 @@ LuEvidence lu_claim_evidence(const LuClaim *c)
     return ev;
 }
 
-static bool same_stage(const LuStage *a, const LuStage *b)
-{
-    return a->fmt == b->fmt && a->root == b->root &&
-           a->in_base == b->in_base && a->in_lg2 == b->in_lg2 &&
-           a->granule_lg2 == b->granule_lg2 &&
-           a->top_level == b->top_level &&
-           a->attrs[0] == b->attrs[0] && a->attrs[1] == b->attrs[1] &&
-           a->flags == b->flags;
-}
-
 bool lu_ctx_same_tables(const LuCtx *a, const LuCtx *b)
 {
     if (a->kind != b->kind || a->n_s1 != b->n_s1 || a->has_s2 != b->has_s2) {
         return false;
     }
     for (unsigned i = 0; i < a->n_s1; i++) {
-        if (!same_stage(&a->s1[i], &b->s1[i])) {
+        if (!lu_stage_same(&a->s1[i], &b->s1[i])) {
             return false;
         }
     }
-    return !a->has_s2 || same_stage(&a->s2, &b->s2);
+    return !a->has_s2 || lu_stage_same(&a->s2, &b->s2);
 }
 
 /* ------------------------------------------------------------------ */

@@ -186,6 +186,19 @@ static int spec_level(unsigned level)
     return 3 - (int)level;
 }
 
+/* D8.7.1 */
+static unsigned group_lg2(const LuStage *stage, unsigned level)
+{
+    switch (stage->granule_lg2) {
+    case 12:
+        return 4;
+    case 14:
+        return level ? 5 : 7;
+    default:
+        return 5;
+    }
+}
+
 const LuFormat lu_format_vmsa_s1 = {
     .name = "vmsa-s1",
     .id = LU_CTL_FMT_VMSA_S1,
@@ -194,6 +207,7 @@ const LuFormat lu_format_vmsa_s1 = {
     .grant = s1_grant,
     .mutable_bits = s1_mutable_bits,
     .spec_level = spec_level,
+    .group_lg2 = group_lg2,
 };
 
 const LuFormat lu_format_vmsa_s2 = {
@@ -204,6 +218,7 @@ const LuFormat lu_format_vmsa_s2 = {
     .grant = s2_grant,
     .mutable_bits = mutable_bits,
     .spec_level = spec_level,
+    .group_lg2 = group_lg2,
 };
 
 static bool granule_exists(unsigned granule_lg2)

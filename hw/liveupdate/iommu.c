@@ -12,6 +12,7 @@
 #include "qemu/cutils.h"
 #include "qemu/host-utils.h"
 #include "qemu/lockable.h"
+#include "hw/liveupdate/bbm.h"
 #include "hw/liveupdate/iommu.h"
 #include "hw/liveupdate/session.h"
 #include "hw/liveupdate/stream.h"
@@ -33,13 +34,20 @@ void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
 static void changed(void *opaque, const LuChange *change)
 {
     LuIommu *iommu = opaque;
+    const char *detail = NULL;
+    LuRule rule;
 
     trace_lu_change(iommu->id, change->kind, change->tag.domain,
                     change->tag.space, change->in, change->was, change->now,
                     change->consumed);
+    rule = lu_bbm_judge(iommu->mem, iommu->caps.bbml,
+                        lu_streams_nested(iommu->streams, &change->tag),
+                        change, &detail);
+    iommu->conflict |= change->kind != LU_CHANGE__MAX &&
+                       rule != LU_RULE__MAX &&
+                       lu_rule_info[rule].severity == LU_ERROR;
     if (iommu->session) {
-        lu_session_change(iommu->session, iommu, change,
-                          lu_streams_nested(iommu->streams, &change->tag));
+        lu_session_change(iommu->session, iommu, change, rule, detail);
     }
 }
 
@@ -209,29 +217,21 @@ static bool is_refused(const Attempt *t, const hwaddr *pa, LuXlat *x)
     return true;
 }
 
-/* Whether hardware that holds both may, or must not, say so (B.3). */
-static bool is_conflict(const LuIommu *iommu, LuChangeKind kind)
-{
-    return kind == LU_CHANGE_LEAF ||
-           (kind == LU_CHANGE_SIZE && iommu->caps.bbml < 2);
-}
-
 static LuFaultKind walk_held(const Attempt *t, const LuStage *s1,
                              const LuNeed *need)
 {
     LuIommu *iommu = t->iommu;
     const LuStage *s2 = t->ctx->has_s2 ? &t->ctx->s2 : NULL;
     uint64_t evictions = lu_mayhit_evictions(iommu->mayhit);
-    LuChangeKind change = LU_CHANGE__MAX;
     LuFaultKind kind;
 
+    iommu->conflict = false;
     kind = lu_mayhit_walk(iommu->mayhit, iommu->mem, s1, s2, t->access->iova,
-                          need, iommu->stale != LU_STALE_OLD, t->walk,
-                          &change);
+                          need, iommu->stale != LU_STALE_OLD, t->walk, NULL);
     if (lu_mayhit_evictions(iommu->mayhit) != evictions) {
         lu_iommu_reconsider(iommu);
     }
-    if (kind == LU_FAULT_NONE && is_conflict(iommu, change)) {
+    if (kind == LU_FAULT_NONE && iommu->conflict) {
         iommu->conflicts++;
         if (iommu->stale == LU_STALE_FAULT) {
             t->walk->stage = s1 ? 1 : 2;
@@ -320,6 +320,18 @@ static LuXlat translate_ram(LuIommu *iommu, const LuAccess *a, bool dry,
     return attempt(&t);
 }
 
+/* @s was decided: no other stream may have its tags for something else. */
+static void check_tags(LuIommu *iommu, const LuStream *s)
+{
+    const LuStream *other;
+    LuTag tag;
+
+    if (iommu->session && s->ctx.kind == LU_CTX_TRANSLATE) {
+        other = lu_streams_disagree(iommu->streams, s, &tag);
+        lu_session_tags(iommu->session, iommu, s, other, &tag);
+    }
+}
+
 /* By what is held, and memory where nothing is. */
 static LuXlat translate_held(LuIommu *iommu, const LuAccess *a, LuStream *s)
 {
@@ -338,6 +350,7 @@ static LuXlat translate_held(LuIommu *iommu, const LuAccess *a, LuStream *s)
         if (!a->probe && now.kind != LU_CTX_OFF &&
             (now.kind != LU_CTX_FAULT || iommu->caps.hold_invalid)) {
             lu_stream_decide(iommu->streams, s, &now);
+            check_tags(iommu, s);
         }
     }
     return attempt(&t);

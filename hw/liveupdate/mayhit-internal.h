@@ -80,6 +80,13 @@ Tagged *lu_tagged_need(LuMayHit *m, const LuTag *tag);
 
 /* Tell of a change; LU_CHANGE__MAX is none. */
 void lu_change_tell(LuMayHit *m, const LuChange *change);
+/*
+ * Tell of a contiguous leaf @desc at @pa, for the watcher to look at the others
+ * of its group.  @consumed: software has finished with it.
+ */
+void lu_group_tell(LuMayHit *m, const LuStage *stage, const LuTag *tag,
+                   uint64_t in, unsigned level, hwaddr pa, uint64_t desc,
+                   bool consumed);
 LuChangeKind lu_change_classify(const LuStage *stage, unsigned level,
                                 const LuSlot *was, const LuSlot *now);
 

@@ -215,47 +215,142 @@ static void complete(LuMayHit *m, const Pending *p)
     }
 }
 
-static void sample_entry(void *opaque, const LuShadowEntry *e)
+/* What memory has at @pa now; false, and counted, when enough was read. */
+static bool sample(const Scope *scope, hwaddr pa, uint64_t *raw)
 {
-    const Scope *scope = opaque;
-    const LuStage *stage = &scope->shadow->stage;
     LuMayHit *m = scope->m;
-    LuSlot now = *e->slot;
-    uint64_t mutable;
-    LuDesc desc;
 
-    if (e->slot->flags & (LU_SLOT_NONE | LU_SLOT_BROKEN) || !m->samples) {
-        m->stats.unsampled += !m->samples;
-        return;
+    if (!m->samples) {
+        m->stats.unsampled++;
+        return false;
     }
     m->samples--;
-    if (!lu_mem_read64(scope->mem, e->pa, &now.desc)) {
-        now.desc = 0;
+    if (!lu_mem_read64(scope->mem, pa, raw)) {
+        *raw = 0;
     }
-    mutable = stage->fmt->mutable_bits(stage, e->level, now.desc);
-    if (!((now.desc ^ e->slot->desc) & ~mutable)) {
-        return;
-    }
-    stage->fmt->decode(stage, e->level, now.desc, &desc);
-    if (desc.kind == LU_DESC_INVALID) {
-        e->slot->flags |= LU_SLOT_BROKEN;
-        m->stats.broken++;
-        return;
-    }
-    now.flags = desc.kind == LU_DESC_TABLE ? LU_SLOT_TABLE : LU_SLOT_LEAF;
-    lu_change_tell(m, &(LuChange) {
-        .kind = lu_change_classify(stage, e->level, e->slot, &now),
+    return true;
+}
+
+/* The entry @e and what is in its place, a descriptor @now at @pa. */
+static void tell(const Scope *scope, const LuShadowEntry *e, unsigned level,
+                 hwaddr pa, uint64_t now, LuDescKind kind)
+{
+    const LuStage *stage = &scope->shadow->stage;
+    LuSlot slot = {
+        .desc = now,
+        .flags = kind == LU_DESC_TABLE ? LU_SLOT_TABLE : LU_SLOT_LEAF,
+    };
+
+    lu_change_tell(scope->m, &(LuChange) {
+        .kind = level == e->level
+                ? lu_change_classify(stage, level, e->slot, &slot)
+                : LU_CHANGE_SIZE,
         .stage = stage,
         .tag = scope->tagged->tag,
         .reachable = !(e->slot->flags & LU_SLOT_OBSERVED),
         .consumed = true,
         .in = e->in,
-        .level = e->level,
+        .level = level,
         .was_level = e->level,
-        .pa = e->pa,
+        .pa = pa,
         .was = e->slot->desc,
-        .now = now.desc,
+        .now = now,
     });
+}
+
+static bool differs(const LuStage *stage, const LuShadowEntry *e, uint64_t now)
+{
+    return (now ^ e->slot->desc) &
+           ~stage->fmt->mutable_bits(stage, e->level, now);
+}
+
+/* Another table is where @pointer leads now. */
+typedef struct Moved {
+    const Scope *scope;
+    const LuShadowEntry *pointer;
+    hwaddr table;
+} Moved;
+
+/* A leaf below the pointer: what does the new table have in its place? */
+static void sample_moved(void *opaque, const LuShadowEntry *e)
+{
+    const Moved *moved = opaque;
+    const Scope *scope = moved->scope;
+    const LuStage *stage = &scope->shadow->stage;
+    hwaddr table = moved->table;
+    LuDesc desc;
+
+    if (!lu_slot_is_leaf(e->slot) || e->slot->flags & LU_SLOT_BROKEN ||
+        e->level >= moved->pointer->level) {
+        return;
+    }
+    for (unsigned level = moved->pointer->level; level-- > e->level; ) {
+        unsigned index = (e->in >> lu_stage_shift(stage, level)) &
+                         (lu_stage_entries(stage, level) - 1);
+        hwaddr pa = table + index * 8;
+        uint64_t now;
+
+        if (!sample(scope, pa, &now)) {
+            return;
+        }
+        stage->fmt->decode(stage, level, now, &desc);
+        if (desc.kind == LU_DESC_TABLE && level > e->level) {
+            table = desc.addr;
+            continue;
+        }
+        if ((desc.kind == LU_DESC_LEAF || desc.kind == LU_DESC_TABLE) &&
+            (level != e->level || differs(stage, e, now))) {
+            tell(scope, e, level, pa, now, desc.kind);
+        }
+        return;
+    }
+}
+
+static void sample_below(const Scope *scope, const LuShadowEntry *e,
+                         hwaddr table)
+{
+    LuShadow *s = (LuShadow *)scope->shadow;
+    uint64_t size = 1ull << lu_stage_shift(&s->stage, e->level);
+    Moved moved = { .scope = scope, .pointer = e, .table = table };
+
+    if (!lu_shadow_visit(s, e->in, e->in | (size - 1),
+                         lu_tagged_dead(scope->m, scope->tagged),
+                         &scope->m->looks, sample_moved, &moved)) {
+        scope->m->stats.unsampled++;
+    }
+}
+
+static void sample_entry(void *opaque, const LuShadowEntry *e)
+{
+    const Scope *scope = opaque;
+    const LuStage *stage = &scope->shadow->stage;
+    LuMayHit *m = scope->m;
+    bool table = e->slot->flags & LU_SLOT_TABLE;
+    uint64_t now;
+    LuDesc desc;
+
+    if (e->slot->flags & (LU_SLOT_NONE | LU_SLOT_BROKEN) ||
+        !sample(scope, e->pa, &now)) {
+        return;
+    }
+    stage->fmt->decode(stage, e->level, now, &desc);
+    if (!differs(stage, e, now)) {
+        if (desc.contig) {
+            lu_group_tell(m, stage, &scope->tagged->tag, e->in, e->level,
+                          e->pa, now, true);
+        }
+        return;
+    }
+    if (desc.kind == LU_DESC_INVALID) {
+        e->slot->flags |= LU_SLOT_BROKEN;
+        m->stats.broken++;
+        return;
+    }
+    tell(scope, e, e->level, e->pa, now, desc.kind);
+    /* Behind stage 2 the pointer's address is not where the table is. */
+    if (table && desc.kind == LU_DESC_TABLE && !scope->shadow->behind) {
+        sample_below(scope, e, desc.addr);
+    }
 }
 
 static void sample_tag(Scope *scope, Tagged *t)

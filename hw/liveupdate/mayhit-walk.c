@@ -63,6 +63,7 @@ typedef struct Walk {
     LuMayHit *m;
     bool fresh;                 /* do not answer */
     bool put;                   /* keep what is read */
+    bool nested;
     uint64_t seq[3];            /* by stage: of what it came from; 0: least */
     LuChangeKind conflict;
 } Walk;
@@ -216,7 +217,7 @@ static bool find_overlap(LuShadow *s, LuDead dead, uint64_t in, uint64_t size,
  */
 static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
                 uint64_t in, const LuWalkEntry *e, const LuSlot *slot,
-                bool alone, LuChangeKind *conflict)
+                bool alone, bool behind, LuChangeKind *conflict)
 {
     Tagged *t = lu_tagged_need(m, tag);
     LuShadow *s = need_shadow(m, t, stage, false);
@@ -235,6 +236,7 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
     };
     LuSlot was;
 
+    s->behind = behind;
     if (lu_slot_is_leaf(slot) && !(alone && !e->level) &&
         find_overlap(s, dead, change.in, size, e->level, &was,
                      &change.was_level)) {
@@ -259,10 +261,39 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
     }
 }
 
+/* A leaf that is not global lies where a global one comes. */
+static void find_nonglobal(LuMayHit *m, const LuStage *stage, uint64_t in,
+                           const LuWalkEntry *e, LuChangeKind *conflict)
+{
+    LuTag tag = tag_of(LU_POP_S1, stage, false);
+    Tagged *t = lu_tagged_find(m, &tag);
+    LuShadowEntry leaf = { }, table = { };
+
+    for (guint i = 0; t && i < t->shadows->len; i++) {
+        LuShadow *s = g_ptr_array_index(t->shadows, i);
+
+        if (lu_shadow_covers(s, in)) {
+            lu_shadow_find(s, in, lu_tagged_dead(m, t),
+                           LU_SLOT_OBSERVED | LU_SLOT_REACHABLE, &leaf,
+                           &table);
+        }
+    }
+    if (leaf.slot && lu_slot_is_leaf(leaf.slot)) {
+        lu_change_tell(m, &(LuChange) {
+            .kind = *conflict = leaf.level == e->level ? LU_CHANGE_LEAF
+                                                       : LU_CHANGE_SIZE,
+            .stage = stage, .tag = tag, .in = leaf.in, .level = e->level,
+            .reachable = !(leaf.slot->flags & LU_SLOT_OBSERVED),
+            .was_level = leaf.level, .pa = e->pa,
+            .was = leaf.slot->desc, .now = e->desc,
+        });
+    }
+}
+
 /* Enter what was read at @e for @in, as @grade. */
 static void enter(LuMayHit *m, const LuStage *stage, unsigned nr, uint64_t in,
                   const LuWalkEntry *e, uint64_t seq, unsigned grade,
-                  bool alone, LuChangeKind *conflict)
+                  bool alone, bool behind, LuChangeKind *conflict)
 {
     static const uint8_t kinds[] = {
         [LU_DESC_INVALID] = LU_SLOT_NONE,
@@ -273,21 +304,26 @@ static void enter(LuMayHit *m, const LuStage *stage, unsigned nr, uint64_t in,
         .desc = e->desc, .seq = seq, .perm = e->perm,
         .flags = kinds[e->kind] | grade,
     };
-    bool global = false;
+    LuDesc desc = { };
+    bool global;
     LuTag tag;
 
     if (e->kind == LU_DESC_INVALID &&
         (!m->config.hold_invalid || stage->fmt->hw_accessed)) {
         return;                 /* never for first-stage tables, either */
     }
-    if (e->kind == LU_DESC_LEAF && nr == 1) {
-        LuDesc desc;
-
+    if (e->kind == LU_DESC_LEAF) {
         stage->fmt->decode(stage, e->level, e->desc, &desc);
-        global = desc.global;
     }
+    global = desc.global && nr == 1;
     tag = tag_of(nr == 1 ? LU_POP_S1 : LU_POP_S2, stage, global);
-    put(m, &tag, stage, in, e, &slot, alone, conflict);
+    put(m, &tag, stage, in, e, &slot, alone, behind && nr == 1, conflict);
+    if (global && stage->fmt->needs_break) {
+        find_nonglobal(m, stage, in, e, conflict);
+    }
+    if (desc.contig && grade == LU_SLOT_OBSERVED) {
+        lu_group_tell(m, stage, &tag, in, e->level, e->pa, e->desc, false);
+    }
 }
 
 /* LuWalkHeld.seen */
@@ -299,7 +335,7 @@ static void seen(LuWalkHeld *held, const LuStage *stage, unsigned nr,
     w->m->stats.walks++;
     if (w->put) {
         enter(w->m, stage, nr, in, e, w->seq[nr], LU_SLOT_OBSERVED,
-              !w->fresh && !w->m->reached, &w->conflict);
+              !w->fresh && !w->m->reached, w->nested, &w->conflict);
     }
 }
 
@@ -395,7 +431,7 @@ LuFaultKind lu_mayhit_walk(LuMayHit *m, const LuMem *mem, const LuStage *s1,
 {
     Walk w = {
         .held = { .find = find, .seen = seen },
-        .m = m, .fresh = fresh, .put = need->perm,
+        .m = m, .fresh = fresh, .put = need->perm, .nested = s1 && s2,
         .seq = { m->seq, m->seq, m->seq },
         .conflict = LU_CHANGE__MAX,
     };
@@ -426,8 +462,10 @@ LuFaultKind lu_mayhit_walk(LuMayHit *m, const LuMem *mem, const LuStage *s1,
 
 typedef struct Reach {
     LuMayHit *m;
+    const LuMem *mem;
     const LuStage *stage;
     unsigned nr;
+    bool nested;
 } Reach;
 
 static void reach(const Reach *r, uint64_t in, const LuWalkEntry *e)
@@ -435,7 +473,7 @@ static void reach(const Reach *r, uint64_t in, const LuWalkEntry *e)
     LuChangeKind conflict;
 
     enter(r->m, r->stage, r->nr, in, e, r->m->seq, LU_SLOT_REACHABLE,
-          false, &conflict);
+          false, r->nested, &conflict);
 }
 
 static void reach_leaf(void *opaque, const LuTreeDesc *d)
@@ -451,11 +489,29 @@ static void reach_leaf(void *opaque, const LuTreeDesc *d)
     }
 }
 
+/* The pointer that leads to @table. */
+static bool reach_table(void *opaque, const LuTreeTable *table)
+{
+    const Reach *r = opaque;
+    LuWalkEntry e = {
+        .stage = r->stage, .pa = table->parent, .kind = LU_DESC_TABLE,
+        .level = table->level + 1,
+    };
+
+    if (table->parent && lu_mem_read64(r->mem, e.pa, &e.desc)) {
+        reach(r, table->in_base, &e);
+    }
+    return true;
+}
+
 void lu_mayhit_reach(LuMayHit *m, const LuMem *mem, const LuStage *s1,
                      const LuStage *s2, unsigned budget)
 {
-    static const LuTreeOps ops = { .desc = reach_leaf };
-    Reach r = { .m = m, .stage = s1 ?: s2, .nr = s1 ? 1 : 2 };
+    static const LuTreeOps ops = { .table = reach_table, .desc = reach_leaf };
+    Reach r = {
+        .m = m, .mem = mem, .stage = s1 ?: s2, .nr = s1 ? 1 : 2,
+        .nested = s1 && s2,
+    };
     bool truncated;
 
     m->reached = true;

@@ -186,6 +186,19 @@ void lu_change_tell(LuMayHit *m, const LuChange *change)
     }
 }
 
+void lu_group_tell(LuMayHit *m, const LuStage *stage, const LuTag *tag,
+                   uint64_t in, unsigned level, hwaddr pa, uint64_t desc,
+                   bool consumed)
+{
+    if (m->changed) {
+        m->changed(m->opaque, &(LuChange) {
+            .kind = LU_CHANGE__MAX, .stage = stage, .tag = *tag,
+            .consumed = consumed, .in = in, .level = level,
+            .was_level = level, .pa = pa, .was = desc, .now = desc,
+        });
+    }
+}
+
 uint64_t lu_mayhit_evictions(const LuMayHit *m)
 {
     return m->evictions;

@@ -6,11 +6,9 @@
 #include "qemu/osdep.h"
 #include "qemu/atomic.h"
 #include "qemu/lockable.h"
-#include "hw/liveupdate/bbm.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "hw/liveupdate/phase.h"
 #include "hw/liveupdate/session.h"
-#include "hw/liveupdate/stream.h"
 #include "trace.h"
 
 static guint claim_hash(gconstpointer p)
@@ -710,11 +708,8 @@ static LuClaim *claim_by_tag(LuSession *s, LuIommu *iommu,
 }
 
 void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
-                       bool nested)
+                       LuRule rule, const char *detail)
 {
-    const char *detail = NULL;
-    LuRule rule = lu_bbm_judge(iommu->mem, iommu->caps.bbml, nested, change,
-                               &detail);
     LuEvidence ev = { };
     LuClaim *c;
 
@@ -740,6 +735,36 @@ void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
     ev.new_desc = change->now;
     ev.detail = detail;
     lu_finding(&s->books.sink, rule, &ev);
+}
+
+void lu_session_tags(LuSession *s, LuIommu *iommu, const LuStream *stream,
+                     const LuStream *other, const LuTag *tag)
+{
+    g_autofree char *detail = NULL;
+    LuEvidence ev = { };
+    LuClaim *c;
+
+    QEMU_LOCK_GUARD(&s->lock);
+    lu_evaluated(&s->books.sink, iommu->ops->tag_rule);
+    if (!other) {
+        return;
+    }
+    c = find_claim(s, iommu, stream->rid, stream->pasid);
+    if (c) {
+        ev = lu_claim_evidence(c);
+    }
+    detail = g_strdup_printf("tag 0x%x%s: stream %02x:%02x.%x has other tables",
+                             tag->pop == LU_POP_S2 ? tag->domain : tag->space,
+                             tag->pop == LU_POP_S2 ? "" : " of stage 1",
+                             other->rid >> 8, other->rid >> 3 & 0x1f,
+                             other->rid & 7);
+    ev.has |= LU_EV_STREAM | LU_EV_PAGE;
+    ev.unit = iommu->id;
+    ev.rid = stream->rid;
+    ev.page = tag->pop == LU_POP_S2 ? stream->ctx.s2.root
+                                    : stream->ctx.s1[0].root;
+    ev.detail = detail;
+    lu_finding(&s->books.sink, iommu->ops->tag_rule, &ev);
 }
 
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid)

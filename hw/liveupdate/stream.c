@@ -13,11 +13,19 @@ typedef struct Pending {
     uint64_t seq;
 } Pending;
 
+/* Who had a tag last. */
+typedef struct Speaker {
+    LuTag tag;
+    uint16_t rid;
+    uint32_t pasid;
+} Speaker;
+
 struct LuStreams {
     LuStream **bus[256];        /* 256 each, made as they are needed; RCU */
     GHashTable *with_pasid;     /* LuStream by itself */
     GQueue pasid_order;         /* the same, oldest first */
     GPtrArray *plain;           /* those without */
+    GHashTable *speakers;       /* Speaker by its tag */
     GArray *pending;
     uint64_t seq;               /* of the last invalidation consumed */
     bool dropped;               /* since lu_streams_done() said so */
@@ -45,6 +53,21 @@ static void stream_free(gpointer p)
     g_free(s);
 }
 
+static guint speaker_hash(gconstpointer p)
+{
+    const Speaker *s = p;
+
+    return (s->tag.pop << 16 | s->tag.domain) * 0x9e3779b1u ^ s->tag.space;
+}
+
+static gboolean speaker_equal(gconstpointer pa, gconstpointer pb)
+{
+    const Speaker *a = pa, *b = pb;
+
+    return a->tag.pop == b->tag.pop && a->tag.domain == b->tag.domain &&
+           a->tag.space == b->tag.space;
+}
+
 LuStreams *lu_streams_new(void)
 {
     LuStreams *streams = g_new0(LuStreams, 1);
@@ -53,6 +76,8 @@ LuStreams *lu_streams_new(void)
                                                 NULL, stream_free);
     g_queue_init(&streams->pasid_order);
     streams->plain = g_ptr_array_new_with_free_func(stream_free);
+    streams->speakers = g_hash_table_new_full(speaker_hash, speaker_equal,
+                                              g_free, NULL);
     streams->pending = g_array_new(false, false, sizeof(Pending));
     return streams;
 }
@@ -64,6 +89,7 @@ void lu_streams_free(LuStreams *streams)
     }
     g_queue_clear(&streams->pasid_order);
     g_hash_table_destroy(streams->with_pasid);
+    g_hash_table_destroy(streams->speakers);
     g_ptr_array_unref(streams->plain);
     g_array_unref(streams->pending);
     g_free(streams);
@@ -169,6 +195,81 @@ void lu_stream_decide(LuStreams *streams, LuStream *s, const LuCtx *ctx)
             s->ctx.obj[s->ctx.n_obj++] = was.obj[i];
         }
     }
+}
+
+/* ------------------------------------------------------------------ */
+/* Tags                                                               */
+
+static const LuStream *find(const LuStreams *streams, uint16_t rid,
+                            uint32_t pasid)
+{
+    LuStream probe = { .rid = rid, .pasid = pasid };
+
+    return pasid == LU_NO_PASID ? lu_streams_peek(streams, rid)
+                                : g_hash_table_lookup(streams->with_pasid,
+                                                      &probe);
+}
+
+static bool has_tag(const LuCtx *ctx, const LuTag *tag)
+{
+    const LuStage *stage = tag->pop == LU_POP_S2 ? &ctx->s2 : &ctx->s1[0];
+
+    return ctx->kind == LU_CTX_TRANSLATE &&
+           (tag->pop == LU_POP_S2 ? ctx->has_s2 : ctx->n_s1 != 0) &&
+           stage->domain == tag->domain &&
+           (tag->pop == LU_POP_S2 || stage->space == tag->space);
+}
+
+static bool tag_agrees(const LuCtx *a, const LuCtx *b, const LuTag *tag)
+{
+    if (tag->pop == LU_POP_S2) {
+        return lu_stage_same(&a->s2, &b->s2);
+    }
+    for (unsigned i = 0; i < MIN(a->n_s1, b->n_s1); i++) {
+        if (!lu_stage_same(&a->s1[i], &b->s1[i])) {
+            return false;
+        }
+    }
+    return a->n_s1 == b->n_s1;
+}
+
+const LuStream *lu_streams_disagree(LuStreams *streams, const LuStream *s,
+                                    LuTag *tag)
+{
+    const LuStream *found = NULL;
+
+    for (LuPop pop = LU_POP_S1; pop <= LU_POP_S2; pop++) {
+        const LuStage *stage = pop == LU_POP_S2 ? &s->ctx.s2 : &s->ctx.s1[0];
+        Speaker now = {
+            .tag = {
+                .pop = pop, .domain = stage->domain,
+                .space = pop == LU_POP_S2 ? 0 : stage->space,
+            },
+            .rid = s->rid, .pasid = s->pasid,
+        }, *last;
+        const LuStream *other;
+
+        if (!has_tag(&s->ctx, &now.tag)) {
+            continue;
+        }
+        last = g_hash_table_lookup(streams->speakers, &now);
+        other = last ? find(streams, last->rid, last->pasid) : NULL;
+        if (other && other != s && other->decided &&
+            has_tag(&other->ctx, &now.tag) &&
+            !tag_agrees(&s->ctx, &other->ctx, &now.tag)) {
+            found = other;
+            *tag = now.tag;
+        }
+        if (last) {
+            *last = now;
+            continue;
+        }
+        if (g_hash_table_size(streams->speakers) >= LU_STREAMS_TAGS_MAX) {
+            g_hash_table_remove_all(streams->speakers);
+        }
+        g_hash_table_add(streams->speakers, g_memdup2(&now, sizeof(now)));
+    }
+    return found;
 }
 
 /* ------------------------------------------------------------------ */

@@ -109,6 +109,13 @@ typedef struct IommuOps {
 
     /* Fault records seen since the last call; they are consumed. */
     unsigned (*faults)(Iommu *io);
+
+    /*
+     * One command of the IOMMU's own, as two words, is consumed; complete()
+     * waits for all that were.
+     */
+    bool (*command)(Iommu *io, uint64_t w0, uint64_t w1);
+    bool (*complete)(Iommu *io);
 } IommuOps;
 
 /*

@@ -150,12 +150,23 @@ static void cmd(Iommu *io, uint64_t w0, uint64_t w1)
     io->qpos = (io->qpos + 1) & CMDQ_MASK;
 }
 
-static bool sync(Iommu *io)
+static bool consume(Iommu *io)
 {
-    cmd(io, CMD_SYNC, 0);
     io->plat->barrier(io->plat);
     wr(io, CMDQ_PROD, io->qpos);
     return plat_poll32(io->plat, io->regs + CMDQ_CONS, ~0u, io->qpos);
+}
+
+static bool sync(Iommu *io)
+{
+    cmd(io, CMD_SYNC, 0);
+    return consume(io);
+}
+
+static bool smmuv3_command(Iommu *io, uint64_t w0, uint64_t w1)
+{
+    cmd(io, w0, w1);
+    return consume(io);
 }
 
 static bool start_queues(Iommu *io)
@@ -566,4 +577,6 @@ const IommuOps smmuv3_ops = {
     .foreach_config_page = smmuv3_foreach_config_page,
     .stream_entry = smmuv3_stream_entry,
     .faults = smmuv3_faults,
+    .command = smmuv3_command,
+    .complete = sync,
 };

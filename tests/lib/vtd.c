@@ -138,15 +138,33 @@ static void put_desc(Iommu *io, uint64_t w0, uint64_t w1)
     io->qpos = (io->qpos + 1) & ((PLAT_PAGE >> lg2) - 1);
 }
 
-/* One invalidation and its completion: nothing else is ever in the queue. */
-static bool submit(Iommu *io, uint64_t w0, uint64_t w1)
+static void ring(Iommu *io)
 {
-    io->waits++;
-    put_desc(io, w0, w1);
-    put_desc(io, INV_WAIT | INV_WAIT_SW | INV_WAIT_DATA(io->waits), io->wait);
     io->plat->barrier(io->plat);
     wr64(io, IQT, (uint64_t)io->qpos << desc_lg2(io));
+}
+
+/* What is in the queue completes; a wait descriptor is the last of it. */
+static bool vtd_complete(Iommu *io)
+{
+    io->waits++;
+    put_desc(io, INV_WAIT | INV_WAIT_SW | INV_WAIT_DATA(io->waits), io->wait);
+    ring(io);
     return plat_poll32(io->plat, io->wait, ~0u, io->waits);
+}
+
+static bool vtd_command(Iommu *io, uint64_t w0, uint64_t w1)
+{
+    put_desc(io, w0, w1);
+    ring(io);
+    return plat_poll32(io->plat, io->regs + IQH, ~0u,
+                       io->qpos << desc_lg2(io));
+}
+
+static bool submit(Iommu *io, uint64_t w0, uint64_t w1)
+{
+    put_desc(io, w0, w1);
+    return vtd_complete(io);
 }
 
 static bool flush_all(Iommu *io)
@@ -516,4 +534,6 @@ const IommuOps vtd_ops = {
     .foreach_config_page = vtd_foreach_config_page,
     .stream_entry = vtd_stream_entry,
     .faults = vtd_faults,
+    .command = vtd_command,
+    .complete = vtd_complete,
 };

@@ -40,12 +40,17 @@ typedef struct Test {
     LuChangeKind conflict;
     LuChange change;            /* told last */
     unsigned changes;
+    unsigned groups;            /* contiguous leaves told of */
 } Test;
 
 static void changed(void *opaque, const LuChange *change)
 {
     Test *t = opaque;
 
+    if (change->kind == LU_CHANGE__MAX) {
+        t->groups++;
+        return;
+    }
     t->change = *change;
     t->changes++;
 }
@@ -658,6 +663,97 @@ static void reachable(void)
     test_destroy(&t);
 }
 
+/* So do pointers to tables, in whose place a block may come. */
+static void reachable_table(void)
+{
+    static const LuMayHitConfig config;
+    Test t;
+
+    test_init_shapes(&t, "vmsa-s1/4k/48", NULL, &config);
+    gen_map(&t.g1, VA, 0, OUT(OLD), GEN_ALL);
+    lu_mayhit_reach(t.mayhit, &t.m->view, t.s1, t.s2, 100);
+    consume(&t, &everything);
+    g_assert_cmpuint(t.changes, ==, 0);
+    lu_array_set(t.m, gen_slot(&t.g1, VA, 1, NULL),
+                 gen_leaf(t.g1.shape, 1, OUT(OLD) & -MIB2, GEN_ALL));
+    consume(&t, &everything);
+    g_assert_cmpuint(t.changes, ==, 1);
+    g_assert_cmpint(t.change.kind, ==, LU_CHANGE_SIZE);
+    g_assert_true(t.change.reachable);
+    test_destroy(&t);
+}
+
+/* A leaf that is contiguous is told when read, and when named. */
+static void group_told(void)
+{
+    static const LuMayHitConfig config;
+    Test t;
+
+    test_init_shapes(&t, "vmsa-s1/4k/48", NULL, &config);
+    gen_map(&t.g1, VA, 0, OUT(OLD), GEN_ALL);
+    reads(&t, VA);
+    consume(&t, &everything);
+    g_assert_cmpuint(t.groups, ==, 0);
+    test_destroy(&t);
+
+    test_init_shapes(&t, "vmsa-s1/4k/48", NULL, &config);
+    lu_array_set(t.m, gen_slot(&t.g1, VA, 0, NULL), 0x10006000000f47);
+    reads(&t, VA);
+    g_assert_cmpuint(t.groups, ==, 1);
+    reads(&t, VA);
+    g_assert_cmpuint(t.groups, ==, 1);
+    consume(&t, &everything);
+    g_assert_cmpuint(t.groups, ==, 2);
+    g_assert_cmpuint(t.changes, ==, 0);
+    test_destroy(&t);
+}
+
+/* A global leaf comes where one that is not is held. */
+static void global_told(void)
+{
+    static const LuMayHitConfig config;
+    Test t;
+
+    for (int held = 0; held < 2; held++) {
+        test_init_shapes(&t, "vmsa-s1/4k/48", NULL, &config);
+        lu_array_set(t.m, gen_slot(&t.g1, VA, 0, NULL), 0x6000000f47);
+        if (held) {
+            reads(&t, VA);
+        }
+        lu_array_set(t.m, gen_slot(&t.g1, VA, 0, NULL), 0x6000000747);
+        g_assert_cmpint(touch(&t, VA, LU_PERM_R, true), ==, LU_FAULT_NONE);
+        g_assert_cmpuint(t.changes, ==, held);
+        g_assert_cmpint(t.conflict, ==,
+                        held ? LU_CHANGE_LEAF : LU_CHANGE__MAX);
+        test_destroy(&t);
+    }
+}
+
+/* Another table: its leaves are looked at in place of those held. */
+static void moved(void)
+{
+    static const LuMayHitConfig config;
+
+    for (int other = 0; other < 2; other++) {
+        hwaddr table;
+        Test t;
+
+        test_init_shapes(&t, "vmsa-s1/4k/48", NULL, &config);
+        gen_map(&t.g1, VA, 0, OUT(OLD), GEN_ALL);
+        reads(&t, VA);
+        table = lu_array_alloc(t.m, PAGE, PAGE);
+        lu_array_set(t.m, table + (VA >> 12) % 512 * 8,
+                     gen_leaf(t.g1.shape, 0, OUT(other ? NEW : OLD), GEN_ALL));
+        lu_array_set(t.m, gen_slot(&t.g1, VA, 1, NULL),
+                     gen_table_desc(t.g1.shape, table));
+        consume(&t, &everything);
+        g_assert_cmpuint(t.changes, ==, 1 + other);
+        g_assert_cmpint(t.change.kind, ==,
+                        other ? LU_CHANGE_LEAF : LU_CHANGE_TABLE);
+        test_destroy(&t);
+    }
+}
+
 static void probe(void)
 {
     static const LuMayHitConfig config;
@@ -917,7 +1013,11 @@ int main(int argc, char **argv)
     g_test_add_func("/lu/mayhit/stale-range", stale_range);
     g_test_add_func("/lu/mayhit/change/table", table_told);
     g_test_add_func("/lu/mayhit/change/sampled", sampled);
+    g_test_add_func("/lu/mayhit/change/group", group_told);
+    g_test_add_func("/lu/mayhit/change/global", global_told);
+    g_test_add_func("/lu/mayhit/change/moved", moved);
     g_test_add_func("/lu/mayhit/change/reachable", reachable);
+    g_test_add_func("/lu/mayhit/change/reachable-table", reachable_table);
     g_test_add_func("/lu/mayhit/probe", probe);
     add_test("mayhit/dirty", "one-stage", dirty, NULL);
     add_test("mayhit/dirty", "nested", dirty, &everything);

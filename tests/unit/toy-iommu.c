@@ -83,6 +83,7 @@ static const LuFrontEnd toy_ops = {
     .owns = toy_owns,
     .config_rule = LU_RULE_CON_6,
     .enable_rule = LU_RULE_CON_4,
+    .tag_rule = LU_RULE_BBM_10,
 };
 
 void toy_init(ToyIommu *toy, LuArrayMem *mem, const char *id)

@@ -116,6 +116,8 @@ struct LuFormat {
                      bool leaf, bool write);
     /* The specification's number for our @level. */
     int (*spec_level)(unsigned level);
+    /* Lg2 of the leaves in a contiguous group.  May be NULL: there is none. */
+    unsigned (*group_lg2)(const LuStage *stage, unsigned level);
 };
 
 extern const LuFormat lu_format_vmsa_s1;
@@ -146,6 +148,17 @@ static inline unsigned lu_stage_entries(const LuStage *s, unsigned level)
 static inline hwaddr lu_stage_table_bytes(const LuStage *s, unsigned level)
 {
     return (hwaddr)lu_stage_entries(s, level) * 8;
+}
+
+/* Whether the same tables are walked in the same way, whatever their tags. */
+static inline bool lu_stage_same(const LuStage *a, const LuStage *b)
+{
+    return a->fmt == b->fmt && a->root == b->root &&
+           a->in_base == b->in_base && a->in_lg2 == b->in_lg2 &&
+           a->granule_lg2 == b->granule_lg2 &&
+           a->top_level == b->top_level &&
+           a->attrs[0] == b->attrs[0] && a->attrs[1] == b->attrs[1] &&
+           a->flags == b->flags;
 }
 
 /*

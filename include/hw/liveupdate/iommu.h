@@ -140,6 +140,8 @@ typedef struct LuFrontEnd {
     LuRule config_rule;
     /* Rule for translation being switched off: CON-3 or CON-4. */
     LuRule enable_rule;
+    /* Rule for one tag that stands for two things: BBM-9 or BBM-10. */
+    LuRule tag_rule;
 } LuFrontEnd;
 
 /* What the unit's capability registers promise; constant between resets. */
@@ -174,7 +176,8 @@ struct LuIommu {
     uint64_t inval_done;        /* of the last one completed */
     bool inval_unmaps;          /* a pending one names translations */
     uint64_t translations;      /* atomic, and not exact */
-    uint64_t conflicts;         /* accesses that met more than one truth */
+    bool conflict;              /* a walk met what break-before-make forbids */
+    uint64_t conflicts;         /* accesses of which one did */
     uint64_t faults;
     uint64_t lost_faults;
 };

@@ -59,7 +59,10 @@ typedef enum LuChangeKind {
     LU_CHANGE__MAX
 } LuChangeKind;
 
-/* A descriptor that was replaced with no invalidation in between. */
+/*
+ * A descriptor that was replaced with no invalidation in between.  With kind
+ * LU_CHANGE__MAX it was not: it is contiguous, and was read or read again.
+ */
 typedef struct LuChange {
     LuChangeKind kind;
     const LuStage *stage;       /* geometry */

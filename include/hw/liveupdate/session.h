@@ -15,6 +15,7 @@
 
 #include "qemu/thread.h"
 #include "hw/liveupdate/claim.h"
+#include "hw/liveupdate/stream.h"
 
 #define LU_CLAIMS_MAX   1024    /* open claims */
 #define LU_HISTORY_MAX  8192    /* claims kept for the report */
@@ -90,10 +91,17 @@ void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
 
 /*
  * A live descriptor was replaced without an invalidation in between, on a unit
- * whose lock is held.  @nested: its tables lie behind stage 2.
+ * whose lock is held.  @rule, @detail: as lu_bbm_judge() has judged it.
  */
 void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
-                       bool nested);
+                       LuRule rule, const char *detail);
+
+/*
+ * The configuration of @s was fetched; @other, unless NULL, has @tag for other
+ * tables.  LuIommu.lock is held.
+ */
+void lu_session_tags(LuSession *s, LuIommu *iommu, const LuStream *stream,
+                     const LuStream *other, const LuTag *tag);
 
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid);
 uint64_t lu_session_errors(LuSession *s);

@@ -18,6 +18,8 @@
 
 /* Streams with a PASID; the oldest are forgotten beyond. */
 #define LU_STREAMS_PASID_MAX    4096
+/* Tags of which is known who has them; all are forgotten beyond. */
+#define LU_STREAMS_TAGS_MAX     65536
 /* Configuration invalidations not completed; the oldest complete beyond. */
 #define LU_STREAMS_PENDING_MAX  1024
 
@@ -43,6 +45,14 @@ const LuStream *lu_streams_peek(const LuStreams *streams, uint16_t rid);
  * what is held, beside structures held that it did without.
  */
 void lu_stream_decide(LuStreams *streams, LuStream *s, const LuCtx *ctx);
+
+/*
+ * Another stream that is decided and has a tag of @s for other tables, or for
+ * the same ones walked otherwise; NULL if none is known.  *@tag says which tag.
+ * One stream speaks for a tag: the last that was asked for here.
+ */
+const LuStream *lu_streams_disagree(LuStreams *streams, const LuStream *s,
+                                    LuTag *tag);
 
 /* As lu_mayhit_inval() and lu_mayhit_done(), for configuration. */
 void lu_streams_inval(LuStreams *streams, const LuInval *inval, uint64_t seq);

@@ -1,0 +1,675 @@
+/*
+ * Break-before-make, all of it: each way to change a live descriptor, on each
+ * level of IDR3.BBML, with each granule, in both stages.
+ *
+ * A row is a sequence of descriptors written in one place, and says which rule
+ * it breaks.  It is run with accesses between the writes; with none, so that
+ * nothing is held and nothing can be wrong; and with none but after a freeze,
+ * when all may be held.  The twin of a row that breaks something does the same
+ * by way of an invalid descriptor that was invalidated, and is silent.
+ *
+ * What must come of each is from DDI 0487 (D8.16) and IHI 0070 (3.21.1), not
+ * from the code that is tested.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "qemu/units.h"
+#include "lu-case.h"
+
+#define F_TLB_CONFLICT  0x20
+
+/* What lies at the place. */
+typedef enum Shape {
+    END,
+    SYNC,                       /* no descriptor: an invalidation, completed */
+    NONE,                       /* invalid */
+    A, B,                       /* leaves: two pages */
+    RO, RO_B, RO_COPY,          /* read only; the copy has the same bytes */
+    COPY,
+    SW,                         /* software bits, DBM */
+    UNUSED,                     /* access flag clear: never held */
+    TYPE, TYPE_TOO,             /* another memory type, under two indices */
+    SHARED,                     /* another shareability */
+    GLOBAL,
+    NT,
+    TABLE, TABLE_COPY,          /* the same pages, one level down */
+    TABLE_RO,                   /* APTable */
+    TABLE_HOLE,                 /* but for one page, which is not there */
+    TABLE_MOVED,                /* is elsewhere */
+    TABLE_TYPED,                /* has another memory type */
+    TABLE_AWAY,                 /* is elsewhere, and is the one accessed */
+    TABLE_GONE,                 /* is not there, and is the one accessed */
+    GROUP,                      /* contiguous */
+    PLAIN,                      /* the same leaves, not marked */
+    GROUP_HOLE,                 /* contiguous, but one is invalid */
+    GROUP_MIXED,                /* but one is not marked */
+    GROUP_BENT,                 /* but one is elsewhere */
+    GROUP_TYPED,                /* but one has another type */
+} Shape;
+
+enum { PAGES = 1 << 0, BLOCKS = 1 << 1, ALL = PAGES | BLOCKS };
+enum { S1 = 1 << 0, S2 = 1 << 1, BOTH = S1 | S2 };
+
+typedef struct Row {
+    uint8_t nr;                 /* in the table of changes */
+    const char *name;
+    uint8_t leaves, stages;
+    Shape step[6];
+    const char *rule[3];        /* by BBML; NULL: none */
+    const char *end[3];         /* of what it ends with, however it got there */
+} Row;
+
+#define EACH(rule)      { rule, rule, rule }
+#define BELOW_2(rule)   { rule, rule, NULL }
+#define AT_0(rule)      { rule, NULL, NULL }
+
+static const Row rows[] = {
+    { 1, "invalid to valid", ALL, BOTH, { NONE, A } },
+    { 1, "not used to used", ALL, BOTH, { UNUSED, A } },
+    { 1, "another page by way of invalid, no TLBI", ALL, BOTH,
+      { A, NONE, B }, EACH("BBM-1") },
+    { 1, "a table by way of invalid, no TLBI", BLOCKS, BOTH,
+      { A, NONE, TABLE }, BELOW_2("BBM-3") },
+    { 2, "valid to invalid", ALL, BOTH, { A, NONE } },
+    { 3, "fewer permissions", ALL, BOTH, { A, RO } },
+    { 3, "more permissions", ALL, BOTH, { RO, A } },
+    { 3, "software bits", ALL, BOTH, { A, SW } },
+    { 4, "another page", ALL, BOTH, { A, B }, EACH("BBM-1") },
+    { 4, "another page, read only", ALL, BOTH, { RO, RO_B }, EACH("BBM-1") },
+    { 4, "a copy, read only", PAGES, BOTH, { RO, RO_COPY }, EACH("BBM-1w") },
+    { 4, "a copy, made writable", PAGES, BOTH, { RO, COPY }, EACH("BBM-1") },
+    { 4, "a copy of a writable one", PAGES, BOTH, { A, RO_COPY },
+      EACH("BBM-1") },
+    { 5, "memory type", ALL, BOTH, { A, TYPE }, EACH("BBM-2") },
+    { 5, "another index of one type", ALL, S1, { TYPE, TYPE_TOO } },
+    { 6, "shareability", ALL, BOTH, { A, SHARED }, EACH("BBM-2w") },
+    { 7, "becomes global", ALL, S1, { A, GLOBAL }, EACH("BBM-5") },
+    { 8, "becomes not global", ALL, S1, { GLOBAL, A } },
+    { 9, "block to table", BLOCKS, BOTH, { A, TABLE }, BELOW_2("BBM-3") },
+    { 9, "block to table, nT", BLOCKS, BOTH, { A, NT, SYNC, TABLE },
+      AT_0("BBM-3") },
+    { 9, "block to table, nT from the start", BLOCKS, BOTH, { NT, TABLE },
+      AT_0("BBM-3") },
+    { 9, "block to table, nT but no TLBI", BLOCKS, BOTH, { A, NT, TABLE },
+      BELOW_2("BBM-3") },
+    { 10, "table to block", BLOCKS, BOTH, { TABLE, A }, BELOW_2("BBM-3") },
+    { 10, "table to block, nT", BLOCKS, BOTH, { TABLE, NT, SYNC, A },
+      AT_0("BBM-3") },
+    { 10, "table to block, nT but no TLBI", BLOCKS, BOTH, { TABLE, NT, A },
+      BELOW_2("BBM-3") },
+    { 11, "block to table, a page elsewhere", BLOCKS, BOTH,
+      { A, TABLE_MOVED }, EACH("BBM-3") },
+    { 11, "block to table, a page of another type", BLOCKS, BOTH,
+      { A, TABLE_TYPED }, EACH("BBM-3") },
+    { 11, "block to table, a hole", BLOCKS, BOTH, { A, TABLE_HOLE },
+      BELOW_2("BBM-3") },
+    { 11, "block to table, nT, a page elsewhere", BLOCKS, BOTH,
+      { A, NT, SYNC, TABLE_MOVED }, EACH("BBM-3") },
+    { 11, "block to table, nT, a hole", BLOCKS, BOTH,
+      { A, NT, SYNC, TABLE_HOLE }, AT_0("BBM-3") },
+    { 11, "table to block, a page elsewhere", BLOCKS, BOTH,
+      { TABLE_MOVED, A }, EACH("BBM-3") },
+    { 11, "table to block, a hole", BLOCKS, BOTH, { TABLE_HOLE, A },
+      BELOW_2("BBM-3") },
+    { 12, "contiguous", ALL, BOTH, { PLAIN, GROUP }, AT_0("BBM-4") },
+    { 12, "no longer contiguous", ALL, BOTH, { GROUP, PLAIN },
+      AT_0("BBM-4") },
+    { 12, "contiguous, a hole", ALL, BOTH, { GROUP, GROUP_HOLE } },
+    { 13, "one not contiguous", ALL, BOTH, { GROUP, GROUP_MIXED },
+      EACH("BBM-4"), EACH("BBM-4") },
+    { 13, "contiguous, a page elsewhere", ALL, BOTH, { NONE, GROUP_BENT },
+      EACH("BBM-4"), EACH("BBM-4") },
+    { 13, "contiguous, a page of another type", ALL, BOTH,
+      { NONE, GROUP_TYPED }, EACH("BBM-4"), EACH("BBM-4") },
+    { 14, "nT set", BLOCKS, BOTH, { A, NT } },
+    { 14, "nT cleared", BLOCKS, BOTH, { NT, A } },
+    { 15, "another table of the same pages", BLOCKS, BOTH,
+      { TABLE, TABLE_COPY } },
+    { 16, "another table, a page elsewhere", BLOCKS, BOTH,
+      { TABLE, TABLE_AWAY }, EACH("BBM-1") },
+    { 16, "another table, a page gone", BLOCKS, BOTH, { TABLE, TABLE_GONE } },
+    { 17, "fewer permissions by a table", BLOCKS, S1, { TABLE, TABLE_RO } },
+};
+
+/* ------------------------------------------------------------------ */
+/* Descriptors (DDI 0487, D8.3)                                       */
+
+#define DESC_SH         MAKE_64BIT_MASK(8, 2)
+#define DESC_AF         BIT_ULL(10)
+#define DESC_NG         BIT_ULL(11)
+#define DESC_NT         BIT_ULL(16)
+#define DESC_DBM        BIT_ULL(51)
+#define DESC_CONTIG     BIT_ULL(52)
+#define DESC_SOFTWARE   MAKE_64BIT_MASK(55, 4)
+#define DESC_AP_RO      BIT_ULL(62)     /* of a table: APTable */
+#define S1_INDEX(n)     ((uint64_t)(n) << 2)
+#define S2_TYPE(n)      ((uint64_t)(n) << 2)
+#define MEMATTR         MAKE_64BIT_MASK(2, 4)
+#define S2_NC           0x5             /* Normal, not cacheable */
+
+/* The entry of a table or group that is odd where it is not the one used. */
+#define USED            3
+#define ODD             5
+
+/* One row under way, at one level of one kind of domain. */
+typedef struct Place {
+    Case *c;
+    IommuDomain *d;
+    unsigned level, span;       /* descriptors that are written together */
+    uint64_t iova;              /* of the first of them */
+    uint64_t in;                /* of the access, from there */
+    uint64_t at;                /* address of the first */
+    uint64_t pa[2], copy;
+    bool s2;
+} Place;
+
+static uint64_t leaf(const Place *p, unsigned level, uint64_t pa, bool write)
+{
+    return p->d->pt.fmt->leaf(level, pa, PG_READ | (write ? PG_WRITE : 0));
+}
+
+static uint64_t typed(const Place *p, uint64_t desc, bool too)
+{
+    return (desc & ~MEMATTR) |
+           (p->s2 ? S2_TYPE(S2_NC) : (desc & BIT_ULL(5)) |
+                                     S1_INDEX(too ? 2 : 1));
+}
+
+/* A table of @level below the place that translates as a leaf at @pa would. */
+static uint64_t make_table(const Place *p, Shape shape)
+{
+    unsigned level = p->level - 1, n = case_size(p->c, 0) / 8;
+    unsigned odd = shape == TABLE_AWAY || shape == TABLE_GONE ? USED : ODD;
+    uint64_t size = case_size(p->c, level), at = case_table(p->c);
+    g_autofree uint64_t *desc = g_new(uint64_t, n);
+
+    for (unsigned i = 0; i < n; i++) {
+        desc[i] = leaf(p, level, p->pa[0] + i * size, true);
+    }
+    switch (shape) {
+    case TABLE_HOLE:
+    case TABLE_GONE:
+        desc[odd] = 0;
+        break;
+    case TABLE_MOVED:
+    case TABLE_AWAY:
+        desc[odd] = leaf(p, level, p->pa[1] + odd * size, true);
+        break;
+    case TABLE_TYPED:
+        desc[odd] = typed(p, desc[odd], false);
+        break;
+    default:
+        break;
+    }
+    case_set_all(p->c, at, desc, n);
+    return p->d->pt.fmt->table(at) | (shape == TABLE_RO ? DESC_AP_RO : 0);
+}
+
+/* The descriptor number @i of the place. */
+static uint64_t make(const Place *p, Shape shape, unsigned i)
+{
+    uint64_t off = i * case_size(p->c, p->level);
+    uint64_t a = leaf(p, p->level, p->pa[0] + off, true);
+    uint64_t b = leaf(p, p->level, p->pa[1] + off, true);
+    bool odd = i == ODD;
+
+    switch (shape) {
+    case NONE:
+        return 0;
+    case B:
+        return b;
+    case RO:
+        return leaf(p, p->level, p->pa[0], false);
+    case RO_B:
+        return leaf(p, p->level, p->pa[1], false);
+    case RO_COPY:
+        return leaf(p, p->level, p->copy, false);
+    case COPY:
+        return leaf(p, p->level, p->copy, true);
+    case SW:
+        return a ^ (DESC_SOFTWARE | DESC_DBM);
+    case UNUSED:
+        return a & ~DESC_AF;
+    case TYPE:
+    case TYPE_TOO:
+        return typed(p, a, shape == TYPE_TOO);
+    case SHARED:
+        return a & ~DESC_SH;
+    case GLOBAL:
+        return a & ~DESC_NG;
+    case NT:
+        return a | DESC_NT;
+    case TABLE:
+    case TABLE_COPY:
+    case TABLE_RO:
+    case TABLE_HOLE:
+    case TABLE_MOVED:
+    case TABLE_TYPED:
+    case TABLE_AWAY:
+    case TABLE_GONE:
+        return make_table(p, shape);
+    case GROUP:
+        return a | DESC_CONTIG;
+    case GROUP_HOLE:
+        return odd ? 0 : a | DESC_CONTIG;
+    case GROUP_MIXED:
+        return odd ? a : a | DESC_CONTIG;
+    case GROUP_BENT:
+        return (odd ? b : a) | DESC_CONTIG;
+    case GROUP_TYPED:
+        return (odd ? typed(p, a, false) : a) | DESC_CONTIG;
+    default:
+        return a;
+    }
+}
+
+static bool is_group(const Row *row)
+{
+    for (unsigned i = 0; row->step[i]; i++) {
+        if (row->step[i] >= GROUP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------------ */
+/* One row                                                            */
+
+/* D8.7.1: descriptors in a contiguous group. */
+static unsigned group_entries(const Place *p)
+{
+    switch (p->d->pt.granule_lg2) {
+    case 12:
+        return 16;
+    case 14:
+        return p->level ? 32 : 128;
+    default:
+        return 32;
+    }
+}
+
+static bool place(Place *p, Case *c, const Row *row, unsigned level)
+{
+    uint64_t size = case_size(c, level);
+
+    *p = (Place) {
+        .c = c, .d = case_domain(c), .level = level, .span = 1,
+        .s2 = c->kind->kind == IOMMU_S2,
+    };
+    p->span = is_group(row) ? group_entries(p) : 1;
+    if (p->span * size > 1 * GiB) {
+        return false;
+    }
+    /* Small things move within large ones, so that both fit in memory. */
+    p->iova = c->kind->iova;
+    p->in = level ? case_size(c, level - 1) * USED : 8;
+    if (is_group(row)) {
+        p->in += size * USED;
+    }
+    p->pa[0] = case_block(c, false);
+    p->pa[1] = size * p->span > 512 * MiB ? case_block(c, true)
+                                          : p->pa[0] + 512 * MiB;
+    for (int i = 0; i < 2; i++) {
+        case_stamp(c, p->pa[i] + p->in);
+    }
+    if (!level) {
+        p->copy = case_table(c);
+        if (!is_group(row)) {
+            p->pa[0] = case_page(c);
+            p->pa[1] = case_page(c);
+        }
+        case_set_all(c, p->copy, (uint64_t[]) { p->pa[0], p->pa[0] + 8,
+                     p->pa[0] + 16, p->pa[0] + 24 }, 4);
+    }
+    /* Makes the tables above. */
+    case_map(c, p->d, p->iova, p->pa[0], level);
+    p->at = case_at(c, p->d, p->iova, level);
+    return true;
+}
+
+static void write_shape(const Place *p, Shape shape)
+{
+    uint64_t desc[128];
+
+    for (unsigned i = 0; i < p->span; i++) {
+        desc[i] = make(p, shape, i);
+    }
+    case_set_all(p->c, p->at, desc, p->span);
+}
+
+static void tlbi(const Place *p)
+{
+    case_inval(p->c, p->d, p->iova, p->span * case_size(p->c, p->level), 0);
+    case_sync(p->c);
+}
+
+/* Where it landed is told as the number of one of the two pages. */
+static CaseDma access_place(const Place *p)
+{
+    CaseDma dma = case_read(p->c, 0, p->iova + p->in);
+
+    dma.pa = dma.pa == p->pa[1] + (p->in & (p->span *
+                                            case_size(p->c, p->level) - 1));
+    return dma;
+}
+
+/* All may be held from here on, though there was no access. */
+static void reach(const Place *p)
+{
+    case_claim(p->c, 0, p->d->tag);
+    case_op(p->c, LU_CTL_OP_ABORT);
+    g_assert_cmpuint(luctl_unpreserve(&p->c->ctl, p->c->engine[0].dma.rid), ==,
+                     LU_CTL_OK);
+}
+
+typedef enum Arm {
+    ACCESSES,
+    FREEZE,
+    NOTHING,
+    TWIN,
+    ARMS
+} Arm;
+
+static const char *const arm_names[ARMS] = {
+    "accesses", "freeze", "nothing", "twin",
+};
+
+/* What it ends with may be wrong however it came about. */
+static bool has_twin(const Row *row, unsigned bbml)
+{
+    return row->rule[bbml] && !row->end[bbml];
+}
+
+/*
+ * Runs the row.  NULL if there is no such place, else what was found; *@met is
+ * what the last access met before the invalidation that ends the row, or the
+ * first conflict.
+ */
+static char *run_row(Case *c, const Row *row, unsigned level, Arm arm,
+                     CaseDma *met)
+{
+    Shape last = END;
+    CaseDma dma;
+    Place p;
+
+    *met = (CaseDma) { };
+    if (!place(&p, c, row, level)) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(row->step) && row->step[i]; i++) {
+        last = row->step[i];
+        if (i && arm == TWIN) {
+            write_shape(&p, NONE);
+            tlbi(&p);
+        }
+        if (last == SYNC) {
+            tlbi(&p);
+        } else {
+            write_shape(&p, last);
+        }
+        if (!i) {
+            case_attach(c, 0, p.d);
+        }
+        if (arm == ACCESSES || arm == TWIN) {
+            dma = access_place(&p);
+            if (met->fault != F_TLB_CONFLICT) {
+                *met = dma;
+            }
+        } else if (arm == FREEZE && (!i || last == SYNC)) {
+            reach(&p);
+        }
+    }
+    tlbi(&p);
+    access_place(&p);
+    tlbi(&p);                   /* what is global belongs to the next, too */
+    case_detach(c, 0);
+    c->io.ops->faults(&c->io);
+    return case_findings(c);
+}
+
+/* ------------------------------------------------------------------ */
+/* The matrix                                                         */
+
+static const char *const columns[] = {
+    "s1-4k", "s1-16k", "s1-64k", "s2-4k", "s2-16k", "s2-64k",
+};
+
+static bool exists(const Row *row, const CaseKind *kind, unsigned level)
+{
+    bool s2 = kind->kind == IOMMU_S2;
+
+    /* Leaves of 1 GiB are there with 4K alone, and need a level above. */
+    return row->stages & (s2 ? S2 : S1) &&
+           row->leaves & (level ? BLOCKS : PAGES) &&
+           (level < 2 || kind->granule_lg2 == 12);
+}
+
+static const char *expected(const Row *row, unsigned bbml, Arm arm)
+{
+    const char *rule = arm == NOTHING || arm == TWIN ? row->end[bbml]
+                                                     : row->rule[bbml];
+
+    return rule ?: "";
+}
+
+typedef struct Tally {
+    unsigned cases, wrong;
+} Tally;
+
+/* A row in a column: all arms.  Returns what its cell says, or NULL. */
+static char *run_cell(const Row *row, const CaseKind *kind, unsigned level,
+                      unsigned bbml, const char *props, Tally *tally)
+{
+    char *cell = NULL;
+
+    for (Arm arm = 0; arm < ARMS; arm++) {
+        Case *c = case_begin(kind, props);
+        const char *want = expected(row, bbml, arm);
+        g_autofree char *found = NULL;
+        CaseDma met;
+
+        if (arm == TWIN && !has_twin(row, bbml)) {
+            continue;
+        }
+        found = run_row(c, row, level, arm, &met);
+        if (!found) {
+            continue;
+        }
+        tally->cases++;
+        if (!g_str_equal(found, want)) {
+            tally->wrong++;
+            g_test_message("row %u, %s, %s, level %u, bbml %u, %s: \"%s\", "
+                           "expected \"%s\"", row->nr, row->name, kind->name,
+                           level, bbml, arm_names[arm], found, want);
+        }
+        if (arm == ACCESSES) {
+            cell = g_strdup(*found ? found + strlen("BBM-") : ".");
+        }
+    }
+    return cell;
+}
+
+/* Calls @fn for each cell of the row. */
+typedef char *CellFn(const Row *row, const CaseKind *kind, unsigned level,
+                     unsigned bbml, const char *props, Tally *tally);
+
+static void run_rows(unsigned bbml, const char *props, CellFn *fn)
+{
+    Tally tally = { };
+
+    for (const Row *row = rows; row < rows + ARRAY_SIZE(rows); row++) {
+        g_autoptr(GString) line = g_string_new(NULL);
+
+        g_string_printf(line, "%2u %-44s", row->nr, row->name);
+        for (unsigned i = 0; i < ARRAY_SIZE(columns); i++) {
+            const CaseKind *kind = case_kind(columns[i]);
+            unsigned levels = kind->granule_lg2 == 12 ? 3 : 2;
+
+            for (unsigned level = 0; level < levels; level++) {
+                g_autofree char *cell = exists(row, kind, level)
+                    ? fn(row, kind, level, bbml, props, &tally) : NULL;
+
+                g_string_append_printf(line, "%3s", cell ?: "");
+            }
+        }
+        g_test_message("%s", line->str);
+    }
+    g_test_message("%zu rows, %u cases, both arms, %u disagreements",
+                   ARRAY_SIZE(rows), tally.cases, tally.wrong);
+    g_assert_cmpuint(tally.cases, >, 0);
+    g_assert_cmpuint(tally.wrong, ==, 0);
+}
+
+static void print_header(unsigned bbml, const char *what)
+{
+    g_test_message("BBML %u: %s", bbml, what);
+    g_test_message("%-47s s1 4k    16k   64k   s2 4k    16k   64k", "");
+    g_test_message("%-47s  0  1  2  0  1  0  1  0  1  2  0  1  0  1", "");
+}
+
+static void test_matrix(const void *arg)
+{
+    unsigned bbml = GPOINTER_TO_UINT(arg);
+    g_autofree char *props = g_strdup_printf(",bbml=%u", bbml);
+
+    print_header(bbml, "the rule that is broken (BBM-), by level of the leaf");
+    run_rows(bbml, props, run_cell);
+}
+
+/* ------------------------------------------------------------------ */
+/* Consequences                                                       */
+
+typedef enum Stale { OLD, NEW, FAULT } Stale;
+
+static const char *const stale_names[] = { "old", "new", "fault" };
+
+/* Which page an access by @shape reaches; -1: none. */
+static int page_of(Shape shape)
+{
+    switch (shape) {
+    case NONE:
+    case UNUSED:
+    case TABLE_GONE:
+        return -1;
+    case B:
+    case RO_B:
+    case TABLE_AWAY:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* The first and the last of a row's shapes that are no invalidation. */
+static Shape last_of(const Row *row)
+{
+    unsigned i = 0;
+
+    while (i + 1 < ARRAY_SIZE(row->step) && row->step[i + 1]) {
+        i++;
+    }
+    return row->step[i];
+}
+
+/*
+ * An access of the row, with no invalidation since the change: it goes by what
+ * was there, or by what is, or hardware sees that it has both (IHI 0070,
+ * 3.21.1.3), which it cannot where the change was legal.
+ */
+static void expect_met(const Row *row, unsigned bbml, Stale stale,
+                       CaseDma *want)
+{
+    const char *rule = row->rule[bbml];
+    int was = page_of(row->step[0]), now = page_of(last_of(row));
+    int page = stale == OLD && was >= 0 ? was : now;
+
+    *want = (CaseDma) { .landed = page >= 0, .pa = page > 0 };
+    if (stale == FAULT && rule && !g_str_has_suffix(rule, "w") && now >= 0 &&
+        !row->end[bbml]) {
+        want->landed = false;
+        want->fault = F_TLB_CONFLICT;
+    }
+}
+
+static char *met_name(const CaseDma *dma)
+{
+    return dma->landed ? g_strdup(dma->pa ? "b" : "a")
+                       : g_strdup(dma->fault == F_TLB_CONFLICT ? "X" : "-");
+}
+
+static Stale stale_of(const char *props)
+{
+    Stale stale = OLD;
+
+    while (!g_str_has_suffix(props, stale_names[stale])) {
+        stale++;
+    }
+    return stale;
+}
+
+static char *run_met(const Row *row, const CaseKind *kind, unsigned level,
+                     unsigned bbml, const char *props, Tally *tally)
+{
+    Case *c = case_begin(kind, props);
+    g_autofree char *wanted = NULL, *found = NULL;
+    CaseDma met, want;
+    char *cell;
+
+    found = run_row(c, row, level, ACCESSES, &met);
+    if (!found) {
+        return NULL;
+    }
+    expect_met(row, bbml, stale_of(props), &want);
+    wanted = met_name(&want);
+    cell = met_name(&met);
+    tally->cases++;
+    if (!g_str_equal(cell, wanted) ||
+        !g_str_equal(found, expected(row, bbml, ACCESSES))) {
+        tally->wrong++;
+        g_test_message("row %u, %s, %s, level %u, %s: %s \"%s\", expected %s "
+                       "\"%s\"", row->nr, row->name, kind->name, level, props,
+                       cell, found, wanted, expected(row, bbml, ACCESSES));
+    }
+    return cell;
+}
+
+typedef struct Met {
+    Stale stale;
+    unsigned bbml;
+} Met;
+
+static const Met mets[] = {
+    { OLD, 0 }, { NEW, 1 }, { FAULT, 0 }, { FAULT, 1 }, { FAULT, 2 },
+};
+
+static void test_met(const void *arg)
+{
+    const Met *m = arg;
+    g_autofree char *props = g_strdup_printf(",bbml=%u,stale=%s", m->bbml,
+                                             stale_names[m->stale]);
+
+    print_header(m->bbml, "a, b: the page that is reached, X: F_TLB_CONFLICT");
+    run_rows(m->bbml, props, run_met);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (unsigned bbml = 0; bbml <= 2; bbml++) {
+        g_autofree char *path = g_strdup_printf("lu-bbm/matrix/bbml%u", bbml);
+
+        qtest_add_data_func(path, GUINT_TO_POINTER(bbml), test_matrix);
+    }
+    /* Only what a conflict is depends on the level. */
+    for (unsigned i = 0; i < ARRAY_SIZE(mets); i++) {
+        g_autofree char *path = g_strdup_printf("lu-bbm/stale-%s/bbml%u",
+                                                stale_names[mets[i].stale],
+                                                mets[i].bbml);
+
+        qtest_add_data_func(path, &mets[i], test_met);
+    }
+    return case_run();
+}
