@@ -412,6 +412,22 @@ static void test_tree(void)
     world_end(&w);
 }
 
+/* What follows the last thing of interest must be well formed, too. */
+static void test_well_formed(void)
+{
+    hwaddr end;
+    World w;
+
+    world_begin(&w, 12);
+    /* The last word but the strings: FDT_END becomes FDT_NOP. */
+    end = w.k.fdt + bswap32((uint32_t)w.kp.plat.read(&w.kp.plat,
+                                                     w.k.fdt + 12, 4)) - 4;
+    g_assert_cmphex(w.kp.plat.read(&w.kp.plat, end, 4), ==, bswap32(9));
+    w.kp.plat.write(&w.kp.plat, end, bswap32(4), 4);
+    assert_refused(&w, "there is no well-formed device tree");
+    world_end(&w);
+}
+
 static void test_versions(void)
 {
     static const char *const versions[] = {
@@ -468,6 +484,10 @@ static void test_luo(void)
     lu_array_set(w.mem, block + 8, 52);
     read_at(&w, w.k.fdt);
     assert_noted(&w, "LUO: a block of records has a wrong count", 1);
+    lu_array_set(w.mem, block, block);
+    lu_array_set(w.mem, block + 8, 0);
+    read_at(&w, w.k.fdt);
+    lu_array_set(w.mem, block, 0);
     lu_array_set(w.mem, block + 8, 1);
     lu_array_set(w.mem, block + 16 + 72, 1);
     read_at(&w, w.k.fdt);
@@ -588,6 +608,7 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/kho/vectors", test_vectors);
     g_test_add_func("/kho/tree", test_tree);
+    g_test_add_func("/kho/well-formed", test_well_formed);
     g_test_add_func("/kho/versions", test_versions);
     g_test_add_func("/kho/luo", test_luo);
     g_test_add_func("/kho/scan", test_scan);
