@@ -170,6 +170,7 @@ static bool has_hole(LuBooks *books, LuRule rule, hwaddr pa, hwaddr bytes,
 /* OWN-1 for one entry of the ledger. */
 static void judge_owned(LuBooks *books, LuClaim *c, LuPage *page)
 {
+    g_autofree char *detail = NULL;
     LuEvidence ev;
     hwaddr hole;
 
@@ -184,14 +185,16 @@ static void judge_owned(LuBooks *books, LuClaim *c, LuPage *page)
     ev = lu_claim_evidence(c);
     ev.has |= LU_EV_PAGE;
     ev.page = hole & ~(hwaddr)0xfff;
-    if (page->config) {
-        ev.detail = "a configuration structure is not in preserved memory";
-    } else {
+    if (!page->config) {
         ev.has |= LU_EV_IOVA | LU_EV_LEVEL;
         ev.iova = page->in_base;
         ev.level = page->stage.fmt->spec_level(page->level);
-        ev.detail = "a table page is not in preserved memory";
     }
+    detail = g_strdup_printf("a %s is not in preserved memory (%s)",
+                             page->config ? "configuration structure"
+                                          : "table page",
+                             lu_memmap_source(&books->memmap));
+    ev.detail = detail;
     page->cause = lu_finding(&books->sink, LU_RULE_OWN_1, &ev);
 }
 
@@ -200,6 +203,7 @@ static void judge_target(void *opaque, const LuTreeDesc *d)
 {
     Freezing *f = opaque;
     LuBooks *books = f->books;
+    g_autofree char *detail = NULL;
     LuEvidence ev;
     hwaddr hole;
 
@@ -214,7 +218,10 @@ static void judge_target(void *opaque, const LuTreeDesc *d)
     ev.iova = d->iova + (ev.page - d->desc.addr);
     ev.desc_pa = d->pa;
     ev.old_desc = ev.new_desc = d->raw;
-    ev.detail = "the stream can write memory the next kernel will use";
+    detail = g_strdup_printf("the stream can write memory the next kernel "
+                             "will use (%s)",
+                             lu_memmap_source(&books->memmap));
+    ev.detail = detail;
     lu_finding(&books->sink, LU_RULE_OWN_3, &ev);
 }
 
@@ -237,17 +244,17 @@ void lu_claim_judge_frozen(LuBooks *books, LuClaim *c)
     Freezing f = { books, c };
     LuDomain *d = c->domain;
 
-    c->unmapped = !books->memmap.spoken;
     for (guint i = 0; i < c->config->len; i++) {
         judge_owned(books, c, g_ptr_array_index(c->config, i));
     }
-    if (c != lu_domain_claim(d)) {
-        return;
+    if (c == lu_domain_claim(d)) {
+        for (guint i = 0; i < d->pages->len; i++) {
+            judge_owned(books, c, g_ptr_array_index(d->pages, i));
+        }
+        foreach_tree(&d->ctx, judge_targets, &f);
     }
-    for (guint i = 0; i < d->pages->len; i++) {
-        judge_owned(books, c, g_ptr_array_index(d->pages, i));
-    }
-    foreach_tree(&d->ctx, judge_targets, &f);
+    /* Asked last: looking twice may have made it so. */
+    c->undecided = lu_memmap_unknown(&books->memmap);
 }
 
 void lu_claim_thaw(LuBooks *books, LuClaim *c)

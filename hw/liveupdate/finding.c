@@ -65,12 +65,14 @@ void lu_sink_init(LuSink *sink)
     memset(sink, 0, sizeof(*sink));
     sink->findings = g_hash_table_new(finding_hash, finding_equal);
     sink->order = g_ptr_array_new_with_free_func(finding_free);
+    sink->notes = g_ptr_array_new_with_free_func(g_free);
 }
 
 void lu_sink_destroy(LuSink *sink)
 {
     g_hash_table_destroy(sink->findings);
     g_ptr_array_unref(sink->order);
+    g_ptr_array_unref(sink->notes);
 }
 
 LuFinding *lu_finding(LuSink *sink, LuRule rule, const LuEvidence *ev)
@@ -104,4 +106,19 @@ LuFinding *lu_finding(LuSink *sink, LuRule rule, const LuEvidence *ev)
         sink->notify(sink->opaque, f);
     }
     return f;
+}
+
+void lu_note(LuSink *sink, const char *fmt, ...)
+{
+    g_autofree char *note = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    note = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    if (sink->notes->len < LU_NOTES_MAX &&
+        !g_ptr_array_find_with_equal_func(sink->notes, note, g_str_equal,
+                                          NULL)) {
+        g_ptr_array_add(sink->notes, g_steal_pointer(&note));
+    }
 }

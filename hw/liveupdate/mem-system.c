@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include <sys/mman.h>
 #include "qemu/atomic.h"
 #include "qemu/bswap.h"
 #include "qemu/rcu.h"
@@ -112,6 +113,70 @@ static bool system_is_ram(const LuMem *mem, hwaddr pa, hwaddr len)
     return true;
 }
 
+typedef struct Resident {
+    LuMemRun *fn;
+    void *opaque;
+} Resident;
+
+/* The host's pages are asked for in pieces of this many. */
+#define MINCORE_PAGES 4096
+
+static void resident_piece(const Resident *r, uint8_t *host, hwaddr pa,
+                           size_t page, unsigned n)
+{
+    unsigned char in_core[MINCORE_PAGES];
+
+    if (mincore(host, n * page, in_core)) {
+        return;                 /* not mapped: nothing is resident */
+    }
+    for (unsigned at = 0, end; at < n; at = end) {
+        for (end = at; end < n && (in_core[end] & 1); end++) {
+            continue;
+        }
+        if (end > at) {
+            r->fn(r->opaque, pa + (hwaddr)at * page, (end - at) * page);
+        }
+        end = MAX(end, at + 1);
+    }
+}
+
+static bool resident_range(Int128 start, Int128 len, const MemoryRegion *mr,
+                           hwaddr offset, void *opaque)
+{
+    size_t page = qemu_real_host_page_size();
+    hwaddr pa = int128_get64(start), left = int128_get64(len);
+    MemoryRegion *region = (MemoryRegion *)mr;
+    uint8_t *host;
+
+    if (!memory_region_is_ram(region) ||
+        !memory_access_is_direct(region, false, ram_only)) {
+        return false;
+    }
+    host = qemu_map_ram_ptr(region->ram_block, offset);
+    if (!QEMU_PTR_IS_ALIGNED(host, page) || pa % page) {
+        return false;           /* no page of its own: no kernel lives there */
+    }
+    while (left >= page) {
+        unsigned n = MIN(left / page, MINCORE_PAGES);
+
+        resident_piece(opaque, host, pa, page, n);
+        host += n * page;
+        pa += (hwaddr)n * page;
+        left -= (hwaddr)n * page;
+    }
+    return false;
+}
+
+static void system_foreach_resident(const LuMem *mem, LuMemRun *fn,
+                                    void *opaque)
+{
+    Resident r = { fn, opaque };
+
+    RCU_READ_LOCK_GUARD();
+    flatview_for_each_range(address_space_to_flatview(&address_space_memory),
+                            resident_range, &r);
+}
+
 const LuMem *lu_mem_system(void)
 {
     static const LuMem system_mem = {
@@ -119,6 +184,7 @@ const LuMem *lu_mem_system(void)
         .read_words = system_read_words,
         .cas64 = system_cas64,
         .is_ram = system_is_ram,
+        .foreach_resident = system_foreach_resident,
     };
 
     return &system_mem;

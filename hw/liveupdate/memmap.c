@@ -1,5 +1,5 @@
 /*
- * The memory map software declares: a set of ranges, kept disjoint.
+ * The memory map: what its providers say together.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,101 +11,156 @@ void lu_memmap_init(LuMemMap *map)
     memset(map, 0, sizeof(*map));
 }
 
-static void add_range(LuMemMap *map, hwaddr first, hwaddr last)
-{
-    IntervalTreeNode *node = g_new0(IntervalTreeNode, 1);
-
-    node->start = first;
-    node->last = last;
-    interval_tree_insert(node, &map->ranges);
-    map->n++;
-}
-
-static void remove_range(LuMemMap *map, IntervalTreeNode *node)
-{
-    interval_tree_remove(node, &map->ranges);
-    g_free(node);
-    map->n--;
-}
-
 void lu_memmap_clear(LuMemMap *map)
 {
-    IntervalTreeNode *node;
-
-    while ((node = interval_tree_iter_first(&map->ranges, 0, UINT64_MAX))) {
-        remove_range(map, node);
-    }
-    map->spoken = false;
+    lu_ranges_clear(&map->kept);
+    map->spoken = map->hinted = map->crash = false;
+    map->mem = NULL;
+    map->sink = NULL;
 }
 
 void lu_memmap_destroy(LuMemMap *map)
 {
     lu_memmap_clear(map);
+    lu_kho_clear(&map->kho);
 }
 
-static bool range_ok(const LuMemMap *map, hwaddr pa, hwaddr len)
+static bool wraps(hwaddr pa, hwaddr len)
 {
-    return len && pa + (len - 1) >= pa && map->n < LU_MEMMAP_RANGES_MAX;
+    return !len || pa + (len - 1) < pa;
 }
 
 bool lu_memmap_keep(LuMemMap *map, hwaddr pa, hwaddr len)
 {
-    hwaddr first = pa, last = pa + (len - 1);
-    IntervalTreeNode *node;
-
-    if (!range_ok(map, pa, len)) {
+    if (wraps(pa, len) || !lu_ranges_add(&map->kept, pa, pa + (len - 1))) {
         return false;
     }
     map->spoken = true;
-    /* Merge with neighbours, so that the number of ranges stays small. */
-    while ((node = interval_tree_iter_first(&map->ranges,
-                                            first ? first - 1 : 0,
-                                            last == UINT64_MAX ? last
-                                                               : last + 1))) {
-        first = MIN(first, node->start);
-        last = MAX(last, node->last);
-        remove_range(map, node);
-    }
-    add_range(map, first, last);
     return true;
 }
 
 bool lu_memmap_unkeep(LuMemMap *map, hwaddr pa, hwaddr len)
 {
-    hwaddr last = pa + (len - 1);
-    IntervalTreeNode *node;
+    return !wraps(pa, len) &&
+           lu_ranges_remove(&map->kept, pa, pa + (len - 1));
+}
 
-    if (!range_ok(map, pa, len)) {
+void lu_memmap_hint(LuMemMap *map, hwaddr fdt)
+{
+    map->hinted = true;
+    map->hint = fdt;
+}
+
+bool lu_memmap_crash(LuMemMap *map, hwaddr pa, hwaddr len)
+{
+    if (wraps(pa, len)) {
         return false;
     }
-    while ((node = interval_tree_iter_first(&map->ranges, pa, last))) {
-        hwaddr node_first = node->start, node_last = node->last;
-
-        remove_range(map, node);
-        if (node_first < pa) {
-            add_range(map, node_first, pa - 1);
-        }
-        if (node_last > last) {
-            add_range(map, last + 1, node_last);
-        }
-    }
+    map->crash = true;
+    map->crash_first = pa;
+    map->crash_last = pa + (len - 1);
     return true;
 }
 
-LuKept lu_memmap_covers(const LuMemMap *map, hwaddr pa, hwaddr len,
-                        hwaddr *hole)
-{
-    hwaddr last = pa + (len - 1);
-    IntervalTreeNode *node;
+/* ------------------------------------------------------------------ */
+/* Looking                                                            */
 
-    if (!map->spoken) {
-        return LU_KEPT_UNKNOWN;
+void lu_memmap_look(LuMemMap *map, const LuMem *mem, LuSink *sink)
+{
+    map->mem = mem;
+    map->sink = sink;
+    map->again = false;
+    lu_kho_clear(&map->kho);
+    if (map->hinted) {
+        lu_kho_read(&map->kho, mem, map->hint, sink);
+    } else if (!map->spoken) {
+        lu_kho_scan(&map->kho, mem, sink);
     }
-    /* Ranges are disjoint and merged, so one of them covers all or none. */
-    node = interval_tree_iter_first((IntervalTreeRoot *)&map->ranges, pa, pa);
-    if (node && node->last >= last) {
+}
+
+void lu_memmap_look_again(LuMemMap *map)
+{
+    bool scanned = map->kho.scanned;
+    hwaddr fdt = map->kho.fdt.pa;
+
+    if (map->mem && map->kho.state == LU_KHO_READ) {
+        lu_kho_clear(&map->kho);
+        lu_kho_read(&map->kho, map->mem, fdt, map->sink);
+        map->kho.scanned = scanned;
+    }
+}
+
+/* Whether KHO takes part: there is something, and it was read at this edge. */
+static bool has_kho(const LuMemMap *map)
+{
+    return map->mem && map->kho.state != LU_KHO_ABSENT;
+}
+
+const char *lu_memmap_unknown(const LuMemMap *map)
+{
+    if (map->crash) {
+        return NULL;
+    }
+    if (has_kho(map)) {
+        return map->kho.why;
+    }
+    return map->spoken ? NULL : "no preserved memory was declared";
+}
+
+const char *lu_memmap_source(const LuMemMap *map)
+{
+    return map->crash ? "crash" :
+           !has_kho(map) ? "annotation" :
+           map->spoken ? "annotation and kho" : "kho";
+}
+
+/* ------------------------------------------------------------------ */
+/* Answering                                                          */
+
+static LuKept crash_covers(const LuMemMap *map, hwaddr first, hwaddr last,
+                           hwaddr *hole)
+{
+    if (last < map->crash_first || first > map->crash_last) {
         return LU_KEPT_YES;
     }
-    *hole = node ? node->last + 1 : pa;
+    *hole = MAX(first, map->crash_first);
     return LU_KEPT_NO;
+}
+
+/* Runs of the two sets may continue each other. */
+static bool sets_cover(const LuMemMap *map, hwaddr first, hwaddr last,
+                       hwaddr *hole)
+{
+    hwaddr end;
+
+    while (lu_ranges_run(&map->kept, first, &end) ||
+           (has_kho(map) && lu_ranges_run(&map->kho.kept, first, &end))) {
+        if (end >= last) {
+            return true;
+        }
+        first = end + 1;
+    }
+    *hole = first;
+    return false;
+}
+
+LuKept lu_memmap_covers(LuMemMap *map, hwaddr pa, hwaddr len, hwaddr *hole)
+{
+    hwaddr last = pa + (len - 1);
+
+    if (map->crash) {
+        return crash_covers(map, pa, last, hole);
+    }
+    if (sets_cover(map, pa, last, hole)) {
+        return LU_KEPT_YES;
+    }
+    if (has_kho(map) && !map->again) {
+        /* The kernel may have been at it: a no must be read twice. */
+        map->again = true;
+        lu_memmap_look_again(map);
+        if (sets_cover(map, pa, last, hole)) {
+            return LU_KEPT_YES;
+        }
+    }
+    return lu_memmap_unknown(map) ? LU_KEPT_UNKNOWN : LU_KEPT_NO;
 }

@@ -132,7 +132,7 @@ LuInfo *lu_report_info(LuSession *s)
     LuRuleCoverageList **coverage = &info->coverage;
     LuClaimInfoList **claims = &info->claims;
     LuUnitInfoList **units = &info->iommus;
-    strList **texts = &info->reasons;
+    strList **texts = &info->reasons, **notes = &info->notes;
 
     info->verdict = verdict_kinds[lu_session_verdict(s, reasons)];
     for (guint i = 0; i < reasons->len; i++) {
@@ -161,6 +161,12 @@ LuInfo *lu_report_info(LuSession *s)
         c->evaluated = s->books.sink.evaluated[i];
         QAPI_LIST_APPEND(coverage, c);
     }
+    for (guint i = 0; i < s->books.sink.notes->len; i++) {
+        const char *note = g_ptr_array_index(s->books.sink.notes, i);
+
+        QAPI_LIST_APPEND(notes, g_strdup(note));
+    }
+    info->kho = lu_report_kho(&s->books.memmap.kho);
     return info;
 }
 
@@ -355,6 +361,12 @@ void lu_report_text(const LuInfo *info, GString *out)
     }
     for (LuFindingInfoList *l = info->findings; l; l = l->next) {
         finding_text(l->value, out);
+    }
+    if (info->kho) {
+        lu_report_kho_text(info->kho, out);
+    }
+    for (strList *l = info->notes; l; l = l->next) {
+        g_string_append_printf(out, "note: %s\n", l->value);
     }
     for (strList *l = info->reasons; l; l = l->next) {
         g_string_append_printf(out, "reason: %s\n", l->value);

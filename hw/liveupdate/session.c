@@ -345,6 +345,15 @@ static int op_unkeep(LuSession *s, const LuOp *op, LuClaim *unused)
            ? LU_CTL_OK : LU_CTL_ENOSPC;
 }
 
+static int op_kho(LuSession *s, const LuOp *op, LuClaim *unused)
+{
+    if (op->addr % 4096) {
+        return LU_CTL_EINVAL;   /* of every base page, that is */
+    }
+    lu_memmap_hint(&s->books.memmap, op->addr);
+    return LU_CTL_OK;
+}
+
 static bool table_range_ok(const LuOp *op)
 {
     return range_ok(op) && op->len <= LU_TABLE_BYTES_MAX;
@@ -397,6 +406,7 @@ static int (*const handlers[])(LuSession *, const LuOp *, LuClaim *) = {
     [LU_CTL_OP_FINISH] = op_finish,
     [LU_CTL_OP_IDLE] = op_idle,
     [LU_CTL_OP_CRASH] = op_crash,
+    [LU_CTL_OP_KHO] = op_kho,
 };
 
 static int handle(LuSession *s, const LuOp *op, LuClaim *c)
@@ -429,6 +439,32 @@ static GPtrArray *claims_in_scope(LuSession *s, const LuPhaseEdge *edge,
     return claims;
 }
 
+/* What an operation does once, before any claim has moved. */
+static int before_edge(LuSession *s, const LuOp *op)
+{
+    LuMemMap *map = &s->books.memmap;
+
+    switch (op->op) {
+    case LU_CTL_OP_FREEZE:
+        if (s->iommus->len) {
+            const LuIommu *iommu = g_ptr_array_index(s->iommus, 0);
+
+            lu_memmap_look(map, iommu->mem, &s->books.sink);
+        }
+        return LU_CTL_OK;
+    case LU_CTL_OP_KEXEC:
+        /* Records are complete by now: the report has them from here. */
+        lu_memmap_look_again(map);
+        return LU_CTL_OK;
+    case LU_CTL_OP_CRASH:
+        return !(op->param & LU_CTL_CRASH_REGION) ||
+               lu_memmap_crash(map, op->addr, op->len)
+               ? LU_CTL_OK : LU_CTL_EINVAL;
+    default:
+        return LU_CTL_OK;
+    }
+}
+
 /* What an operation does once, after every claim has moved. */
 static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
 {
@@ -443,6 +479,11 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
             break;
         case LU_CTL_OP_FREEZE:
             lu_claim_judge_frozen(&s->books, c);
+            break;
+        case LU_CTL_OP_CRASH:
+            if (c->undecided) {
+                lu_claim_judge_frozen(&s->books, c);
+            }
             break;
         case LU_CTL_OP_REPLACE:
             if (c == lu_domain_claim(c->domain)) {
@@ -470,6 +511,7 @@ static int move_claims(LuSession *s, const LuPhaseEdge *edge, const LuOp *op,
                        unsigned *moved)
 {
     g_autoptr(GPtrArray) claims = claims_in_scope(s, edge, op);
+    int ret;
 
     for (guint i = claims->len; i-- > 0; ) {
         LuClaim *c = g_ptr_array_index(claims, i);
@@ -484,6 +526,10 @@ static int move_claims(LuSession *s, const LuPhaseEdge *edge, const LuOp *op,
     }
     if (!claims->len && edge->scope != LU_SCOPE_MACHINE) {
         return LU_CTL_ENOENT;
+    }
+    ret = before_edge(s, op);
+    if (ret != LU_CTL_OK) {
+        return ret;
     }
     s->books.ledger.visits = LU_LEDGER_VISITS_MAX;
     for (guint i = 0; i < claims->len; i++) {

@@ -30,10 +30,9 @@ bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons)
         return reason(reasons, "the claim of token 0x%" PRIx64 " ended %s, "
                       "not finished", c->token, lu_claim_state_name(c->state));
     }
-    if (c->unmapped) {
-        return reason(reasons, "no preserved memory was declared before token "
-                      "0x%" PRIx64 " was frozen: OWN-1 and OWN-3 are not "
-                      "decided", c->token);
+    if (c->undecided) {
+        return reason(reasons, "OWN-1 and OWN-3 are not decided for token 0x%"
+                      PRIx64 ": %s", c->token, c->undecided);
     }
     if (c->opaque && !c->idle) {
         return reason(reasons, "the device of token 0x%" PRIx64 " keeps "

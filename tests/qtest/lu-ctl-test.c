@@ -118,7 +118,7 @@ static void test_results(void)
         { LU_CTL_OP_RESTORE, LU_CTL_ENOENT },
         { LU_CTL_OP_REPLACE, LU_CTL_ENOENT },
         { LU_CTL_OP_FINISH, LU_CTL_ENOENT },
-        { LU_CTL_OP_CRASH + 1, LU_CTL_EINVAL },
+        { LU_CTL_OP_KHO + 1, LU_CTL_EINVAL },
         { 0xff, LU_CTL_EINVAL },
     };
     Ctl c = start();

@@ -14,6 +14,7 @@
 #include "qemu/units.h"
 #include "libqtest.h"
 #include "../lib/iommu.h"
+#include "../lib/kho.h"
 #include "../lib/luctl.h"
 #include "../lib/ludma.h"
 #include "../lib/plat-qtest.h"
@@ -241,6 +242,52 @@ static void preserve(Machine *m)
     op(m, LU_CTL_OP_FREEZE);
 }
 
+/* The records a kernel with pages of 4 KiB hands on. */
+typedef struct Keeper {
+    Kho k;
+    uint64_t skip;              /* table left out; 0: none */
+} Keeper;
+
+static void record(Keeper *keeper, uint64_t pa, uint64_t bytes)
+{
+    uint64_t first = QEMU_ALIGN_DOWN(pa, PLAT_PAGE);
+
+    g_assert_true(kho_preserve(&keeper->k, first,
+                               ROUND_UP(pa + bytes, PLAT_PAGE) - first));
+}
+
+static void record_table(void *arg, uint64_t pa, uint64_t bytes,
+                         unsigned level)
+{
+    Keeper *keeper = arg;
+
+    if (pa != keeper->skip) {
+        record(keeper, pa, bytes);
+    }
+}
+
+static void record_config(void *arg, uint64_t pa, uint64_t bytes)
+{
+    record(arg, pa, bytes);
+}
+
+/* As preserve(), by records in RAM and without a word about memory. */
+static void preserve_by_kho(Machine *m, uint64_t skip)
+{
+    Keeper keeper = { .skip = skip };
+
+    g_assert_true(kho_begin(&keeper.k, &m->pq.plat, PLAT_PAGE_LG2));
+    iommu_foreach_table(&m->io, &m->dom, record_table, &keeper);
+    m->io.ops->foreach_config_page(&m->io, record_config, &keeper);
+    record(&keeper, m->ring.pa, ring_bytes(m));
+    kho_publish(&keeper.k, NULL, 0);
+    g_assert_cmpuint(luctl_preserve(&m->ctl, m->dma.rid, TOKEN), ==,
+                     LU_CTL_OK);
+    g_assert_cmpuint(luctl_page(&m->ctl, LU_CTL_OP_KHO, keeper.k.fdt, 0), ==,
+                     LU_CTL_OK);
+    op(m, LU_CTL_OP_FREEZE);
+}
+
 /* The next kernel: knows the registers, and of the domain its numbers. */
 static void kexec(Machine *m)
 {
@@ -287,14 +334,9 @@ static void replace(Machine *m)
 /* ------------------------------------------------------------------ */
 /* Tests                                                              */
 
-/* Everything in order: nothing is lost, and the verdict is PASS. */
-static void test_pass(const void *arg)
+/* All that follows the freeze, in order; then the verdict. */
+static void hand_over(Machine *m, unsigned findings, unsigned verdict)
 {
-    Machine *m = start(arg);
-
-    start_traffic(m);
-    flows(m, 10);
-    preserve(m);
     kexec(m);
     qtest_clock_step(m->pq.qts, 10 * PERIOD_NS);
     op(m, LU_CTL_OP_BOOT);
@@ -304,9 +346,46 @@ static void test_pass(const void *arg)
     flows(m, 10);
     replace(m);
     flows(m, 10);
-    g_assert_cmpuint(luctl_read(&m->ctl, LU_CTL_FINDINGS), ==, 0);
-    g_assert_cmpuint(luctl_read(&m->ctl, LU_CTL_VERDICT), ==, LU_CTL_PASS);
+    g_assert_cmpuint(luctl_read(&m->ctl, LU_CTL_FINDINGS), ==, findings);
+    g_assert_cmpuint(luctl_read(&m->ctl, LU_CTL_VERDICT), ==, verdict);
     stop(m);
+}
+
+static Machine *start_flowing(const Case *c)
+{
+    Machine *m = start(c);
+
+    start_traffic(m);
+    flows(m, 10);
+    return m;
+}
+
+/* Everything in order: nothing is lost, and the verdict is PASS. */
+static void test_pass(const void *arg)
+{
+    Machine *m = start_flowing(arg);
+
+    preserve(m);
+    hand_over(m, 0, LU_CTL_PASS);
+}
+
+/* The same by KHO records in RAM; a table that is not in them is OWN-1. */
+static void test_kho(const void *arg)
+{
+    Machine *m = start_flowing(arg);
+
+    preserve_by_kho(m, 0);
+    hand_over(m, 0, LU_CTL_PASS);
+}
+
+static void test_kho_skip(const void *arg)
+{
+    Machine *m = start_flowing(arg);
+    PgWalk w;
+
+    g_assert_true(pg_walk(&m->pq.plat, &m->dom.pt, m->ring.iova, &w));
+    preserve_by_kho(m, QEMU_ALIGN_DOWN(w.desc_pa, granule(m)));
+    hand_over(m, 1, LU_CTL_FAIL);
 }
 
 /* A kexec that fails: the old kernel goes on, and may map again. */
@@ -408,6 +487,10 @@ int main(int argc, char **argv)
             add("abort", &cases[i], test_abort);
             add("refuse", &cases[i], test_refuse);
             add("block", &cases[i], test_block);
+            if (cases[i].granule_lg2 == PLAT_PAGE_LG2) {
+                add("kho", &cases[i], test_kho);
+                add("kho-skip", &cases[i], test_kho_skip);
+            }
         }
     }
     return g_test_run();

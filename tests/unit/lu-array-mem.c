@@ -21,6 +21,7 @@ static bool array_read64(const LuMem *mem, hwaddr pa, uint64_t *val)
         return false;
     }
     m->reads++;
+    m->absent_reads += m->absent && m->absent[(pa - m->base) / 4096];
     *val = m->words[(pa - m->base) / 8];
     return true;
 }
@@ -52,6 +53,18 @@ static bool array_is_ram(const LuMem *mem, hwaddr pa, hwaddr len)
     return inside(container_of(mem, LuArrayMem, view), pa, len);
 }
 
+static void array_foreach_resident(const LuMem *mem, LuMemRun *fn,
+                                   void *opaque)
+{
+    const LuArrayMem *m = container_of(mem, LuArrayMem, view);
+
+    for (hwaddr at = 0; at + 4096 <= m->bytes; at += 4096) {
+        if (!m->absent || !m->absent[at / 4096]) {
+            fn(opaque, m->base + at, 4096);
+        }
+    }
+}
+
 LuArrayMem *lu_array_new(hwaddr base, hwaddr bytes)
 {
     LuArrayMem *m = g_new0(LuArrayMem, 1);
@@ -60,6 +73,7 @@ LuArrayMem *lu_array_new(hwaddr base, hwaddr bytes)
         .read64 = array_read64,
         .cas64 = array_cas64,
         .is_ram = array_is_ram,
+        .foreach_resident = array_foreach_resident,
     };
     m->base = base;
     m->bytes = bytes;
@@ -74,6 +88,7 @@ LuArrayMem *lu_array_new(hwaddr base, hwaddr bytes)
 void lu_array_free(LuArrayMem *m)
 {
     munmap(m->words, m->bytes);
+    g_free(m->absent);
     g_free(m);
 }
 

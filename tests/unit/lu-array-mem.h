@@ -15,6 +15,8 @@ typedef struct LuArrayMem {
     hwaddr bytes;
     hwaddr next;                /* of lu_array_alloc() */
     uint64_t *words;            /* host order */
+    bool *absent;               /* per 4 KiB: the host has no page; or NULL */
+    uint64_t absent_reads;      /* 8-byte reads that made it one */
     uint64_t reads;             /* 8-byte reads so far */
     bool read_only;             /* no exchange succeeds */
     unsigned races;             /* exchanges still to be lost to another... */

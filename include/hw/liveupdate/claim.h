@@ -57,7 +57,7 @@ typedef struct LuClaim {
     bool crash;                 /* handed to a crash kernel, which only reads */
     bool dropped;               /* ended without being handed on */
     bool opaque;                /* not all its accesses are seen */
-    bool unmapped;              /* frozen with no memory map declared */
+    const char *undecided;      /* static: why OWN-1, OWN-3 are not decided */
     LuDomain *domain;           /* NULL once ended */
     LuCtx ctx;                  /* configuration as at the freeze */
     GPtrArray *config;          /* LuPage, configuration structures */

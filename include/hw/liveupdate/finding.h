@@ -87,6 +87,7 @@ typedef struct LuFinding {
     uint64_t consequences;
 } LuFinding;
 
+#define LU_NOTES_MAX    64      /* distinct ones; more are not kept */
 #define LU_FINDINGS_MAX 4096    /* distinct ones; more are only counted */
 
 typedef struct LuSink LuSink;
@@ -99,6 +100,7 @@ struct LuSink {
     uint64_t errors;            /* findings that gate a verdict */
     uint64_t dropped;           /* reports beyond LU_FINDINGS_MAX */
     uint64_t evaluated[LU_RULE__MAX];   /* times a rule was decided */
+    GPtrArray *notes;           /* char *, as they came */
     /* Called once per distinct finding, in the context of the reporter. */
     void (*notify)(void *opaque, const LuFinding *finding);
     void *opaque;
@@ -114,6 +116,12 @@ void lu_sink_destroy(LuSink *sink);
  * and generation are.  Caller holds the session's lock.
  */
 LuFinding *lu_finding(LuSink *sink, LuRule rule, const LuEvidence *ev);
+
+/*
+ * Note what was met and not understood, so that something is not judged.
+ * Equal notes are kept once.  Caller holds the session's lock.
+ */
+void lu_note(LuSink *sink, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
 /* The rule was decided, whatever came out: coverage. */
 static inline void lu_evaluated(LuSink *sink, LuRule rule)

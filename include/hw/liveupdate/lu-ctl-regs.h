@@ -66,6 +66,10 @@
 #define LU_CTL_OP_BULK          14  /* PARAM op, LEN entries of the BAR */
 #define LU_CTL_OP_IDLE          15  /* STREAM: no DMA is expected */
 #define LU_CTL_OP_CRASH         16  /* the jump is to a crash kernel */
+#define LU_CTL_OP_KHO           17  /* ADDR: the KHO device tree is there */
+
+/* PARAM of CRASH: ADDR and LEN are the region of the crash kernel */
+#define LU_CTL_CRASH_REGION     (1u << 31)
 
 /* PARAM of RESTORE: what the new kernel believes about the top table */
 #define LU_CTL_SHAPE(fmt, level, vasz) \

@@ -18,6 +18,7 @@
 #include "exec/hwaddr.h"
 
 typedef struct LuMem LuMem;
+typedef void LuMemRun(void *opaque, hwaddr pa, hwaddr len);
 
 struct LuMem {
     /* 8-byte aligned, atomic, host order on return; false when not RAM. */
@@ -32,12 +33,22 @@ struct LuMem {
     bool (*cas64)(const LuMem *mem, hwaddr pa, uint64_t *old, uint64_t val);
     /* Whether every byte of [@pa, @pa + @len) is RAM; @len > 0. */
     bool (*is_ram)(const LuMem *mem, hwaddr pa, hwaddr len);
+    /*
+     * Call @fn for every run of RAM the host holds pages for, and touch none:
+     * the rest was never written and holds zeros.  Runs are whole 4 KiB pages,
+     * in order.  NULL where the view cannot tell.
+     */
+    void (*foreach_resident)(const LuMem *mem, LuMemRun *fn, void *opaque);
 };
 
 bool lu_mem_read64(const LuMem *mem, hwaddr pa, uint64_t *val);
 /* Read @n little-endian words from the 8-byte aligned @pa, each atomically. */
 bool lu_mem_read_words(const LuMem *mem, hwaddr pa, uint64_t *w, unsigned n);
+/* Copy any bytes, as whole words are read; false when some are not RAM. */
+bool lu_mem_read_bytes(const LuMem *mem, hwaddr pa, void *to, size_t len);
 bool lu_mem_is_ram(const LuMem *mem, hwaddr pa, hwaddr len);
+/* As LuMem.foreach_resident; false when the view cannot tell. */
+bool lu_mem_foreach_resident(const LuMem *mem, LuMemRun *fn, void *opaque);
 
 /* The machine's memory as IOMMUs see it.  Never fails, never freed. */
 const LuMem *lu_mem_system(void);

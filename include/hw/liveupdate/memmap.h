@@ -1,17 +1,24 @@
 /*
  * What software says is preserved memory.
  *
- * A provider answers yes, no or unknown; unknown disables a rule and never
- * fires it.  The annotation provider is a set of ranges the guest declares
- * through the doorbell; it answers unknown until the first one.
+ * Providers answer yes, no or unknown; unknown disables a rule and never
+ * fires it:
+ *
+ *     annotation   ranges declared through the doorbell (KEEP, UNKEEP)
+ *     kho          the radix tree a Linux kernel hands on (kho.h)
+ *     crash        everything but the region of the crash kernel
+ *
+ * A provider takes part once it has been spoken to; the KHO tree is also
+ * looked for when nobody has said anything.  The region of a crash kernel
+ * alone decides.  Of the others one yes suffices, and a no counts only when
+ * all that take part are known.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #ifndef HW_LIVEUPDATE_MEMMAP_H
 #define HW_LIVEUPDATE_MEMMAP_H
 
-#include "exec/hwaddr.h"
-#include "qemu/interval-tree.h"
+#include "hw/liveupdate/kho.h"
 
 typedef enum LuKept {
     LU_KEPT_UNKNOWN,
@@ -19,12 +26,18 @@ typedef enum LuKept {
     LU_KEPT_YES,
 } LuKept;
 
-#define LU_MEMMAP_RANGES_MAX (1u << 20)
-
 typedef struct LuMemMap {
-    IntervalTreeRoot ranges;
-    unsigned n;
+    LuRanges kept;              /* annotation */
     bool spoken;                /* a range was ever declared */
+    LuKho kho;                  /* as of the last look */
+    bool hinted;                /* @hint is where its device tree is */
+    hwaddr hint;
+    bool crash;                 /* the region of the crash kernel is known */
+    hwaddr crash_first, crash_last;
+    /* The look under way; a no of KHO is looked at again, once. */
+    const LuMem *mem;
+    LuSink *sink;
+    bool again;
 } LuMemMap;
 
 void lu_memmap_init(LuMemMap *map);
@@ -34,14 +47,34 @@ void lu_memmap_destroy(LuMemMap *map);
 bool lu_memmap_keep(LuMemMap *map, hwaddr pa, hwaddr len);
 /* Take back: ranges are cut where [@pa, @pa + @len) overlaps them. */
 bool lu_memmap_unkeep(LuMemMap *map, hwaddr pa, hwaddr len);
-/* Forget all ranges: the next kernel starts its own map. */
+/* The KHO device tree is at @fdt; it is read when an edge comes. */
+void lu_memmap_hint(LuMemMap *map, hwaddr fdt);
+/* All but [@pa, @pa + @len) survives; false when empty or wrapping. */
+bool lu_memmap_crash(LuMemMap *map, hwaddr pa, hwaddr len);
+/*
+ * Forget it all, so that the next kernel starts its own map.  What was last
+ * read of KHO stays for the report and answers nothing.
+ */
 void lu_memmap_clear(LuMemMap *map);
+
+/*
+ * An edge has come: read from @mem what is to be read there.  @mem and @sink
+ * are used by lu_memmap_covers() until the next look or lu_memmap_clear().
+ */
+void lu_memmap_look(LuMemMap *map, const LuMem *mem, LuSink *sink);
+
+/* A later edge: read again the device tree that was read at the last look. */
+void lu_memmap_look_again(LuMemMap *map);
 
 /*
  * Whether all of [@pa, @pa + @len) is preserved.  On LU_KEPT_NO, *@hole is
  * the first address that is not.
  */
-LuKept lu_memmap_covers(const LuMemMap *map, hwaddr pa, hwaddr len,
-                        hwaddr *hole);
+LuKept lu_memmap_covers(LuMemMap *map, hwaddr pa, hwaddr len, hwaddr *hole);
+
+/* Why it would answer unknown, static; NULL when it would not. */
+const char *lu_memmap_unknown(const LuMemMap *map);
+/* Who answers, static: "annotation", "kho", ... */
+const char *lu_memmap_source(const LuMemMap *map);
 
 #endif
