@@ -13,13 +13,13 @@ export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
 else
 BUILD := build/qemu
 endif
-QEMU ?= $(CURDIR)/$(BUILD)/qemu-system-x86_64
-export BUILD QEMU
+export BUILD
 
 STEPS := 3
-demo demo-linux check bench: STEPS := 4
+demo demo-linux linux linux-source check bench: STEPS := 4
 
-.PHONY: all packages tree build demo demo-linux check bench lint clean distclean help
+.PHONY: all packages tree build demo demo-linux linux linux-source check \
+        bench lint clean distclean help
 
 all: build
 
@@ -32,6 +32,7 @@ tree: packages
 
 build: tree
 	@scripts/step 3/$(STEPS) 'build' build ninja -C $(BUILD) lu-all
+	@ln -sfn lu/tests/lu-vm $(BUILD)/lu-vm
 
 demo: build
 	@echo '[4/4] demonstration'
@@ -39,7 +40,15 @@ demo: build
 
 demo-linux: build
 	@echo '[4/4] demonstration with Linux'
-	@scripts/demo-linux
+	@scripts/linux demo
+
+linux: build
+	@echo '[4/4] Linux on both architectures'
+	@scripts/linux corpus
+
+linux-source: build
+	@echo '[4/4] Linux of our own on both architectures'
+	@scripts/linux source
 
 check: build
 	@echo '[4/4] tests'
@@ -65,8 +74,10 @@ help:
 	@echo 'make demo         a live update under DMA on both IOMMUs'
 	@echo '                  BUG=<name> plants a bug, BUG=list names them'
 	@echo '                  ARCH=aarch64|x86_64 and CASE=<name> narrow it'
-	@echo 'make demo-linux   crash-kexec of an unmodified Linux under DMA'
+	@echo 'make demo-linux   crash and kexec of an unmodified Linux under DMA'
 	@echo '                  ARCH=aarch64|x86_64 (default x86_64), CASE=<name>'
+	@echo 'make linux        what Debian kernels do without a live update, on both'
+	@echo 'make linux-source the same and LUO, with kernels built from source'
 	@echo 'make check        every test, and lint'
 	@echo 'make bench        what a DMA access costs: no IOMMU, stock, ours'
 	@echo 'make lint         style of our sources'

@@ -14,6 +14,7 @@
 #define DESC_VALID      BIT_ULL(0)
 #define DESC_TABLE      BIT_ULL(1)      /* at level 0: a page */
 #define DESC_AF         BIT_ULL(10)
+#define DESC_NT         BIT_ULL(16)     /* of a block: FEAT_BBM level 1 */
 #define DESC_DBM        BIT_ULL(51)
 #define DESC_CONTIG     BIT_ULL(52)
 #define DESC_IGNORED    MAKE_64BIT_MASK(55, 9)  /* software, PBHA */
@@ -84,6 +85,7 @@ static LuDescKind decode(const LuStage *stage, unsigned level, uint64_t raw,
         desc->addr = address(stage, raw, lu_stage_shift(stage, level));
         desc->accessed = raw & DESC_AF;
         desc->contig = raw & DESC_CONTIG;
+        desc->no_conflict = level && raw & DESC_NT;
         desc->sh = extract64(raw, 8, 2);
     }
     return kind;
@@ -187,6 +189,7 @@ static int spec_level(unsigned level)
 const LuFormat lu_format_vmsa_s1 = {
     .name = "vmsa-s1",
     .id = LU_CTL_FMT_VMSA_S1,
+    .needs_break = true,
     .decode = s1_decode,
     .grant = s1_grant,
     .mutable_bits = s1_mutable_bits,
@@ -196,6 +199,7 @@ const LuFormat lu_format_vmsa_s1 = {
 const LuFormat lu_format_vmsa_s2 = {
     .name = "vmsa-s2",
     .id = LU_CTL_FMT_VMSA_S2,
+    .needs_break = true,
     .decode = s2_decode,
     .grant = s2_grant,
     .mutable_bits = mutable_bits,

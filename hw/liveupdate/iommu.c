@@ -36,6 +36,20 @@ static bool parse_entries(const char *tlb, unsigned *entries)
            !qemu_strtoui(tlb, NULL, 10, entries) && *entries;
 }
 
+/* LuMayHit's watcher. */
+static void changed(void *opaque, const LuChange *change)
+{
+    LuIommu *iommu = opaque;
+
+    trace_lu_change(iommu->id, change->kind, change->tag.domain,
+                    change->tag.space, change->in, change->was, change->now,
+                    change->consumed);
+    if (iommu->session) {
+        lu_session_change(iommu->session, iommu, change,
+                          lu_streams_nested(iommu->streams, &change->tag));
+    }
+}
+
 bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
                    const char *stale, Error **errp)
 {
@@ -71,6 +85,7 @@ bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
     if (!none) {
         iommu->streams = lu_streams_new();
         iommu->mayhit = lu_mayhit_new(&config);
+        lu_mayhit_watch(iommu->mayhit, changed, iommu);
     }
     return true;
 }
@@ -111,6 +126,22 @@ const LuStage *lu_ctx_stage1(const LuCtx *ctx, uint64_t iova)
         }
     }
     return NULL;
+}
+
+void lu_iommu_reach(LuIommu *iommu, const LuCtx *ctx)
+{
+    const LuStage *s2 = ctx->has_s2 ? &ctx->s2 : NULL;
+
+    if (!iommu->mayhit || ctx->kind != LU_CTX_TRANSLATE) {
+        return;
+    }
+    for (unsigned i = 0; i < ctx->n_s1; i++) {
+        lu_mayhit_reach(iommu->mayhit, iommu->mem, &ctx->s1[i], s2,
+                        LU_REACH_MAX);
+    }
+    if (s2) {
+        lu_mayhit_reach(iommu->mayhit, iommu->mem, NULL, s2, LU_REACH_MAX);
+    }
 }
 
 static LuXlat identity(const LuAccess *a)

@@ -48,7 +48,8 @@ struct LuMayHit {
     uint64_t seq;               /* of the last invalidation consumed */
     uint64_t done;              /* of the last one completed */
     GArray *pending;            /* Pending, oldest first */
-    unsigned samples;           /* left */
+    unsigned samples;           /* descriptors still to be re-read */
+    unsigned looks;             /* slots still to be looked at for them */
     unsigned drops;             /* slots this completion may still look at */
     bool reached;               /* there may be reachable entries */
     bool stale;                 /* decisions may be wrong, for: */

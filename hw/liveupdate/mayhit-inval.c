@@ -251,6 +251,7 @@ static void sample_entry(void *opaque, const LuShadowEntry *e)
         .consumed = true,
         .in = e->in,
         .level = e->level,
+        .was_level = e->level,
         .pa = e->pa,
         .was = e->slot->desc,
         .now = now.desc,
@@ -261,7 +262,6 @@ static void sample_tag(Scope *scope, Tagged *t)
 {
     for (guint i = 0; i < t->shadows->len; i++) {
         LuShadow *s = g_ptr_array_index(t->shadows, i);
-        unsigned budget = scope->m->samples;
 
         if (other_granule(scope->inval, s)) {
             continue;
@@ -269,8 +269,8 @@ static void sample_tag(Scope *scope, Tagged *t)
         scope->shadow = s;
         scope->tagged = t;
         if (!lu_shadow_visit(s, first_of(scope->inval), last_of(scope->inval),
-                             lu_tagged_dead(scope->m, t), &budget, sample_entry,
-                             scope)) {
+                             lu_tagged_dead(scope->m, t), &scope->m->looks,
+                             sample_entry, scope)) {
             scope->m->stats.unsampled++;
         }
     }
@@ -279,6 +279,7 @@ static void sample_tag(Scope *scope, Tagged *t)
 void lu_mayhit_doorbell(LuMayHit *m)
 {
     m->samples = LU_MAYHIT_SAMPLES_MAX;
+    m->looks = LU_MAYHIT_LOOKS_MAX;
 }
 
 void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
@@ -288,7 +289,7 @@ void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
     Pending p = { .inval = *inval, .seq = seq };
 
     for (int pop = 0; pop < LU_POP_BOTH; pop++) {
-        if (inval->what & drops[pop] && m->samples) {
+        if (inval->what & drops[pop] && m->samples && m->looks) {
             for_each_tag(&scope, pop, sample_tag);
         }
     }

@@ -197,7 +197,7 @@ static void other_size(void *opaque, const LuShadowEntry *e)
 
 /* What the new leaf of @size bytes at @in lies over or under. */
 static bool find_overlap(LuShadow *s, LuDead dead, uint64_t in, uint64_t size,
-                         unsigned level, LuSlot *was)
+                         unsigned level, LuSlot *was, uint8_t *was_level)
 {
     Overlap o = { .level = level };
     unsigned budget = 512;
@@ -205,6 +205,7 @@ static bool find_overlap(LuShadow *s, LuDead dead, uint64_t in, uint64_t size,
     lu_shadow_visit(s, in, in | (size - 1), dead, &budget, other_size, &o);
     if (o.other.slot) {
         *was = *o.other.slot;
+        *was_level = o.other.level;
     }
     return o.other.slot;
 }
@@ -228,13 +229,15 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
         .tag = *tag,
         .in = in & -size,
         .level = e->level,
+        .was_level = e->level,
         .pa = e->pa,
         .now = e->desc,
     };
     LuSlot was;
 
     if (lu_slot_is_leaf(slot) && !(alone && !e->level) &&
-        find_overlap(s, dead, change.in, size, e->level, &was)) {
+        find_overlap(s, dead, change.in, size, e->level, &was,
+                     &change.was_level)) {
         change.kind = LU_CHANGE_SIZE;
     }
     if (lu_shadow_put(s, in, e->level,
@@ -242,6 +245,7 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
                       stage->fmt->mutable_bits(stage, e->level, e->desc),
                       dead, &was)) {
         change.kind = lu_change_classify(stage, e->level, &was, slot);
+        change.was_level = e->level;
     }
     m->evictions += m->forest.evicted - evicted;
     if (slot->flags & LU_SLOT_OBSERVED) {

@@ -53,7 +53,7 @@ LuMayHit *lu_mayhit_new(const LuMayHitConfig *config)
     m->domains = g_hash_table_new_full(g_int_hash, g_int_equal, NULL,
                                        domain_free);
     m->pending = g_array_new(false, false, sizeof(Pending));
-    m->samples = LU_MAYHIT_SAMPLES_MAX;
+    lu_mayhit_doorbell(m);
     g_queue_init(&m->residents);
     return m;
 }

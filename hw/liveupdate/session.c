@@ -6,6 +6,7 @@
 #include "qemu/osdep.h"
 #include "qemu/atomic.h"
 #include "qemu/lockable.h"
+#include "hw/liveupdate/bbm.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "hw/liveupdate/phase.h"
 #include "hw/liveupdate/session.h"
@@ -262,6 +263,9 @@ static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
 static int op_freeze(LuSession *s, const LuOp *op, LuClaim *c)
 {
     lu_claim_freeze(&s->books, c);
+    if (c == lu_domain_claim(c->domain)) {
+        lu_iommu_reach(c->iommu, &c->ctx);
+    }
     return LU_CTL_OK;
 }
 
@@ -604,7 +608,8 @@ void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
     LuClaim *c;
 
     QEMU_LOCK_GUARD(&iommu->lock);
-    trace_lu_enable(iommu->id, on, reg, old, new);
+    trace_lu_enable(iommu->id, on, reg, old, new,
+                    s && s->books.sink.now ? s->books.sink.now() : 0);
     iommu->enabled = on;
     if (iommu->streams) {
         lu_streams_undecide(iommu->streams);
@@ -682,6 +687,59 @@ void lu_register_ok(LuIommu *iommu, LuRule rule)
         QEMU_LOCK_GUARD(&s->lock);
         lu_evaluated(&s->books.sink, rule);
     }
+}
+
+/* A claim whose tables have the tag of @change; NULL if none has. */
+static LuClaim *claim_by_tag(LuSession *s, LuIommu *iommu,
+                             const LuChange *change)
+{
+    for (guint i = 0; i < s->open->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->open, i);
+        const LuCtx *ctx = &c->ctx;
+
+        if (c->iommu == iommu &&
+            (change->tag.pop == LU_POP_S2
+             ? ctx->has_s2 && ctx->s2.domain == change->tag.domain
+             : ctx->n_s1 && ctx->s1[0].domain == change->tag.domain &&
+               (change->tag.global ||
+                ctx->s1[0].space == change->tag.space))) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
+                       bool nested)
+{
+    const char *detail = NULL;
+    LuRule rule = lu_bbm_judge(iommu->mem, iommu->caps.bbml, nested, change,
+                               &detail);
+    LuEvidence ev = { };
+    LuClaim *c;
+
+    QEMU_LOCK_GUARD(&s->lock);
+    if (change->stage->fmt->needs_break) {
+        lu_evaluated(&s->books.sink, rule == LU_RULE__MAX ? LU_RULE_BBM_1
+                                                          : rule);
+    }
+    if (rule == LU_RULE__MAX) {
+        return;
+    }
+    c = claim_by_tag(s, iommu, change);
+    if (c) {
+        ev = lu_claim_evidence(c);
+    }
+    ev.has |= LU_EV_IOVA | LU_EV_PAGE | LU_EV_LEVEL | LU_EV_DESC;
+    ev.unit = iommu->id;
+    ev.iova = change->in;
+    ev.page = change->pa & ~(hwaddr)0xfff;
+    ev.level = change->stage->fmt->spec_level(change->level);
+    ev.desc_pa = change->pa;
+    ev.old_desc = change->was;
+    ev.new_desc = change->now;
+    ev.detail = detail;
+    lu_finding(&s->books.sink, rule, &ev);
 }
 
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid)

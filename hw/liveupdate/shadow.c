@@ -377,9 +377,15 @@ static bool same(const LuSlot *a, const LuSlot *b, uint64_t mutable)
            a->level == b->level;
 }
 
-/* Fetched again: one copy stands for both, as old as the newer. */
+/*
+ * Fetched again: one copy stands for both, as old as the newer.  Speculation
+ * changes no answer.
+ */
 static void refresh(LuSlot *slot, const LuSlot *again)
 {
+    if (slot->flags & LU_SLOT_OBSERVED && !(again->flags & LU_SLOT_OBSERVED)) {
+        return;
+    }
     slot->desc = again->desc;
     slot->perm = again->perm;
     slot->seq = MAX(slot->seq, again->seq);

@@ -693,7 +693,7 @@ static void lu_dma_config_write(PCIDevice *pdev, uint32_t addr, uint32_t val,
     if (was_master == pdev->is_master) {
         return;
     }
-    trace_lu_dma_bus_master(rid_of(s), pdev->is_master);
+    trace_lu_dma_bus_master(rid_of(s), pdev->is_master, now_ns());
     for (unsigned i = 0; was_master && i < LU_DMA_CHANNELS; i++) {
         if (is_running(&s->channel[i])) {
             s->channel[i].r.blocked_ns = now_ns();

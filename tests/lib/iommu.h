@@ -17,13 +17,15 @@ typedef enum IommuKind {
     IOMMU_NESTED,               /* SMMUv3 stage 1 over stage 2 */
     IOMMU_SS,                   /* VT-d second stage */
     IOMMU_FS,                   /* VT-d scalable first stage */
+    IOMMU_BYPASS,               /* addresses stay as they are: no tables */
 } IommuKind;
 
 /*
  * A domain: an address space and the tag its translations are cached under.
  * @tag: ASID (S1), VMID (S2), DID (VT-d).  NESTED: ASID of its stage 1.
  * @tag2: NESTED: VMID.
- * @pt: the stage the device's addresses enter; NESTED: stage 1.
+ * @pt: the stage the device's addresses enter; NESTED: stage 1.  BYPASS:
+ *     VT-d wants a level that could be, nothing else is looked at.
  * @pt2: NESTED: stage 2; else unused, fmt NULL.
  * @restored: came over from another kernel; may be freed, never changed.
  */
@@ -82,6 +84,12 @@ typedef struct IommuOps {
     bool (*detach)(Iommu *io, uint16_t rid, const IommuDomain *d);
 
     /*
+     * Drops what the hardware may have cached of the configuration of @rid,
+     * and all of @d, which is behind it, and waits for it.
+     */
+    bool (*invalidate_stream)(Iommu *io, uint16_t rid, const IommuDomain *d);
+
+    /*
      * Drops what the hardware may have cached of [iova, iova + len) of @d and
      * waits for it.  @tables: table entries changed, not only leaves.
      * len 0: the whole domain.
@@ -127,7 +135,7 @@ extern const IommuOps smmuv3_ops, vtd_ops;
 
 /*
  * An empty domain.  The geometry of @d->pt (and pt2) is the caller's, without
- * top; kind and tags as well.
+ * top; kind and tags as well.  Not for BYPASS, which has no tables.
  */
 bool iommu_domain_init(Iommu *io, IommuDomain *d);
 

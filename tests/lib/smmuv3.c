@@ -62,6 +62,7 @@
 #define STE0_V          1ull
 #define STE0_CONFIG(c)  ((uint64_t)(c) << 1)
 #define   STE_ABORT       0
+#define   STE_BYPASS      4
 #define   STE_S1          5
 #define   STE_S2          6
 #define   STE_NESTED      7
@@ -298,6 +299,9 @@ static void make_ste(Iommu *io, const IommuDomain *d, uint64_t cd,
     ste[1] = STE1_SHCFG_IN;
     ste[2] = ste[3] = 0;
     switch (d->kind) {
+    case IOMMU_BYPASS:
+        ste[0] = STE0_V | STE0_CONFIG(STE_BYPASS);
+        break;
     case IOMMU_S2:
         ste[0] = STE0_V | STE0_CONFIG(STE_S2);
         ste[2] = ste2_stage2(io, &d->pt, d->tag);
@@ -357,6 +361,9 @@ static bool smmuv3_invalidate(Iommu *io, const IommuDomain *d, uint64_t iova,
     unsigned lg2 = d->pt.granule_lg2;
     uint64_t end = iova + len;
 
+    if (d->kind == IOMMU_BYPASS) {
+        return true;
+    }
     if (d->kind == IOMMU_NESTED) {
         /* Both stages changed: combined entries need more than S2_IPA. */
         cmd(io, CMD_TLBI_S12_VMALL | CMD_VMID(d->tag2), 0);
@@ -373,6 +380,17 @@ static bool smmuv3_invalidate(Iommu *io, const IommuDomain *d, uint64_t iova,
     return sync(io);
 }
 
+static bool smmuv3_invalidate_stream(Iommu *io, uint16_t rid,
+                                     const IommuDomain *d)
+{
+    return cfgi_ste(io, rid) && smmuv3_invalidate(io, d, 0, 0, true);
+}
+
+static bool has_cd(const IommuDomain *d)
+{
+    return d->kind == IOMMU_S1 || d->kind == IOMMU_NESTED;
+}
+
 static bool smmuv3_attach(Iommu *io, uint16_t rid, IommuDomain *d)
 {
     uint64_t at = get_ste(io, rid);
@@ -383,7 +401,7 @@ static bool smmuv3_attach(Iommu *io, uint16_t rid, IommuDomain *d)
     if (!at) {
         return false;
     }
-    if (d->kind != IOMMU_S2) {
+    if (has_cd(d)) {
         cd = io->plat->alloc(io->plat, 1, PLAT_PAGE);
         if (!cd) {
             return false;
@@ -408,7 +426,7 @@ static bool smmuv3_attach(Iommu *io, uint16_t rid, IommuDomain *d)
         return false;
     }
     plat_w64(io->plat, at, word[0]);
-    return cfgi_ste(io, rid) && smmuv3_invalidate(io, d, 0, 0, true);
+    return smmuv3_invalidate_stream(io, rid, d);
 }
 
 static bool flip_cd(Iommu *io, uint16_t rid, const IommuDomain *next,
@@ -470,10 +488,12 @@ static bool smmuv3_replace(Iommu *io, uint16_t rid, const IommuDomain *old,
     uint64_t ste = smmuv3_stream_entry(io, rid);
     uint64_t cd = ste ? cd_of_ste(io, ste) : 0;
 
-    if (!ste || old->kind != next->kind || (next->kind != IOMMU_S2 && !cd)) {
+    if (!ste || old->kind != next->kind || (has_cd(next) && !cd)) {
         return false;
     }
     switch (next->kind) {
+    case IOMMU_BYPASS:
+        return true;
     case IOMMU_S1:
         return flip_cd(io, rid, next, cd);
     case IOMMU_S2:
@@ -492,7 +512,7 @@ static bool smmuv3_detach(Iommu *io, uint16_t rid, const IommuDomain *d)
         return false;
     }
     plat_w64(io->plat, ste, STE0_V | STE0_CONFIG(STE_ABORT));
-    if (!cfgi_ste(io, rid) || !smmuv3_invalidate(io, d, 0, 0, true)) {
+    if (!smmuv3_invalidate_stream(io, rid, d)) {
         return false;
     }
     if (cd) {
@@ -541,6 +561,7 @@ const IommuOps smmuv3_ops = {
     .attach = smmuv3_attach,
     .replace = smmuv3_replace,
     .detach = smmuv3_detach,
+    .invalidate_stream = smmuv3_invalidate_stream,
     .invalidate = smmuv3_invalidate,
     .foreach_config_page = smmuv3_foreach_config_page,
     .stream_entry = smmuv3_stream_entry,

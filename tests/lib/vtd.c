@@ -49,12 +49,14 @@
 
 /* Root, context, PASID directory and PASID entries, by 64-bit word */
 #define PRESENT         1ull
+#define CTX0_BYPASS     (2ull << 2)
 #define CTX1_AW(n)      (uint64_t)(n)
 #define CTX1_DID(n)     ((uint64_t)(n) << 8)
 #define SM_CTX0_PDTS(w) ((w) >> 9 & 7)      /* 2^(PDTS + 7) directory entries */
 #define PASID0_AW(n)    ((uint64_t)(n) << 2)
 #define PASID0_FIRST    (1ull << 6)
 #define PASID0_SECOND   (2ull << 6)
+#define PASID0_BYPASS   (4ull << 6)
 #define PASID1_DID(n)   (uint64_t)(n)
 #define PASID2_FLPM(n)  ((uint64_t)(n) << 2)
 #define PASID_WORDS     3                   /* the other five are zero */
@@ -265,8 +267,8 @@ static uint64_t pasid_table(Iommu *io, uint64_t context)
     return plat_r64(io->plat, dir) & POINTER;
 }
 
-/* Drops what is cached for @rid behind @d: the entries and what they gave. */
-static bool flush_stream(Iommu *io, uint16_t rid, const IommuDomain *d)
+static bool vtd_invalidate_stream(Iommu *io, uint16_t rid,
+                                  const IommuDomain *d)
 {
     return submit(io, INV_CC | INV_G(CC_DEVICE) | INV_DID(d->tag) |
                   INV_SID(rid), 0) &&
@@ -307,7 +309,7 @@ static unsigned aw(const PgTable *t)
 
 static void make_context(const IommuDomain *d, uint64_t *word)
 {
-    word[0] = d->pt.top | PRESENT;
+    word[0] = (d->kind == IOMMU_BYPASS ? CTX0_BYPASS : d->pt.top) | PRESENT;
     word[1] = CTX1_AW(aw(&d->pt)) | CTX1_DID(d->tag);
 }
 
@@ -316,12 +318,18 @@ static void make_pasid(const IommuDomain *d, uint64_t *word)
 {
     word[0] = PASID0_AW(aw(&d->pt)) | PRESENT;
     word[1] = PASID1_DID(d->tag);
-    if (d->kind == IOMMU_FS) {
+    word[2] = 0;
+    switch (d->kind) {
+    case IOMMU_FS:
         word[0] |= PASID0_FIRST;
         word[2] = d->pt.top | PASID2_FLPM(aw(&d->pt) - 2);
-    } else {
+        break;
+    case IOMMU_BYPASS:
+        word[0] |= PASID0_BYPASS;
+        break;
+    default:
         word[0] |= PASID0_SECOND | d->pt.top;
-        word[2] = 0;
+        break;
     }
 }
 
@@ -388,7 +396,7 @@ static bool vtd_attach(Iommu *io, uint16_t rid, IommuDomain *d)
         make_context(d, word);
     }
     fill_entry(io, context, word, 2);
-    return flush_stream(io, rid, d);
+    return vtd_invalidate_stream(io, rid, d);
 }
 
 static bool vtd_replace(Iommu *io, uint16_t rid, const IommuDomain *old,
@@ -405,7 +413,7 @@ static bool vtd_replace(Iommu *io, uint16_t rid, const IommuDomain *old,
     }
     at = make_entry(io, context, next, word, &words);
     return iommu_flip_word(io, at, word, words) &&
-           flush_stream(io, rid, next);
+           vtd_invalidate_stream(io, rid, next);
 }
 
 static bool vtd_detach(Iommu *io, uint16_t rid, const IommuDomain *d)
@@ -422,7 +430,7 @@ static bool vtd_detach(Iommu *io, uint16_t rid, const IommuDomain *d)
     }
     table = io->scalable ? pasid_table(io, context) : 0;
     plat_w64(io->plat, context, 0);
-    if (!flush_stream(io, rid, d)) {
+    if (!vtd_invalidate_stream(io, rid, d)) {
         return false;
     }
     if (io->scalable) {
@@ -503,6 +511,7 @@ const IommuOps vtd_ops = {
     .attach = vtd_attach,
     .replace = vtd_replace,
     .detach = vtd_detach,
+    .invalidate_stream = vtd_invalidate_stream,
     .invalidate = vtd_invalidate,
     .foreach_config_page = vtd_foreach_config_page,
     .stream_entry = vtd_stream_entry,

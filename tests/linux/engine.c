@@ -97,6 +97,13 @@ int engine_start(Guest *g)
     return 0;
 }
 
+/* Otherwise it would go on with what it has as soon as it may. */
+int engine_stop(Guest *g)
+{
+    put32(g, LU_DMA_RESET, 1);
+    return 0;
+}
+
 /* So that the gap reported later is the longest one since now. */
 int engine_clear_gap(Guest *g)
 {
@@ -104,23 +111,41 @@ int engine_clear_gap(Guest *g)
     return 0;
 }
 
+bool engine_fill(Guest *g, uint64_t iova, uint32_t len, uint64_t seq)
+{
+    const unsigned int ch = LU_DMA_CHAN(1);
+
+    /* one that failed still runs, and while it does nothing can be set */
+    put32(g, ch + LU_DMA_CTRL, 0);
+    put64(g, ch + LU_DMA_DST, iova);
+    put32(g, ch + LU_DMA_LEN, len);
+    put32(g, ch + LU_DMA_STRIDE, 0);
+    put32(g, ch + LU_DMA_SLOTS, 1);
+    put32(g, ch + LU_DMA_COUNT, 1);
+    put64(g, ch + LU_DMA_SEED, RING_SEED);
+    put64(g, ch + LU_DMA_SEQ, seq);
+    put32(g, ch + LU_DMA_CTRL,
+          LU_DMA_OP_FILL << LU_DMA_CTRL_OP_SHIFT | LU_DMA_CTRL_MANUAL |
+          LU_DMA_CTRL_RUN);
+    /* the write does the transfer: it is over when the next read returns */
+    put32(g, ch + LU_DMA_STEP, 1);
+    return (get32(g, ch + LU_DMA_STATUS) &
+            (LU_DMA_STATUS_DONE | LU_DMA_STATUS_ERROR)) == LU_DMA_STATUS_DONE;
+}
+
 uint64_t engine_seq(const Guest *g)
 {
     return get64(g, LU_DMA_CHAN(0) + LU_DMA_SEQ);
 }
 
-static int open_config(const Guest *g, int flags)
-{
-    char path[128];
-
-    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", g->bdf);
-    return open(path, flags | O_CLOEXEC);
-}
-
 static unsigned int pci_command(const Guest *g)
 {
-    int fd = open_config(g, O_RDONLY);
     uint16_t command = 0;
+    char path[128];
+    int fd;
+
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", g->bdf);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd >= 0) {
         if (pread(fd, &command, sizeof(command), PCI_COMMAND) < 0) {
@@ -129,21 +154,6 @@ static unsigned int pci_command(const Guest *g)
         close(fd);
     }
     return command;
-}
-
-int engine_mark(Guest *g, unsigned int mark)
-{
-    int fd = open_config(g, O_WRONLY);
-    uint8_t byte = mark;
-    bool done;
-
-    done = fd >= 0 && pwrite(fd, &byte, 1, PCI_INTERRUPT_LINE) == 1;
-    say("mark value=%u time_ns=%llu", mark,
-        (unsigned long long)get64(g, LU_DMA_TIME));
-    if (fd >= 0) {
-        close(fd);
-    }
-    return done ? 0 : fail("writing the Interrupt Line: %s", strerror(errno));
 }
 
 int engine_counters(Guest *g, const char *when)

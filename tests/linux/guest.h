@@ -1,10 +1,11 @@
 /*
- * The guest program of the Linux demonstration: what its files share.
+ * lu-vm's program in the guest: what its files share.
  *
  * The same static program is /init of both kernels.  The kernel command line
  * says which part it plays: lu.case= names the scenario and lu.stage= the
- * kernel it finds itself in.  All it has to say goes to the kernel log, one
- * line per fact, behind the mark "lu-guest:", for scripts/demo-linux to read.
+ * kernel it finds itself in; further words choose variants.  All it has to say
+ * goes to the kernel log, one line per fact, behind the mark "lu-guest:", for
+ * lu-vm to read: a word, then name=value for each number.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -37,33 +38,42 @@
 /* One page more than the ring: the physical address of each page of it. */
 #define BUFFER_BYTES    (RING_BYTES + PAGE_BYTES)
 
-/*
- * Moments that the host must place among the events it traces.  The guest
- * writes the number to the Interrupt Line of the engine, a byte of PCI
- * configuration space that nothing else uses, and logs the engine's time.
- */
-#define MARK_LEAVING    0xe1u   /* all is ready, the next step leaves */
-#define MARK_SECOND     0xe2u   /* the second kernel runs its /init */
-#define MARK_FINISHED   0xe3u   /* what follows is only the power-off */
+typedef struct Guest Guest;
 
-typedef struct Guest {
+/* A way to VFIO; each function returns 0, or fail(). */
+typedef struct VfioWay {
+    const char *name;
+    /* Open Guest.space and Guest.device. */
+    int (*open)(Guest *g);
+    int (*map)(Guest *g, void *at, uint64_t iova, uint64_t size);
+    int (*unmap)(Guest *g, uint64_t iova, uint64_t size);
+} VfioWay;
+
+struct Guest {
     char cmdline[2048];         /* of the running kernel */
     char bdf[32];               /* the engine, as sysfs names it */
     uint8_t *bar;               /* its registers */
-    int device;                 /* its VFIO file, in the first kernel */
-    int container;              /* the VFIO container, likewise */
+    const VfioWay *way;         /* to VFIO, in the first kernel */
+    int device;                 /* the engine's VFIO file, likewise */
+    int space;                  /* what mappings belong to: see VfioWay */
+    uint32_t ioas;              /* with iommufd: the address space in it */
     uint8_t *buffer;            /* ring and page list, in the first kernel */
     uint64_t list_pa;           /* where the page list is in RAM */
     int ctl;                    /* configuration space of lu-ctl */
     unsigned int ctl_cap;       /* its capability there */
-} Guest;
+    int session;                /* LUO session */
+};
 
 /* A way to read a page of the ring: 0, or -1 with errno set. */
 typedef int RingReader(Guest *g, unsigned int page, void *to);
 
-/* log.c: to the kernel log; fail() also returns -1, for the caller to return */
+/*
+ * log.c: to the kernel log.  fail() also returns -1, for the caller to return,
+ * and unsupported(), which says what the kernel does not offer, 1.
+ */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int unsupported(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* system.c: small matters of Linux; -1 with errno set on error */
 int mount_all(void);
@@ -74,6 +84,7 @@ int write_file(const char *path, const char *text);
 const char *cmdline_word(const Guest *g, const char *key, char *to,
                          size_t size);
 uint64_t cmdline_hex(const Guest *g, const char *key);
+bool cmdline_has(const Guest *g, const char *key);
 uint64_t physical(const void *page);
 void sleep_ms(unsigned int ms);
 
@@ -90,29 +101,51 @@ int claim_finish(Guest *g);
 
 /* vfio.c: steps that give the engine to this program and map the buffer */
 int vfio_bind(Guest *g);
+int vfio_unbind(Guest *g);
 int vfio_open(Guest *g);
+int vfio_close(Guest *g);
 int vfio_map(Guest *g);
 int vfio_bus_master(Guest *g);
+
+/* type1.c, iommufd.c: the ways to VFIO; whether the kernel has the second */
+extern const VfioWay vfio_type1;
+extern const VfioWay vfio_iommufd;
+bool iommufd_offered(const Guest *g);
+
+/* load.c: map, use and unmap memory for some seconds */
+int load_run(Guest *g);
+
+/* luo.c: a memfd that the kernel is to carry over */
+int luo_preserve(Guest *g);
+int luo_check(Guest *g);
 
 /* engine.c: steps of the engine */
 int engine_find(Guest *g);
 int engine_map_resource(Guest *g);
 int engine_start(Guest *g);
+int engine_stop(Guest *g);
 int engine_clear_gap(Guest *g);
 int engine_counters(Guest *g, const char *when);
-int engine_mark(Guest *g, unsigned int mark);
 uint64_t engine_seq(const Guest *g);
+/*
+ * One transfer of channel 1: @len bytes of sequence number @seq to @iova.
+ * True if it was done without an error.
+ */
+bool engine_fill(Guest *g, uint64_t iova, uint32_t len, uint64_t seq);
 
 /* ring.c: look for missing sequence numbers */
-int ring_check(Guest *g, const char *source, RingReader *reader);
+int ring_check(Guest *g, const char *when, const char *source,
+               RingReader *reader);
 int ring_spoil(Guest *g);
 int ring_read_mapped(Guest *g, unsigned int page, void *to);
 int ring_read_vmcore(Guest *g, unsigned int page, void *to);
 
-/* load-*.c: load the second kernel, by the architecture's system call */
 #define SECOND_KERNEL "/second/kernel"
 #define SECOND_INITRD "/second/initrd"
-int load_second(const char *cmdline, bool on_crash);
+#define SECOND_APPEND "/second/append"
+
+/* load-*.c: load the second kernel by hand, with kexec_load(2) */
+int load_by_hand(const char *cmdline, bool on_crash);
 
 /* kexec.c: steps towards the second kernel */
 int kexec_load(Guest *g, bool on_crash);

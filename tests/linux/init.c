@@ -39,29 +39,24 @@ static int counters_end(Guest *g)
     return engine_counters(g, "end");
 }
 
-static int mark_leaving(Guest *g)
-{
-    return engine_mark(g, MARK_LEAVING);
-}
-
-static int mark_second(Guest *g)
-{
-    return engine_mark(g, MARK_SECOND);
-}
-
-static int mark_finished(Guest *g)
-{
-    return engine_mark(g, MARK_FINISHED);
-}
-
 static int check_mapped(Guest *g)
 {
-    return ring_check(g, "own-mapping", ring_read_mapped);
+    return ring_check(g, "started", "own-mapping", ring_read_mapped);
+}
+
+static int check_mapped_end(Guest *g)
+{
+    return ring_check(g, "end", "own-mapping", ring_read_mapped);
 }
 
 static int check_vmcore(Guest *g)
 {
-    return ring_check(g, "/proc/vmcore", ring_read_vmcore);
+    return ring_check(g, "second", "/proc/vmcore", ring_read_vmcore);
+}
+
+static int check_vmcore_end(Guest *g)
+{
+    return ring_check(g, "end", "/proc/vmcore", ring_read_vmcore);
 }
 
 static int load_crash(Guest *g)
@@ -74,15 +69,19 @@ static int load_plain(Guest *g)
     return kexec_load(g, false);
 }
 
+/* The engine stops first: how long the power-off takes is not the guest's. */
 static int finish(Guest *g)
 {
+    engine_stop(g);
     say("finished");
     return power_off(g);
 }
 
+/* A step with a word is taken only if the command line has that word. */
 typedef struct Step {
     const char *name;
     int (*run)(Guest *g);
+    const char *word;
 } Step;
 
 static const Step start_dma[] = {
@@ -99,77 +98,74 @@ static const Step start_dma[] = {
     { }
 };
 
-/* For the contrary case: one wrong slot, which the checks must find. */
-static const Step spoil[] = {
-    { "spoil", ring_spoil },
-    { }
-};
-
-/* From here on the stream is promised to go on. */
-static const Step claim[] = {
-    { "find-doorbell", claim_find },
-    { "freeze", claim_freeze },
-    { }
-};
-
-static const Step prepare_panic[] = {
-    { "load", load_crash },
-    { "clear-gap", engine_clear_gap },
+/* As a driver that comes and goes: all mappings end and are made again. */
+static const Step rebind[] = {
+    { "stop", engine_stop },
+    { "close", vfio_close },
+    { "unbind", vfio_unbind },
+    { "bind-again", vfio_bind },
+    { "open", vfio_open },
+    { "map", vfio_map },
+    { "bus-master", vfio_bus_master },
+    { "start", engine_start },
     { "settle", settle },
-    { "mark", mark_leaving },
-    { "counters", counters_before },
     { }
 };
 
-static const Step announce_panic[] = {
-    { "announce", claim_crash },
+static const Step load[] = {
+    { "load", load_run },
     { }
 };
 
-static const Step panic[] = {
-    { "crash", kexec_crash },
-    { }
-};
-
-static const Step arrive[] = {
-    { "find", engine_find },
-    { "registers", engine_map_resource },
-    { }
-};
-
-static const Step announce_boot[] = {
-    { "find-doorbell", claim_find },
-    { "boot", claim_boot },
-    { }
-};
-
-static const Step after_panic[] = {
-    { "mark", mark_second },
-    { "counters", counters_second },
-    { "check", check_vmcore },
-    { "settle", settle },
-    { "settle", settle },
-    { "check", check_vmcore },
+static const Step stay[] = {
+    { "check", check_mapped_end },
     { "counters", counters_end },
-    { }
-};
-
-static const Step announce_end[] = {
-    { "finish-claim", claim_finish },
-    { }
-};
-
-static const Step end[] = {
-    { "mark", mark_finished },
     { "finish", finish },
     { }
 };
 
-static const Step jump[] = {
-    { "load", load_plain },
+/*
+ * lu.spoil: one wrong slot, which the checks must find.  lu.claim: from here
+ * on the stream is promised to go on.
+ */
+static const Step panic[] = {
+    { "spoil", ring_spoil, "lu.spoil" },
+    { "find-doorbell", claim_find, "lu.claim" },
+    { "freeze", claim_freeze, "lu.claim" },
+    { "kexec-load", load_crash },
     { "clear-gap", engine_clear_gap },
     { "settle", settle },
-    { "mark", mark_leaving },
+    { "counters", counters_before },
+    { "announce", claim_crash, "lu.claim" },
+    { "crash", kexec_crash },
+    { }
+};
+
+static const Step after_panic[] = {
+    { "find", engine_find },
+    { "registers", engine_map_resource },
+    { "find-doorbell", claim_find, "lu.claim" },
+    { "boot", claim_boot, "lu.claim" },
+    { "counters", counters_second },
+    { "check", check_vmcore },
+    { "settle", settle },
+    { "settle", settle },
+    { "check", check_vmcore_end },
+    { "counters", counters_end },
+    { "finish-claim", claim_finish, "lu.claim" },
+    { "finish", finish },
+    { }
+};
+
+static const Step preserve[] = {
+    { "preserve", luo_preserve },
+    { }
+};
+
+static const Step jump[] = {
+    { "kexec-load", load_plain },
+    { "clear-gap", engine_clear_gap },
+    { "settle", settle },
     { "counters", counters_before },
     { "kexec", kexec_jump },
     { }
@@ -177,7 +173,8 @@ static const Step jump[] = {
 
 /* The ring's memory belongs to the new kernel now: only counters are left. */
 static const Step after_jump[] = {
-    { "mark", mark_second },
+    { "find", engine_find },
+    { "registers", engine_map_resource },
     { "counters", counters_second },
     { "settle", settle },
     { "settle", settle },
@@ -185,7 +182,17 @@ static const Step after_jump[] = {
     { }
 };
 
-#define LISTS_MAX 6
+static const Step restore[] = {
+    { "restore", luo_check },
+    { }
+};
+
+static const Step end[] = {
+    { "finish", finish },
+    { }
+};
+
+#define LISTS_MAX 4
 
 typedef struct Part {
     const char *scenario;
@@ -194,36 +201,38 @@ typedef struct Part {
 } Part;
 
 static const Part parts[] = {
-    { "crash", "first", { start_dma, prepare_panic, panic } },
-    { "crash", "second", { arrive, after_panic, end } },
-    { "claimed-crash", "first",
-      { start_dma, claim, prepare_panic, announce_panic, panic } },
-    { "claimed-crash", "second",
-      { arrive, announce_boot, after_panic, announce_end, end } },
-    { "spoiled-crash", "first", { start_dma, spoil, prepare_panic, panic } },
-    { "spoiled-crash", "second", { arrive, after_panic, end } },
-    { "spoiled-claimed-crash", "first",
-      { start_dma, spoil, claim, prepare_panic, announce_panic, panic } },
-    { "spoiled-claimed-crash", "second",
-      { arrive, announce_boot, after_panic, announce_end, end } },
+    { "boot", "first", { start_dma, rebind, stay } },
+    { "vfio", "first", { start_dma, load, stay } },
+    { "kdump", "first", { start_dma, panic } },
+    { "kdump", "second", { after_panic } },
     { "kexec", "first", { start_dma, jump } },
-    { "kexec", "second", { arrive, after_jump, end } },
+    { "kexec", "second", { after_jump, end } },
+    { "luo", "first", { start_dma, preserve, jump } },
+    { "luo", "second", { after_jump, restore, end } },
 };
 
-static int walk(Guest *g, const Part *part)
+/* A step that fails ends the part, and so does one that is not supported. */
+static void walk(Guest *g, const Part *part)
 {
     const Step *step;
     size_t i;
+    int ret;
 
     for (i = 0; i < LISTS_MAX && part->lists[i]; i++) {
         for (step = part->lists[i]; step->run; step++) {
+            if (step->word && !cmdline_has(g, step->word)) {
+                continue;
+            }
             say("step %s", step->name);
-            if (step->run(g)) {
-                return fail("at step %s", step->name);
+            ret = step->run(g);
+            if (ret < 0) {
+                fail("at step %s", step->name);
+            }
+            if (ret) {
+                return;
             }
         }
     }
-    return 0;
 }
 
 int main(void)

@@ -5,6 +5,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/kexec.h>
 #include <linux/reboot.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,18 +17,18 @@
 
 /*
  * The second kernel's command line: ours without the words that are only for
- * the first kernel, then the one that lu.second= carries, which comes last so
- * that it wins over ours.
+ * the first kernel, then those of its own, which come last so that they win.
  */
 static void second_cmdline(const Guest *g, char *to, size_t size)
 {
     static const char *const ours[] = {
-        "crashkernel=", "lu.stage=", "lu.second=", "BOOT_IMAGE=", "initrd="
+        "crashkernel=", "lu.stage=", "BOOT_IMAGE=", "initrd="
     };
-    char copy[sizeof(g->cmdline)], extra[256];
+    char copy[sizeof(g->cmdline)], extra[512] = "";
     char *word, *rest = copy;
     size_t i, len = 0;
 
+    read_file(SECOND_APPEND, extra, sizeof(extra));
     strcpy(copy, g->cmdline);
     while ((word = strsep(&rest, " "))) {
         bool skip = !*word;
@@ -39,16 +41,41 @@ static void second_cmdline(const Guest *g, char *to, size_t size)
         }
     }
     snprintf(to + len, size - len, "lu.stage=second lu.list=0x%llx %s",
-             (unsigned long long)g->list_pa,
-             cmdline_word(g, "lu.second", extra, sizeof(extra)));
+             (unsigned long long)g->list_pa, extra);
+}
+
+/* Where Linux does the work.  False with errno set. */
+static bool load_by_file(const char *cmdline, bool on_crash)
+{
+    int kernel = open(SECOND_KERNEL, O_RDONLY | O_CLOEXEC);
+    int initrd = open(SECOND_INITRD, O_RDONLY | O_CLOEXEC);
+    int ret = syscall(SYS_kexec_file_load, kernel, initrd, strlen(cmdline) + 1,
+                      cmdline, on_crash ? KEXEC_FILE_ON_CRASH : 0);
+    int error = errno;
+
+    close(kernel);
+    close(initrd);
+    errno = error;
+    return !ret;
 }
 
 int kexec_load(Guest *g, bool on_crash)
 {
-    char cmdline[sizeof(g->cmdline) + 512];
+    char cmdline[sizeof(g->cmdline) + 1024];
+    const char *call = "kexec_file_load";
 
     second_cmdline(g, cmdline, sizeof(cmdline));
-    return load_second(cmdline, on_crash);
+    if (!load_by_file(cmdline, on_crash)) {
+        if (errno != ENOSYS) {
+            return fail("kexec_file_load: %s", strerror(errno));
+        }
+        call = "kexec_load";
+        if (load_by_hand(cmdline, on_crash)) {
+            return -1;
+        }
+    }
+    say("fact at=kexec call=%s", call);
+    return 0;
 }
 
 int kexec_crash(Guest *g)

@@ -200,7 +200,7 @@ static uint64_t place_devicetree(Load *load, const char *cmdline, Range initrd,
     return size ? place(load, tree, size, size, IMAGE_ALIGN) : 0;
 }
 
-int load_second(const char *cmdline, bool on_crash)
+int load_by_hand(const char *cmdline, bool on_crash)
 {
     /* image, initial file system, devicetree, stub; ELF header */
     const unsigned int parts = on_crash ? 5 : 4;

@@ -51,3 +51,15 @@ int fail(const char *fmt, ...)
     say("failed %s", text);
     return -1;
 }
+
+int unsupported(const char *fmt, ...)
+{
+    va_list ap;
+    char text[600];
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    say("unsupported %s", text);
+    return 1;
+}

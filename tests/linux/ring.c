@@ -60,7 +60,8 @@ static unsigned int missing_in(const uint64_t *data, unsigned int page,
     return missing;
 }
 
-int ring_check(Guest *g, const char *source, RingReader *reader)
+int ring_check(Guest *g, const char *when, const char *source,
+               RingReader *reader)
 {
     uint64_t data[PAGE_BYTES / 8];
     uint64_t first = engine_seq(g);
@@ -84,7 +85,7 @@ int ring_check(Guest *g, const char *source, RingReader *reader)
     }
     /* Numbers proven present: none older than the ring at the end. */
     after = engine_seq(g);
-    say("ring through=%s from=%llu to=%llu missing=%u", source,
+    say("ring at=%s through=%s from=%llu to=%llu missing=%u", when, source,
         (unsigned long long)(after > RING_SLOTS ? after - RING_SLOTS : 0),
         (unsigned long long)(first ? first - 1 : 0), total);
     return 0;

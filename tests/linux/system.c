@@ -159,6 +159,22 @@ uint64_t cmdline_hex(const Guest *g, const char *key)
     return value && sscanf(value, "%llx", &number) == 1 ? number : 0;
 }
 
+/* Whether the command line has the word @key, with or without a value. */
+bool cmdline_has(const Guest *g, const char *key)
+{
+    size_t len = strlen(key);
+    const char *at = g->cmdline;
+
+    while (*at) {
+        at += strspn(at, " ");
+        if (!strncmp(at, key, len) && (!at[len] || strchr(" =", at[len]))) {
+            return true;
+        }
+        at += strcspn(at, " ");
+    }
+    return false;
+}
+
 /* The page must be present; 0 if the kernel does not tell. */
 uint64_t physical(const void *page)
 {

@@ -1,7 +1,10 @@
 /*
  * Steps that take the engine over through VFIO, as any user-space driver does:
- * bind it to vfio-pci, open a type 1 container, pin and map one buffer, switch
- * Bus Master Enable on.  The tables belong to the kernel's IOMMU driver.
+ * bind it to vfio-pci, open it, pin and map one buffer, switch Bus Master
+ * Enable on.  The tables belong to the kernel's IOMMU driver.
+ *
+ * There are two ways to VFIO, iommufd and the older type 1 container; the
+ * newer is taken where the kernel has it, unless lu.type1 asks for the other.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -33,22 +36,13 @@ int vfio_bind(Guest *g)
     return 0;
 }
 
-static int open_group(Guest *g)
+int vfio_unbind(Guest *g)
 {
-    char path[512], link[256];
-    const char *name;
-    ssize_t len;
-
-    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
-             g->bdf);
-    len = readlink(path, link, sizeof(link) - 1);
-    if (len < 0) {
-        return fail("%s has no IOMMU group: is translation on?", g->bdf);
+    if (write_file("/sys/bus/pci/drivers/vfio-pci/unbind", g->bdf)) {
+        return fail("vfio-pci does not give %s back: %s", g->bdf,
+                    strerror(errno));
     }
-    link[len] = '\0';
-    name = strrchr(link, '/');
-    snprintf(path, sizeof(path), "/dev/vfio/%s", name ? name + 1 : link);
-    return open(path, O_RDWR | O_CLOEXEC);
+    return 0;
 }
 
 static int map_registers(Guest *g)
@@ -73,32 +67,24 @@ static int map_registers(Guest *g)
 
 int vfio_open(Guest *g)
 {
-    int group = open_group(g);
+    g->way = iommufd_offered(g) && !cmdline_has(g, "lu.type1") ?
+             &vfio_iommufd : &vfio_type1;
+    say("fact at=vfio interface=%s", g->way->name);
+    return g->way->open(g) ? -1 : map_registers(g);
+}
 
-    g->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-    if (g->container < 0 || group < 0) {
-        return fail("opening the VFIO group and container: %s",
-                    strerror(errno));
-    }
-    if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &g->container) ||
-        ioctl(g->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
-        return fail("VFIO type 1 IOMMU: %s", strerror(errno));
-    }
-    g->device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, g->bdf);
-    if (g->device < 0) {
-        return fail("VFIO_GROUP_GET_DEVICE_FD: %s", strerror(errno));
-    }
-    return map_registers(g);
+/* All of it: the kernel unmaps and unpins. */
+int vfio_close(Guest *g)
+{
+    munmap(g->bar, LU_DMA_REGS_SIZE);
+    munmap(g->buffer, BUFFER_BYTES);
+    close(g->device);
+    close(g->space);
+    return 0;
 }
 
 int vfio_map(Guest *g)
 {
-    struct vfio_iommu_type1_dma_map map = {
-        .argsz = sizeof(map),
-        .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-        .iova = RING_IOVA,
-        .size = BUFFER_BYTES,
-    };
     uint64_t *list;
     unsigned int i;
     void *at;
@@ -112,10 +98,8 @@ int vfio_map(Guest *g)
     madvise(at, BUFFER_BYTES, MADV_NOHUGEPAGE);
     memset(at, 0, BUFFER_BYTES);
     g->buffer = at;
-
-    map.vaddr = (uintptr_t)at;
-    if (ioctl(g->container, VFIO_IOMMU_MAP_DMA, &map)) {
-        return fail("VFIO_IOMMU_MAP_DMA: %s", strerror(errno));
+    if (g->way->map(g, at, RING_IOVA, BUFFER_BYTES)) {
+        return -1;
     }
 
     /* The mapping has pinned the pages: now their addresses hold. */
@@ -127,9 +111,6 @@ int vfio_map(Guest *g)
         }
     }
     g->list_pa = physical(list);
-    say("fact iova=0x%llx bytes=%u first_page=0x%llx list=0x%llx", RING_IOVA,
-        BUFFER_BYTES, (unsigned long long)list[0],
-        (unsigned long long)g->list_pa);
     return 0;
 }
 

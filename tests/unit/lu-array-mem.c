@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include <sys/mman.h>
 #include "lu-array-mem.h"
 
 static bool inside(const LuArrayMem *m, hwaddr pa, hwaddr len)
@@ -63,13 +64,16 @@ LuArrayMem *lu_array_new(hwaddr base, hwaddr bytes)
     m->base = base;
     m->bytes = bytes;
     m->next = base;
-    m->words = g_new0(uint64_t, bytes / 8);
+    /* Not malloc(): most of it is never touched, and never to be filled. */
+    m->words = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    g_assert(m->words != MAP_FAILED);
     return m;
 }
 
 void lu_array_free(LuArrayMem *m)
 {
-    g_free(m->words);
+    munmap(m->words, m->bytes);
     g_free(m);
 }
 

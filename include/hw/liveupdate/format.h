@@ -80,6 +80,7 @@ typedef struct LuDesc {
     bool accessed;              /* AF / A; true where not applicable */
     bool dirty;                 /* D; true where not applicable */
     bool contig;
+    bool no_conflict;           /* VMSA nT: cached so as not to conflict */
     bool global;
     uint8_t memattr;            /* AttrIndx, MemAttr, IPAT:EMT or PAT:PCD:PWT */
     uint8_t sh;
@@ -90,6 +91,7 @@ struct LuFormat {
     const char *name;           /* "vmsa-s1", "vmsa-s2", "vtd-ss", "x86-fs" */
     uint8_t id;                 /* LU_CTL_FMT_* */
     bool hw_accessed;           /* a walk sets A (and D on writes), x86 FS */
+    bool needs_break;           /* break-before-make (DDI 0487 D8.16) */
     /*
      * Decode @raw found at @level (0 .. stage->top_level).  Total: any value
      * gives a result, zero is INVALID, level 0 has no TABLE, and @desc->addr

@@ -205,6 +205,13 @@ void lu_iommu_reset(LuIommu *iommu);
  */
 void lu_iommu_loaded(LuIommu *iommu);
 
+/*
+ * Hardware may have fetched all that @ctx leads to: at most LU_REACH_MAX
+ * tables of each stage are held as reachable.  Lock held.
+ */
+#define LU_REACH_MAX 1024
+void lu_iommu_reach(LuIommu *iommu, const LuCtx *ctx);
+
 /* Decisions made so far are made anew: a claim came or went.  Lock held. */
 void lu_iommu_reconsider(LuIommu *iommu);
 

@@ -34,6 +34,7 @@
 #define LU_MAYHIT_PENDING_MAX   1024    /* invalidations not completed */
 #define LU_MAYHIT_DROP_MAX      65536   /* slots one completion looks at */
 #define LU_MAYHIT_SAMPLES_MAX   4096    /* descriptors one doorbell re-reads */
+#define LU_MAYHIT_LOOKS_MAX     8192    /* slots it looks at for them */
 
 typedef enum LuPop {
     LU_POP_S1,
@@ -66,7 +67,7 @@ typedef struct LuChange {
     bool reachable;             /* grade of the old entry: not observed */
     bool consumed;              /* seen when a covering invalidation came */
     uint64_t in;                /* first input address of the new one */
-    uint8_t level;
+    uint8_t level, was_level;   /* of the new and of the old one */
     hwaddr pa;                  /* of the new descriptor */
     uint64_t was, now;
 } LuChange;

@@ -88,6 +88,13 @@ void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
                        const LuCtx *ctx, const LuWalk *walk, LuStatus seen,
                        LuStatus got);
 
+/*
+ * A live descriptor was replaced without an invalidation in between, on a unit
+ * whose lock is held.  @nested: its tables lie behind stage 2.
+ */
+void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
+                       bool nested);
+
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid);
 uint64_t lu_session_errors(LuSession *s);
 unsigned lu_session_generation(LuSession *s);

@@ -55,6 +55,9 @@ void lu_streams_reset(LuStreams *streams);
 /* Translation was switched: structures stay, decisions do not. */
 void lu_streams_undecide(LuStreams *streams);
 
+/* Whether some stream has stage 1 of @tag behind a stage 2. */
+bool lu_streams_nested(LuStreams *streams, const LuTag *tag);
+
 /* Forget the answers for input pages [@first, @last] of every stream. */
 void lu_streams_forget(LuStreams *streams, uint64_t first, uint64_t last);
 unsigned lu_streams_count(const LuStreams *streams);

@@ -1,0 +1,178 @@
+/*
+ * Break-before-make: a descriptor was replaced by another valid one, with no
+ * invalidation of an invalid one in between.  Is that legal?
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "hw/liveupdate/bbm.h"
+
+/* The largest page of which two copies are compared. */
+#define COPY_MAX    (64 * KiB)
+
+/* Leaves of a table that are compared with the block in its place. */
+#define LEAVES_MAX  8192
+
+/* The bytes at both output addresses are the same, now. */
+static bool same_contents(const LuMem *mem, hwaddr a, hwaddr b, uint64_t size)
+{
+    uint64_t wa[64], wb[64];
+
+    if (size > COPY_MAX) {
+        return false;
+    }
+    for (uint64_t done = 0; done < size; done += sizeof(wa)) {
+        if (!lu_mem_read_words(mem, a + done, wa, ARRAY_SIZE(wa)) ||
+            !lu_mem_read_words(mem, b + done, wb, ARRAY_SIZE(wb)) ||
+            memcmp(wa, wb, sizeof(wa))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Memory type and cacheability, by value where stage 1 only has an index. */
+static uint8_t memory_type(const LuStage *stage, const LuDesc *d)
+{
+    return stage->fmt == &lu_format_vmsa_s1
+           ? extract64(stage->attrs[0], 8 * d->memattr, 8) : d->memattr;
+}
+
+/* Two leaves of one level. */
+static LuRule judge_leaf(const LuMem *mem, unsigned bbml, const LuChange *c,
+                         const LuDesc *was, const LuDesc *now,
+                         const char **detail)
+{
+    if (was->addr != now->addr) {
+        *detail = "another output address";
+        if (!((was->perm | now->perm) & LU_PERM_W) &&
+            same_contents(mem, was->addr, now->addr,
+                          1ull << lu_stage_shift(c->stage, c->level))) {
+            *detail = "another output address, read only, of the same bytes";
+            return LU_RULE_BBM_1W;
+        }
+        return LU_RULE_BBM_1;
+    }
+    if (memory_type(c->stage, was) != memory_type(c->stage, now)) {
+        *detail = "another memory type or cacheability";
+        return LU_RULE_BBM_2;
+    }
+    if (now->global && !was->global) {
+        *detail = "global in place of non-global";
+        return LU_RULE_BBM_5;
+    }
+    if (was->contig != now->contig && !bbml) {
+        *detail = "the contiguous bit alone, which needs BBML 1";
+        return LU_RULE_BBM_4;
+    }
+    if (was->sh != now->sh) {
+        *detail = "another shareability";
+        return LU_RULE_BBM_2W;
+    }
+    return LU_RULE__MAX;
+}
+
+/* A table in the place of a block, or the reverse: do they agree? */
+typedef struct Compare {
+    const LuMem *mem;
+    const LuStage *stage;
+    hwaddr base;                /* of the block's output */
+    uint8_t type;
+    unsigned left;              /* leaves still to be looked at */
+} Compare;
+
+static bool agrees(Compare *c, hwaddr table, unsigned level, uint64_t offset)
+{
+    unsigned shift = lu_stage_shift(c->stage, level);
+
+    for (unsigned i = 0; i < lu_stage_entries(c->stage, level); i++) {
+        uint64_t at = offset + ((uint64_t)i << shift), raw;
+        LuDesc d;
+
+        if (!c->left-- || !lu_mem_read64(c->mem, table + i * 8, &raw)) {
+            return true;        /* not known to differ */
+        }
+        c->stage->fmt->decode(c->stage, level, raw, &d);
+        if (d.kind == LU_DESC_TABLE) {
+            if (!agrees(c, d.addr, level - 1, at)) {
+                return false;
+            }
+        } else if (d.kind == LU_DESC_LEAF &&
+                   (d.addr != c->base + at ||
+                    memory_type(c->stage, &d) != c->type)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool tables_agree(const LuMem *mem, const LuChange *c,
+                         const LuDesc *block, const LuDesc *table)
+{
+    Compare compare = {
+        .mem = mem, .stage = c->stage, .base = block->addr,
+        .type = memory_type(c->stage, block), .left = LEAVES_MAX,
+    };
+
+    return agrees(&compare, table->addr, c->level - 1, 0);
+}
+
+/* Two leaves of different levels over one address. */
+static bool leaves_agree(const LuChange *c, const LuDesc *was,
+                         const LuDesc *now)
+{
+    bool grew = c->level > c->was_level;
+    const LuDesc *big = grew ? now : was, *small = grew ? was : now;
+    unsigned shift = lu_stage_shift(c->stage, MAX(c->level, c->was_level));
+
+    /* Of the small one only a new one's place is known. */
+    return memory_type(c->stage, was) == memory_type(c->stage, now) &&
+           (grew ? small->addr >> shift == big->addr >> shift
+                 : small->addr == big->addr +
+                                  (c->in & MAKE_64BIT_MASK(0, shift)));
+}
+
+static LuRule judge_size(const LuMem *mem, unsigned bbml, bool nested,
+                         const LuChange *c, const LuDesc *was,
+                         const LuDesc *now, const char **detail)
+{
+    bool leaves = was->kind == now->kind;
+    const LuDesc *block = now->kind == LU_DESC_TABLE ? was : now;
+    bool agree;
+
+    if (leaves) {
+        block = c->level > c->was_level ? now : was;
+        agree = leaves_agree(c, was, now);
+    } else {
+        agree = nested || tables_agree(mem, c, block,
+                                       block == was ? now : was);
+    }
+    *detail = "a size in place of another, which needs BBML 2, or 1 and nT";
+    if (bbml == 0 || (bbml == 1 && !block->no_conflict)) {
+        return LU_RULE_BBM_3;
+    }
+    *detail = "a size in place of another that translates otherwise";
+    return agree ? LU_RULE__MAX : LU_RULE_BBM_3;
+}
+
+LuRule lu_bbm_judge(const LuMem *mem, unsigned bbml, bool nested,
+                    const LuChange *c, const char **detail)
+{
+    const LuFormat *fmt = c->stage->fmt;
+    LuDesc was, now;
+
+    if (!fmt->needs_break) {
+        return LU_RULE__MAX;
+    }
+    fmt->decode(c->stage, c->was_level, c->was, &was);
+    fmt->decode(c->stage, c->level, c->now, &now);
+    if (was.kind == LU_DESC_LEAF && now.kind == LU_DESC_LEAF &&
+        c->level == c->was_level) {
+        return judge_leaf(mem, bbml, c, &was, &now, detail);
+    }
+    if (was.kind == LU_DESC_TABLE && now.kind == LU_DESC_TABLE) {
+        return LU_RULE__MAX;    /* a pointer is not an output address */
+    }
+    return judge_size(mem, bbml, nested, c, &was, &now, detail);
+}

@@ -1,0 +1,110 @@
+/*
+ * The newer way to VFIO: the device's own character device, attached to an
+ * address space of iommufd (Guest.space, Guest.ioas).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/iommufd.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+/* The character device of the engine; false if the kernel made none. */
+static bool find_cdev(const Guest *g, char *to, size_t size)
+{
+    struct dirent *entry;
+    char path[128];
+    bool found = false;
+    DIR *dir;
+
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", g->bdf);
+    dir = opendir(path);
+    while (dir && !found && (entry = readdir(dir))) {
+        if (!strncmp(entry->d_name, "vfio", 4)) {
+            snprintf(to, size, "/dev/vfio/devices/%s", entry->d_name);
+            found = true;
+        }
+    }
+    if (dir) {
+        closedir(dir);
+    }
+    return found;
+}
+
+bool iommufd_offered(const Guest *g)
+{
+    char cdev[320];
+
+    return !access("/dev/iommu", R_OK | W_OK) &&
+           find_cdev(g, cdev, sizeof(cdev));
+}
+
+static int iommufd_open(Guest *g)
+{
+    struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+    struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+    struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
+    char cdev[320] = "";
+
+    find_cdev(g, cdev, sizeof(cdev));
+    g->space = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+    g->device = open(cdev, O_RDWR | O_CLOEXEC);
+    if (g->space < 0 || g->device < 0) {
+        return fail("opening /dev/iommu and %s: %s", cdev, strerror(errno));
+    }
+    bind.iommufd = g->space;
+    if (ioctl(g->device, VFIO_DEVICE_BIND_IOMMUFD, &bind)) {
+        return fail("VFIO_DEVICE_BIND_IOMMUFD: %s", strerror(errno));
+    }
+    if (ioctl(g->space, IOMMU_IOAS_ALLOC, &alloc)) {
+        return fail("IOMMU_IOAS_ALLOC: %s", strerror(errno));
+    }
+    g->ioas = attach.pt_id = alloc.out_ioas_id;
+    if (ioctl(g->device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach)) {
+        return fail("VFIO_DEVICE_ATTACH_IOMMUFD_PT: %s", strerror(errno));
+    }
+    return 0;
+}
+
+static int iommufd_map(Guest *g, void *at, uint64_t iova, uint64_t size)
+{
+    struct iommu_ioas_map map = {
+        .size = sizeof(map),
+        .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+                 IOMMU_IOAS_MAP_WRITEABLE,
+        .ioas_id = g->ioas,
+        .user_va = (uintptr_t)at,
+        .length = size,
+        .iova = iova,
+    };
+
+    return ioctl(g->space, IOMMU_IOAS_MAP, &map) ?
+           fail("IOMMU_IOAS_MAP: %s", strerror(errno)) : 0;
+}
+
+static int iommufd_unmap(Guest *g, uint64_t iova, uint64_t size)
+{
+    struct iommu_ioas_unmap unmap = {
+        .size = sizeof(unmap),
+        .ioas_id = g->ioas,
+        .iova = iova,
+        .length = size,
+    };
+
+    return ioctl(g->space, IOMMU_IOAS_UNMAP, &unmap) ?
+           fail("IOMMU_IOAS_UNMAP: %s", strerror(errno)) : 0;
+}
+
+const VfioWay vfio_iommufd = {
+    .name = "vfio-cdev-iommufd",
+    .open = iommufd_open,
+    .map = iommufd_map,
+    .unmap = iommufd_unmap,
+};
