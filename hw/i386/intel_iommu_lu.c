@@ -335,11 +335,12 @@ static void lu_vtd_reset_exit(Object *obj, ResetType type)
     lu_vtd_caps_advertise(lu);
     lu->gcmd_silent = 0;
     lu_vtd_queue_reset(lu);
-    lu_iommu_reset(&lu->iommu);
     WITH_QEMU_LOCK_GUARD(&lu->iommu.lock) {
         lu->n_pending = 0;
     }
+    /* From here on no access finds translation on; then none is held. */
     lu_vtd_latch(lu, true);
+    lu_iommu_reset(&lu->iommu);
     lu_vtd_unmap_all(lu);
 }
 

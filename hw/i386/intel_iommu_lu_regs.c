@@ -99,7 +99,7 @@ static MemTxResult write_gcmd(LuVtdState *lu, uint32_t gcmd, unsigned size,
 
     trace_lu_vtd_gcmd(before, gcmd);
     judge_gcmd(lu, before, gcmd);
-    lu_sample(&lu->iommu);
+    lu_doorbell(&lu->iommu);
     /* To the parent QIE never changes. */
     r = forward(lu, DMAR_GCMD_REG, (gcmd & ~VTD_GCMD_QIE) |
                 (before & VTD_GSTS_QIES), size, attrs);

@@ -96,15 +96,16 @@ static const char *group_flaw(const LuMem *mem, unsigned bbml,
 }
 
 /* Two leaves of one level. */
-static LuRule judge_leaf(const LuMem *mem, unsigned bbml, const LuChange *c,
-                         const LuDesc *was, const LuDesc *now,
-                         const char **detail)
+static LuRule judge_leaf(const LuMem *mem, unsigned bbml, bool nested,
+                         const LuChange *c, const LuDesc *was,
+                         const LuDesc *now, const char **detail)
 {
     if (was->addr != now->addr) {
         *detail = "another output address";
         if (!((was->perm | now->perm) & LU_PERM_W) &&
-            same_contents(mem, was->addr, now->addr,
-                          1ull << lu_stage_shift(c->stage, c->level))) {
+            (nested ||          /* not known to differ */
+             same_contents(mem, was->addr, now->addr,
+                           1ull << lu_stage_shift(c->stage, c->level)))) {
             *detail = "another output address, read only, of the same bytes";
             return LU_RULE_BBM_1W;
         }
@@ -229,7 +230,7 @@ LuRule lu_bbm_judge(const LuMem *mem, unsigned bbml, bool nested,
     fmt->decode(c->stage, c->level, c->now, &now);
     if (was.kind == LU_DESC_LEAF && now.kind == LU_DESC_LEAF &&
         c->level == c->was_level) {
-        return judge_leaf(mem, bbml, c, &was, &now, detail);
+        return judge_leaf(mem, bbml, nested, c, &was, &now, detail);
     }
     if (was.kind == LU_DESC_TABLE && now.kind == LU_DESC_TABLE) {
         return LU_RULE__MAX;    /* a pointer is not an output address */

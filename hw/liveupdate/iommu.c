@@ -136,7 +136,7 @@ const LuStage *lu_ctx_stage1(const LuCtx *ctx, uint64_t iova)
     return NULL;
 }
 
-void lu_iommu_reach(LuIommu *iommu, const LuCtx *ctx)
+void lu_iommu_reach(LuIommu *iommu, const LuCtx *ctx, unsigned *budget)
 {
     const LuStage *s2 = ctx->has_s2 ? &ctx->s2 : NULL;
 
@@ -144,12 +144,15 @@ void lu_iommu_reach(LuIommu *iommu, const LuCtx *ctx)
         return;
     }
     for (unsigned i = 0; i < ctx->n_s1; i++) {
-        lu_mayhit_reach(iommu->mayhit, iommu->mem, &ctx->s1[i], s2,
-                        LU_REACH_MAX);
+        *budget -= lu_mayhit_reach(iommu->mayhit, iommu->mem, &ctx->s1[i], s2,
+                                   *budget);
     }
     if (s2) {
-        lu_mayhit_reach(iommu->mayhit, iommu->mem, NULL, s2, LU_REACH_MAX);
+        *budget -= lu_mayhit_reach(iommu->mayhit, iommu->mem, NULL, s2,
+                                   *budget);
     }
+    /* What is entered may push out what decisions were made from. */
+    lu_iommu_reconsider(iommu);
 }
 
 static LuXlat identity(const LuAccess *a)
@@ -348,7 +351,8 @@ static LuXlat translate_held(LuIommu *iommu, const LuAccess *a, LuStream *s)
         iommu->ops->resolve(iommu->fe, a->rid, a->pasid, &s->ctx, &now, &walk);
         t.ctx = &now;
         if (!a->probe && now.kind != LU_CTX_OFF &&
-            (now.kind != LU_CTX_FAULT || iommu->caps.hold_invalid)) {
+            (now.kind != LU_CTX_FAULT ||
+             (iommu->caps.hold_invalid && now.n_obj))) {
             lu_stream_decide(iommu->streams, s, &now);
             check_tags(iommu, s);
         }
@@ -366,7 +370,8 @@ static void note_answer(LuIommu *iommu, const LuAccess *a, LuStream *s,
         !(a->perm & LU_PERM_W)) {
         perm &= ~LU_PERM_W;     /* the first write sets a dirty bit */
     }
-    if (iommu->stale == LU_STALE_OLD && size_lg2 >= LU_ANSWER_LG2) {
+    if (iommu->stale == LU_STALE_OLD && a->pasid == LU_NO_PASID &&
+        size_lg2 >= LU_ANSWER_LG2) {
         lu_answers_note(&s->answers, a->iova, x->pa, size_lg2, perm, a->priv,
                         iommu->epoch);
     }
@@ -443,7 +448,7 @@ LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
 
 void lu_doorbell(LuIommu *iommu)
 {
-    lu_sample(iommu);
+    lu_sample(iommu, NULL);
     if (iommu->mayhit) {
         QEMU_LOCK_GUARD(&iommu->lock);
         lu_mayhit_doorbell(iommu->mayhit);
@@ -455,7 +460,7 @@ uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
     trace_lu_inval(iommu->id, inval->name, inval->what, inval->match,
                    inval->domain, inval->space, inval->addr, inval->len);
     if (inval->what & (LU_INVAL_CONFIG | LU_INVAL_PASID)) {
-        lu_sample(iommu);
+        lu_sample(iommu, inval);
     }
     QEMU_LOCK_GUARD(&iommu->lock);
     iommu->inval_unmaps |= inval->what & ~LU_INVAL_INTR;
@@ -510,7 +515,6 @@ void lu_inval_done(LuIommu *iommu, uint64_t upto)
 void lu_iommu_reset(LuIommu *iommu)
 {
     QEMU_LOCK_GUARD(&iommu->lock);
-    iommu->enabled = false;
     iommu->inval_done = iommu->inval_seq;
     iommu->inval_unmaps = false;
     if (iommu->streams) {

@@ -16,6 +16,7 @@ typedef struct Scope {
     const LuMem *mem;           /* sampling */
     const LuShadow *shadow;
     const Tagged *tagged;
+    bool cut_short;
 } Scope;
 
 typedef void ScopeFn(Scope *scope, Tagged *t);
@@ -142,6 +143,11 @@ static void drop_tag(Scope *scope, Tagged *t)
         if (other_granule(inval, s)) {
             continue;
         }
+        if (s->stage.flags & LU_STAGE_TBI) {
+            /* Decisions are kept by address and tag, entries by address. */
+            m->stale_first = 0;
+            m->stale_last = UINT64_MAX;
+        }
         if (!lu_shadow_drop(s, &drop)) {
             widen(scope, t);
             break;
@@ -216,12 +222,12 @@ static void complete(LuMayHit *m, const Pending *p)
 }
 
 /* What memory has at @pa now; false, and counted, when enough was read. */
-static bool sample(const Scope *scope, hwaddr pa, uint64_t *raw)
+static bool sample(Scope *scope, hwaddr pa, uint64_t *raw)
 {
     LuMayHit *m = scope->m;
 
     if (!m->samples) {
-        m->stats.unsampled++;
+        scope->cut_short = true;
         return false;
     }
     m->samples--;
@@ -232,7 +238,7 @@ static bool sample(const Scope *scope, hwaddr pa, uint64_t *raw)
 }
 
 /* The entry @e and what is in its place, a descriptor @now at @pa. */
-static void tell(const Scope *scope, const LuShadowEntry *e, unsigned level,
+static void tell(Scope *scope, const LuShadowEntry *e, unsigned level,
                  hwaddr pa, uint64_t now, LuDescKind kind)
 {
     const LuStage *stage = &scope->shadow->stage;
@@ -266,7 +272,7 @@ static bool differs(const LuStage *stage, const LuShadowEntry *e, uint64_t now)
 
 /* Another table is where @pointer leads now. */
 typedef struct Moved {
-    const Scope *scope;
+    Scope *scope;
     const LuShadowEntry *pointer;
     hwaddr table;
 } Moved;
@@ -275,7 +281,7 @@ typedef struct Moved {
 static void sample_moved(void *opaque, const LuShadowEntry *e)
 {
     const Moved *moved = opaque;
-    const Scope *scope = moved->scope;
+    Scope *scope = moved->scope;
     const LuStage *stage = &scope->shadow->stage;
     hwaddr table = moved->table;
     LuDesc desc;
@@ -306,7 +312,7 @@ static void sample_moved(void *opaque, const LuShadowEntry *e)
     }
 }
 
-static void sample_below(const Scope *scope, const LuShadowEntry *e,
+static void sample_below(Scope *scope, const LuShadowEntry *e,
                          hwaddr table)
 {
     LuShadow *s = (LuShadow *)scope->shadow;
@@ -316,13 +322,13 @@ static void sample_below(const Scope *scope, const LuShadowEntry *e,
     if (!lu_shadow_visit(s, e->in, e->in | (size - 1),
                          lu_tagged_dead(scope->m, scope->tagged),
                          &scope->m->looks, sample_moved, &moved)) {
-        scope->m->stats.unsampled++;
+        scope->cut_short = true;
     }
 }
 
 static void sample_entry(void *opaque, const LuShadowEntry *e)
 {
-    const Scope *scope = opaque;
+    Scope *scope = opaque;
     const LuStage *stage = &scope->shadow->stage;
     LuMayHit *m = scope->m;
     bool table = e->slot->flags & LU_SLOT_TABLE;
@@ -355,6 +361,8 @@ static void sample_entry(void *opaque, const LuShadowEntry *e)
 
 static void sample_tag(Scope *scope, Tagged *t)
 {
+    LuMayHit *m = scope->m;
+
     for (guint i = 0; i < t->shadows->len; i++) {
         LuShadow *s = g_ptr_array_index(t->shadows, i);
 
@@ -363,12 +371,38 @@ static void sample_tag(Scope *scope, Tagged *t)
         }
         scope->shadow = s;
         scope->tagged = t;
-        if (!lu_shadow_visit(s, first_of(scope->inval), last_of(scope->inval),
-                             lu_tagged_dead(scope->m, t), &scope->m->looks,
-                             sample_entry, scope)) {
-            scope->m->stats.unsampled++;
+        if (!m->looks || !m->samples) {
+            scope->cut_short = true;
+            return;
+        }
+        m->looks--;
+        scope->cut_short |= !lu_shadow_visit(s, first_of(scope->inval),
+                                             last_of(scope->inval),
+                                             lu_tagged_dead(m, t), &m->looks,
+                                             sample_entry, scope);
+    }
+}
+
+/* Whether there are more tags than looks, so that it is not worth to begin. */
+static bool is_hopeless(LuMayHit *m)
+{
+    return !m->samples || g_hash_table_size(m->tags) > m->looks;
+}
+
+static void sample_all(LuMayHit *m, const LuMem *mem, const LuInval *inval)
+{
+    Scope scope = { .m = m, .inval = inval, .mem = mem };
+
+    if (is_hopeless(m)) {
+        m->stats.unsampled++;
+        return;
+    }
+    for (int pop = 0; pop < LU_POP_BOTH; pop++) {
+        if (inval->what & drops[pop]) {
+            for_each_tag(&scope, pop, sample_tag);
         }
     }
+    m->stats.unsampled += scope.cut_short;
 }
 
 void lu_mayhit_doorbell(LuMayHit *m)
@@ -380,13 +414,10 @@ void lu_mayhit_doorbell(LuMayHit *m)
 void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
                      uint64_t seq)
 {
-    Scope scope = { .m = m, .inval = inval, .seq = seq, .mem = mem };
     Pending p = { .inval = *inval, .seq = seq };
 
-    for (int pop = 0; pop < LU_POP_BOTH; pop++) {
-        if (inval->what & drops[pop] && m->samples && m->looks) {
-            for_each_tag(&scope, pop, sample_tag);
-        }
+    if (inval->what & (LU_INVAL_S1 | LU_INVAL_S2)) {
+        sample_all(m, mem, inval);
     }
     m->seq = seq;
     if (!(inval->what & (LU_INVAL_S1 | LU_INVAL_S2))) {

@@ -31,7 +31,7 @@ static LuShadow *need_shadow(LuMayHit *m, Tagged *t, const LuStage *stage,
         if (s->newest < dead.leaf && s->newest < dead.table) {
             g_ptr_array_remove_index_fast(t->shadows, i);
         } else if (same_geometry(&s->stage, stage)) {
-            s->stage.flags = stage->flags;
+            s->stage = *stage;
             return s;
         }
     }
@@ -141,25 +141,17 @@ static bool find(LuWalkHeld *held, const LuStage *stage, unsigned nr,
 }
 
 /* The oldest entries of a TLB of limited size give way. */
-static void clear_resident(void *opaque, const LuShadowEntry *e)
-{
-    const Resident *r = opaque;
-
-    if (e->level == r->level && e->slot->seq == r->seq) {
-        e->slot->flags = 0;
-    }
-}
-
 static void evict_resident(LuMayHit *m)
 {
     g_autofree Resident *r = g_queue_pop_head(&m->residents);
     Tagged *t = lu_tagged_find(m, &r->tag);
 
     for (guint i = 0; t && i < t->shadows->len; i++) {
-        unsigned budget = LU_LEVELS_MAX * LU_SLOT_VERSIONS_MAX;
+        LuShadow *s = g_ptr_array_index(t->shadows, i);
 
-        lu_shadow_visit(g_ptr_array_index(t->shadows, i), r->in, r->in,
-                        lu_tagged_dead(m, t), &budget, clear_resident, r);
+        if (lu_shadow_covers(s, r->in)) {
+            lu_shadow_clear(s, r->in, r->level, r->seq);
+        }
     }
     m->evictions++;
 }
@@ -242,8 +234,7 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
                      &change.was_level)) {
         change.kind = LU_CHANGE_SIZE;
     }
-    if (lu_shadow_put(s, in, e->level,
-                      e->pa & -lu_stage_table_bytes(stage, e->level), slot,
+    if (lu_shadow_put(s, in, e->level, e->pa, slot,
                       stage->fmt->mutable_bits(stage, e->level, e->desc),
                       dead, &was)) {
         change.kind = lu_change_classify(stage, e->level, &was, slot);
@@ -504,17 +495,19 @@ static bool reach_table(void *opaque, const LuTreeTable *table)
     return true;
 }
 
-void lu_mayhit_reach(LuMayHit *m, const LuMem *mem, const LuStage *s1,
-                     const LuStage *s2, unsigned budget)
+unsigned lu_mayhit_reach(LuMayHit *m, const LuMem *mem, const LuStage *s1,
+                         const LuStage *s2, unsigned budget)
 {
     static const LuTreeOps ops = { .table = reach_table, .desc = reach_leaf };
     Reach r = {
         .m = m, .mem = mem, .stage = s1 ?: s2, .nr = s1 ? 1 : 2,
         .nested = s1 && s2,
     };
+    unsigned visited;
     bool truncated;
 
     m->reached = true;
-    lu_tree_visit(mem, s1, s2, &ops, &r, budget, &truncated);
+    visited = lu_tree_visit(mem, s1, s2, &ops, &r, budget, &truncated);
     m->stats.widened += truncated;
+    return visited;
 }

@@ -102,6 +102,7 @@ static void drop_all(LuMayHit *m)
 void lu_mayhit_reset(LuMayHit *m)
 {
     drop_all(m);
+    m->reached = false;
     g_array_set_size(m->pending, 0);
     m->stale = false;
 }

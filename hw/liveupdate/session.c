@@ -261,9 +261,6 @@ static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
 static int op_freeze(LuSession *s, const LuOp *op, LuClaim *c)
 {
     lu_claim_freeze(&s->books, c);
-    if (c == lu_domain_claim(c->domain)) {
-        lu_iommu_reach(c->iommu, &c->ctx);
-    }
     return LU_CTL_OK;
 }
 
@@ -543,6 +540,26 @@ static int move_claims(LuSession *s, const LuPhaseEdge *edge, const LuOp *op,
     return LU_CTL_OK;
 }
 
+/*
+ * From the freeze on hardware may hold all of a claimed domain.  What is found
+ * changed meanwhile is reported, which takes the session's lock; claims come
+ * and go under the BQL.
+ */
+static void reach_frozen(LuSession *s, const LuPhaseEdge *edge, const LuOp *op)
+{
+    unsigned budget = LU_REACH_MAX;
+
+    for (guint i = 0; i < s->open->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->open, i);
+
+        if (c->state == LU_CLAIM_FROZEN && in_scope(edge, op, c) &&
+            c == lu_domain_claim(c->domain)) {
+            QEMU_LOCK_GUARD(&c->iommu->lock);
+            lu_iommu_reach(c->iommu, &c->ctx, &budget);
+        }
+    }
+}
+
 int lu_session_op(LuSession *s, const LuOp *op)
 {
     const LuPhaseEdge *edge = lu_phase_edge(op->op);
@@ -564,6 +581,9 @@ int lu_session_op(LuSession *s, const LuOp *op)
         s->edge(s->opaque, op, moved);
     }
     unlock_all(s);
+    if (op->op == LU_CTL_OP_FREEZE && ret == LU_CTL_OK) {
+        reach_frozen(s, edge, op);
+    }
     return ret;
 }
 
@@ -654,7 +674,6 @@ void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
     QEMU_LOCK_GUARD(&iommu->lock);
     trace_lu_enable(iommu->id, on, reg, old, new,
                     s && s->books.sink.now ? s->books.sink.now() : 0);
-    iommu->enabled = on;
     if (iommu->streams) {
         lu_streams_undecide(iommu->streams);
         lu_iommu_reconsider(iommu);
@@ -680,7 +699,7 @@ void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
     }
 }
 
-void lu_sample(LuIommu *iommu)
+void lu_sample(LuIommu *iommu, const LuInval *inval)
 {
     LuSession *s = iommu->session;
 
@@ -692,7 +711,9 @@ void lu_sample(LuIommu *iommu)
     for (guint i = 0; i < s->open->len; i++) {
         LuClaim *c = g_ptr_array_index(s->open, i);
 
-        if (c->iommu == iommu && lu_claim_checked(c)) {
+        if (c->iommu == iommu && lu_claim_checked(c) &&
+            (!inval || !(inval->match & LU_MATCH_RID) ||
+             !((c->rid ^ inval->rid) & inval->rid_mask))) {
             lu_claim_check_config(&s->books, c);
         }
     }

@@ -28,20 +28,19 @@ struct LuShadowChunk {
     QTAILQ_ENTRY(LuShadowChunk) age;
     LuShadowNode *node;
     unsigned nr;                /* in node->chunk */
+    hwaddr pa;                  /* where its descriptors were read last */
     unsigned children;
     LuSlot slot[CHUNK];
     LuShadowNode *child[];      /* CHUNK of them above level 0 */
 };
 
 struct LuShadowNode {
-    LuShadow *shadow;
     LuShadowNode *parent;       /* or the next in the graveyard */
     unsigned index;             /* in the parent */
     uint8_t level;
     bool buried;                /* in the graveyard's list */
     unsigned n_chunks;          /* that there can be */
     unsigned chunks;            /* that there are */
-    hwaddr table_pa;            /* of the table an entry came from last */
     LuDead dead;
     LuShadowVersion *versions;
     LuShadowChunk *chunk[];
@@ -204,7 +203,6 @@ static LuShadowNode *new_node(LuShadow *s, LuShadowNode *parent,
     unsigned n = DIV_ROUND_UP(lu_stage_entries(&s->stage, level), CHUNK);
     LuShadowNode *node = forest_alloc(s->forest, node_bytes(n));
 
-    node->shadow = s;
     node->parent = parent;
     node->index = index;
     node->level = level;
@@ -323,13 +321,13 @@ void lu_shadow_find(const LuShadow *s, uint64_t in, LuDead dead,
         LuShadowChunk *c = chunk_of(node, index);
         LuShadowEntry e = {
             .in = input_of(s, off >> shift << shift),
-            .pa = node->table_pa + index * 8ull,
             .level = node->level,
         };
 
         if (!c) {
             return;
         }
+        e.pa = c->pa + index % CHUNK * 8ull;
         descend(&dead, node);
         e.slot = &c->slot[index % CHUNK];
         if (is_live(e.slot, &dead) && e.slot->flags & flags) {
@@ -425,17 +423,18 @@ static LuSlot *version_slot(LuForest *f, LuShadowNode *node, unsigned index,
     return &v->slot;
 }
 
-bool lu_shadow_put(LuShadow *s, uint64_t in, unsigned level, hwaddr table_pa,
+bool lu_shadow_put(LuShadow *s, uint64_t in, unsigned level, hwaddr pa,
                    const LuSlot *slot, uint64_t mutable, LuDead dead,
                    LuSlot *was)
 {
     uint64_t off = offset_of(s, in);
     LuShadowNode *node = need_node(s, off, level, &dead);
     unsigned index = index_at(s, off, level);
-    LuSlot *first = &need_chunk(s, node, index)->slot[index % CHUNK];
+    LuShadowChunk *c = need_chunk(s, node, index);
+    LuSlot *first = &c->slot[index % CHUNK];
     bool live = is_live(first, &dead), different = false;
 
-    node->table_pa = table_pa;
+    c->pa = pa - index % CHUNK * 8ull;
     s->newest = MAX(s->newest, slot->seq);
     s->widest = MAX(s->widest, slot->size_lg2);
     if (live && same(first, slot, mutable)) {
@@ -514,7 +513,7 @@ static void meet(const Visit *v, LuShadowNode *node, LuSlot *slot,
         LuShadowEntry e = {
             .slot = slot,
             .in = input_of(s, off),
-            .pa = node->table_pa + index * 8ull,
+            .pa = chunk_of(node, index)->pa + index % CHUNK * 8ull,
             .level = node->level,
         };
 
@@ -619,6 +618,31 @@ static bool clip(const LuShadow *s, uint64_t first, uint64_t last, Visit *v)
     v->first = v->named_first & ~wide;
     v->last = v->named_last | wide;
     return true;
+}
+
+void lu_shadow_clear(LuShadow *s, uint64_t in, unsigned level, uint64_t seq)
+{
+    uint64_t off = offset_of(s, in);
+    LuShadowNode *node = s->root;
+    LuShadowChunk *c;
+    unsigned index;
+
+    while (node && node->level > level) {
+        node = child_of(node, index_at(s, off, node->level));
+    }
+    if (!node || node->level != level) {
+        return;
+    }
+    index = index_at(s, off, level);
+    c = chunk_of(node, index);
+    if (c && c->slot[index % CHUNK].seq == seq) {
+        c->slot[index % CHUNK].flags = 0;
+    }
+    for (LuShadowVersion *v = node->versions; v; v = v->next) {
+        if (v->index == index && v->slot.seq == seq) {
+            v->slot.flags = 0;
+        }
+    }
 }
 
 bool lu_shadow_visit(LuShadow *s, uint64_t first, uint64_t last, LuDead dead,

@@ -16,6 +16,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include "qemu/rcu.h"
 #include "qapi/error.h"
 #include "qemu/bitops.h"
 #include "qemu/bswap.h"
@@ -206,6 +207,7 @@ static bool access_target(LuDmaChannel *c, hwaddr iova, hwaddr bytes,
         .no_snoop = c->r.ctrl & LU_DMA_CTRL_NO_SNOOP,
     };
 
+    RCU_READ_LOCK_GUARD();
     while (bytes) {
         LuXlat xlat = LU_DMA_TARGET_GET_CLASS(s->target)->translate(s->target,
                                                                     &access);

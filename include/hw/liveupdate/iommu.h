@@ -170,7 +170,6 @@ struct LuIommu {
     const LuMem *mem;
     LuSession *session;         /* NULL: plain translation, nothing checked */
     QemuMutex lock;
-    bool enabled;               /* as lu_enable() said last */
     LuFinding *off_cause;       /* why it is off while streams are claimed */
     uint64_t inval_seq;         /* of the last invalidation consumed */
     uint64_t inval_done;        /* of the last one completed */
@@ -209,11 +208,12 @@ void lu_iommu_reset(LuIommu *iommu);
 void lu_iommu_loaded(LuIommu *iommu);
 
 /*
- * Hardware may have fetched all that @ctx leads to: at most LU_REACH_MAX
- * tables of each stage are held as reachable.  Lock held.
+ * Hardware may have fetched all that @ctx leads to: it is held as reachable,
+ * and the tables visited are taken from *@budget, at first LU_REACH_MAX for
+ * one operation.  LuIommu.lock is held, the session's is not.
  */
-#define LU_REACH_MAX 1024
-void lu_iommu_reach(LuIommu *iommu, const LuCtx *ctx);
+#define LU_REACH_MAX 4096
+void lu_iommu_reach(LuIommu *iommu, const LuCtx *ctx, unsigned *budget);
 
 /* Decisions made so far are made anew: a claim came or went.  Lock held. */
 void lu_iommu_reconsider(LuIommu *iommu);
@@ -245,8 +245,11 @@ uint64_t lu_inval(LuIommu *iommu, const LuInval *inval);
  */
 void lu_inval_done(LuIommu *iommu, uint64_t upto);
 
-/* Sample the configuration of claimed streams now.  BQL held. */
-void lu_sample(LuIommu *iommu);
+/*
+ * Sample the configuration of claimed streams now: of those that @inval names,
+ * or, if it is NULL, of all.  BQL held.
+ */
+void lu_sample(LuIommu *iommu, const LuInval *inval);
 
 /*
  * Software rang for invalidations: what it did is in memory by now.  Samples

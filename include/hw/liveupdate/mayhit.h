@@ -115,10 +115,10 @@ LuFaultKind lu_mayhit_walk(LuMayHit *m, const LuMem *mem, const LuStage *s1,
 
 /*
  * Speculate: enter everything the tree of @s1 (in @s2) or @s2 reaches as
- * reachable, at most @budget tables.
+ * reachable, at most @budget tables.  Returns how many it visited.
  */
-void lu_mayhit_reach(LuMayHit *m, const LuMem *mem, const LuStage *s1,
-                     const LuStage *s2, unsigned budget);
+unsigned lu_mayhit_reach(LuMayHit *m, const LuMem *mem, const LuStage *s1,
+                         const LuStage *s2, unsigned budget);
 
 /*
  * Invalidation @seq (1, 2, ...) was consumed.  Entries it names are re-read

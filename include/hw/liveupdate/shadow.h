@@ -105,13 +105,18 @@ void lu_shadow_find(const LuShadow *shadow, uint64_t in, LuDead dead,
 /*
  * Put @slot, whose flags say what it is, where it belongs.  The same
  * descriptor again (@mutable aside) takes the newer number and both flags; a
- * different one becomes one more version.  @table_pa is where the table lies.
+ * different one becomes one more version.  @pa is where it was read:
+ * stage 2 may scatter a table, but no 512 bytes of it.
  * Returns whether it was different, in which case *@was is the live version
  * before.  Dead versions are overwritten.
  */
 bool lu_shadow_put(LuShadow *shadow, uint64_t in, unsigned level,
-                   hwaddr table_pa, const LuSlot *slot, uint64_t mutable,
+                   hwaddr pa, const LuSlot *slot, uint64_t mutable,
                    LuDead dead, LuSlot *was);
+
+/* Remove the entries of age @seq that @in has at @level. */
+void lu_shadow_clear(LuShadow *shadow, uint64_t in, unsigned level,
+                     uint64_t seq);
 
 /*
  * Call @fn for every live entry that translates part of [@first, @last] (all
