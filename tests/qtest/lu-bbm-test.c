@@ -305,7 +305,10 @@ static bool place(Place *p, Case *c, const Row *row, unsigned level)
     }
     /* Small things move within large ones, so that both fit in memory. */
     p->iova = c->kind->iova;
-    p->in = level ? case_size(c, level - 1) * USED : 8;
+    p->in = 8;
+    if (level) {
+        p->in = case_size(c, level - 1) * USED;
+    }
     if (is_group(row)) {
         p->in += size * USED;
     }

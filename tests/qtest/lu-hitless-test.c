@@ -113,6 +113,9 @@ static bool rewrite(Entry *e, const uint64_t *want)
 static void run_edge(Entry *e, const uint64_t *from, const uint64_t *to,
                      Outcome outcome, bool blackout, const char *rule)
 {
+    const char *rules[] = {
+        [HITLESS] = "", [HOLE] = rule, [GONE] = rule, [CAME] = "CON-2",
+    };
     Case *c = e->c;
 
     case_set_all(c, e->at, from, e->words);
@@ -124,8 +127,7 @@ static void run_edge(Entry *e, const uint64_t *from, const uint64_t *to,
     }
     e->watched = outcome == HITLESS;
     g_assert_cmpint(rewrite(e, to), ==, outcome != HOLE);
-    case_expect(c, outcome == HOLE || outcome == GONE ? rule :
-                   outcome == CAME ? "CON-2" : "");
+    case_expect(c, rules[outcome]);
     case_op(c, LU_CTL_OP_ABORT);
     g_assert_cmpuint(luctl_unpreserve(&c->ctl, c->engine[0].dma.rid), ==,
                      LU_CTL_OK);
