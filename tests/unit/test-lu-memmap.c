@@ -303,7 +303,7 @@ static void crash_on_target(Story *st)
 {
     crash_beside(st);
     st->crash_pa = st->data;
-    st->crash_len = 4096;
+    st->crash_len = 1;
 }
 
 static void crash_somewhere(Story *st)
