@@ -65,19 +65,6 @@ bool lu_memmap_crash(LuMemMap *map, hwaddr pa, hwaddr len)
 /* ------------------------------------------------------------------ */
 /* Looking                                                            */
 
-void lu_memmap_look(LuMemMap *map, const LuMem *mem, LuSink *sink)
-{
-    map->mem = mem;
-    map->sink = sink;
-    map->again = false;
-    lu_kho_clear(&map->kho);
-    if (map->hinted) {
-        lu_kho_read(&map->kho, mem, map->hint, sink);
-    } else if (!map->spoken) {
-        lu_kho_scan(&map->kho, mem, sink);
-    }
-}
-
 void lu_memmap_look_again(LuMemMap *map)
 {
     bool scanned = map->kho.scanned;
@@ -87,6 +74,29 @@ void lu_memmap_look_again(LuMemMap *map)
         lu_kho_clear(&map->kho);
         lu_kho_read(&map->kho, map->mem, fdt, map->sink);
         map->kho.scanned = scanned;
+    }
+}
+
+void lu_memmap_look(LuMemMap *map, const LuMem *mem, LuSink *sink)
+{
+    bool found = map->mem == mem && map->kho.scanned && !map->hinted &&
+                 !map->spoken;
+
+    map->mem = mem;
+    map->sink = sink;
+    map->again = false;
+    if (found) {
+        /* Where a scan has found it in this generation, it will be still. */
+        lu_memmap_look_again(map);
+    }
+    if (found && map->kho.state == LU_KHO_READ) {
+        return;
+    }
+    lu_kho_clear(&map->kho);
+    if (map->hinted) {
+        lu_kho_read(&map->kho, mem, map->hint, sink);
+    } else if (!map->spoken) {
+        lu_kho_scan(&map->kho, mem, sink);
     }
 }
 

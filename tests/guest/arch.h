@@ -25,6 +25,7 @@
 
 #define GUEST_PARAM_BUG       0x0           /* number from bugs.def, 0: none */
 #define GUEST_PARAM_SCENARIO  0x4           /* which table of domains */
+#define GUEST_PARAM_KHO       0x8           /* 1: preserve by KHO, not KEEP */
 
 /*
  * Head of an image, at its link address: "branch to cold start" (8 bytes on

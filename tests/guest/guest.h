@@ -9,6 +9,7 @@
 #define TESTS_GUEST_GUEST_H
 
 #include "arch.h"
+#include "kho.h"
 #include "luctl.h"
 #include "ludma.h"
 #include "record.h"
@@ -36,10 +37,12 @@ typedef struct Guest {
     Plat plat;
     Iommu io;
     LuCtl ctl;
+    Kho kho;                                /* what is handed on; by_kho */
     HandoffRecord *rec;                     /* what we got, or will hand on */
     uint32_t generation;
     uint32_t bug;
     uint32_t scenario;
+    bool by_kho;                            /* say it in RAM, not by KEEP */
     unsigned n_streams;
     GuestStream stream[HANDOFF_DOMAINS];
 } Guest;

@@ -127,6 +127,7 @@ static void cold_start(Guest *g)
 
     g->bug = param(GUEST_PARAM_BUG);
     g->scenario = param(GUEST_PARAM_SCENARIO);
+    g->by_kho = param(GUEST_PARAM_KHO);
     MUST(g->scenario < arch_scenarios);
     sc = &arch_scenario[g->scenario];
     heap_reserve(arch_ram_base(), GUEST_HEAP);

@@ -1,6 +1,7 @@
 /*
  * The old kernel's half: preserve every domain with a token, say what memory
- * must survive, freeze, leave a record, stop the queues and jump.
+ * must survive (through the doorbell, or as Linux does, by KHO records in RAM),
+ * freeze, leave a record, stop the queues and jump.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,7 +22,11 @@ static void keep(Guest *g, uint64_t pa, uint64_t bytes)
     bytes = (bytes + PLAT_PAGE - 1) & ~(PLAT_PAGE - 1);
     MUST(rec->n_ranges < HANDOFF_RANGES);
     rec->range[rec->n_ranges++] = (HandoffRange) { pa, bytes };
-    MUST(luctl_keep(&g->ctl, pa, bytes) == LU_CTL_OK);
+    if (g->by_kho) {
+        MUST(kho_preserve(&g->kho, pa, bytes));
+    } else {
+        MUST(luctl_keep(&g->ctl, pa, bytes) == LU_CTL_OK);
+    }
 }
 
 static void keep_config(void *arg, uint64_t pa, uint64_t bytes)
@@ -108,6 +113,32 @@ static void preserve_stream(Guest *g, unsigned i)
     }
 }
 
+/* The records that make the map of it all: one session, a file a domain. */
+static void publish_kho(Guest *g)
+{
+    static KhoFile files[HANDOFF_DOMAINS];
+    KhoSession session = { "lu", files, g->n_streams };
+    KhoBlob blobs[2];
+    unsigned i;
+
+    for (i = 0; i < g->n_streams; i++) {
+        files[i] = (KhoFile) {
+            "lu-guest-v1", (uintptr_t)&g->rec->domain[i], g->stream[i].token,
+        };
+    }
+    blobs[0] = (KhoBlob) {
+        "kexec-metadata", kho_metadata(&g->kho, g->generation + 1),
+        KHO_METADATA_BYTES,
+    };
+    blobs[1] = (KhoBlob) {
+        "LUO", kho_luo(&g->kho, g->generation, &session, 1, NULL, 0),
+        KHO_LUO_BYTES,
+    };
+    MUST(blobs[0].pa && blobs[1].pa);
+    kho_publish(&g->kho, blobs, 2);
+    MUST(luctl_page(&g->ctl, LU_CTL_OP_KHO, g->kho.fdt, 0) == LU_CTL_OK);
+}
+
 /* Puts the other image where it wants to run, as kexec's copy loop does. */
 static uint64_t load_other(uint64_t store)
 {
@@ -136,14 +167,21 @@ void guest_handoff(Guest *g)
     g->rec->generation = g->generation;
     g->rec->scenario = g->scenario;
     g->rec->bug = g->bug;
+    g->rec->kho = g->by_kho;
     g->rec->n_domains = g->n_streams;
     g->rec->iommu_regs = g->io.regs;
 
+    if (g->by_kho) {
+        MUST(kho_begin(&g->kho, &g->plat, PLAT_PAGE_LG2));
+    }
     for (i = 0; i < g->n_streams; i++) {
         preserve_stream(g, i);
     }
     g->io.ops->foreach_config_page(&g->io, keep_config, g);
     keep(g, (uintptr_t)g->rec, sizeof(*g->rec));
+    if (g->by_kho) {
+        publish_kho(g);
+    }
     MUST(luctl_simple(&g->ctl, LU_CTL_OP_FREEZE) == LU_CTL_OK);
 
     MUST(g->io.ops->quiesce(&g->io));

@@ -58,6 +58,7 @@ static void read_record(Guest *g)
     g->generation = rec->generation + 1;
     g->scenario = rec->scenario;
     g->bug = rec->bug;
+    g->by_kho = rec->kho;
     g->n_streams = rec->n_domains;
     g->io.regs = rec->iommu_regs;
     for (i = 0; i < rec->n_ranges; i++) {

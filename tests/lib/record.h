@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define HANDOFF_MAGIC       0x46464f44554c554bull
-#define HANDOFF_VERSION     1
+#define HANDOFF_VERSION     2
 #define HANDOFF_RANGES      448
 #define HANDOFF_DOMAINS     8
 
@@ -55,6 +55,8 @@ typedef struct HandoffRecord {
     uint32_t bug;
     uint32_t n_domains;
     uint32_t n_ranges;
+    uint32_t kho;               /* memory is preserved by KHO, too */
+    uint32_t zero;
     uint64_t iommu_regs;
     HandoffDomain domain[HANDOFF_DOMAINS];
     HandoffRange range[HANDOFF_RANGES];

@@ -134,6 +134,9 @@ static void test_results(void)
                     LU_CTL_EINVAL);
     g_assert_cmpint(ring_range(&c, LU_CTL_OP_UNKEEP, 0, UINT64_MAX), ==,
                     LU_CTL_OK);
+    g_assert_cmpint(ring_range(&c, LU_CTL_OP_KHO, 0x1008, 0), ==,
+                    LU_CTL_EINVAL);
+    g_assert_cmpint(ring_range(&c, LU_CTL_OP_KHO, 0x1000, 0), ==, LU_CTL_OK);
     g_assert_cmpint(ring(&c, LU_CTL_OP_BOOT), ==, LU_CTL_OK);
     g_assert_cmpint(get(&c, LU_CTL_GENERATION), ==, 1);
     qtest_quit(c.m.qts);

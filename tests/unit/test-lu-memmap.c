@@ -303,7 +303,7 @@ static void crash_on_target(Story *st)
 {
     crash_beside(st);
     st->crash_pa = st->data;
-    st->crash_len = 4096;
+    st->crash_len = 1;
 }
 
 static void crash_somewhere(Story *st)
@@ -425,6 +425,41 @@ static void test_next_kernel(void)
     story_end(&st);
 }
 
+static unsigned n_scans;
+static void (*foreach_resident)(const LuMem *mem, LuMemRun *fn, void *opaque);
+
+static void count_scan(const LuMem *mem, LuMemRun *fn, void *opaque)
+{
+    n_scans++;
+    foreach_resident(mem, fn, opaque);
+}
+
+/* What one freeze has found, the next one after an abort does not look for. */
+static void test_found_once(void)
+{
+    Story st;
+
+    story_begin(&st);
+    foreach_resident = st.mem->view.foreach_resident;
+    st.mem->view.foreach_resident = count_scan;
+    ok(&st, LU_CTL_OP_PRESERVE, 0, 0, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        ok(&st, LU_CTL_OP_FREEZE, 0, 0, 0);
+        g_assert_cmpint(st.s.books.memmap.kho.state, ==, LU_KHO_READ);
+        g_assert_cmpint(n_scans, ==, 1);
+        ok(&st, LU_CTL_OP_ABORT, 0, 0, 0);
+    }
+    /* It is somewhere else, or gone: then it is looked for. */
+    lu_array_set(st.mem, st.k.fdt, 0);
+    ok(&st, LU_CTL_OP_FREEZE, 0, 0, 0);
+    g_assert_cmpint(st.s.books.memmap.kho.state, ==, LU_KHO_ABSENT);
+    g_assert_cmpint(n_scans, ==, 2);
+    ok(&st, LU_CTL_OP_BOOT, 0, 0, 0);
+    ok(&st, LU_CTL_OP_FREEZE, 0, 0, 0);
+    g_assert_cmpint(n_scans, ==, 3);
+    story_end(&st);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -436,5 +471,6 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/memmap/arguments", test_arguments);
     g_test_add_func("/memmap/next-kernel", test_next_kernel);
+    g_test_add_func("/memmap/found-once", test_found_once);
     return g_test_run();
 }
