@@ -134,6 +134,33 @@ static void run_edge(Entry *e, const uint64_t *from, const uint64_t *to,
     c->io.ops->faults(&c->io);
 }
 
+/*
+ * The words in their order, which is wrong: the first says that the others are
+ * to be used.  @seen: a device looks after each.
+ */
+static void run_torn(Entry *e, const uint64_t *from, const uint64_t *to,
+                     bool seen, const char *rule)
+{
+    const char *rules = seen ? rule : "";
+    Case *c = e->c;
+
+    case_set_all(c, e->at, from, e->words);
+    e->told(e);
+    case_claim(c, 0, c->tags);
+    for (unsigned i = 0; i < e->words; i++) {
+        plat_w64(&c->pq.plat, e->at + 8 * i, to[i]);
+        if (seen) {
+            look(e);
+        }
+    }
+    look(e);
+    case_expect(c, rules);
+    case_op(c, LU_CTL_OP_ABORT);
+    g_assert_cmpuint(luctl_unpreserve(&c->ctl, c->engine[0].dma.rid), ==,
+                     LU_CTL_OK);
+    c->io.ops->faults(&c->io);
+}
+
 /* A domain of @kind with one page, at the address of every kind. */
 static IommuDomain *domain_of(Case *c, const char *kind, uint64_t page)
 {
@@ -335,10 +362,9 @@ static void end(Entry *e, const uint64_t *last)
     case_end(e->c);
 }
 
-static void test_ste(const Edge *edge, bool blackout)
+static Entry begin_ste(uint64_t w[STES][WORDS])
 {
     Entry e = begin("s1-4k", "");
-    uint64_t w[STES][WORDS];
 
     all_stes(e.c, e.page, w);
     e.at = ste_at(e.c);
@@ -346,6 +372,24 @@ static void test_ste(const Edge *edge, bool blackout)
     e.unit = 1;
     e.used = ste_used;
     e.told = ste_told;
+    return e;
+}
+
+/* Stage 2, of which words 2 and 3 say nothing yet, is illegal (5.2.2). */
+static void test_torn_ste(const void *arg)
+{
+    uint64_t w[STES][WORDS];
+    Entry e = begin_ste(w);
+
+    run_torn(&e, w[STAGE1], w[STAGE2], GPOINTER_TO_UINT(arg), "CON-5");
+    end(&e, w[ABORT]);
+}
+
+static void test_ste(const Edge *edge, bool blackout)
+{
+    uint64_t w[STES][WORDS];
+    Entry e = begin_ste(w);
+
     run_edge(&e, w[edge->from], w[edge->to], edge->outcome, blackout, "CON-5");
     end(&e, w[ABORT]);
 }
@@ -500,14 +544,14 @@ static void mix(uint64_t w[CTXS][WORDS], unsigned table, unsigned did,
     w[did][1] = w[both][1];
 }
 
-static void test_vtd(const Edge *edge, bool blackout, bool scalable)
+static Entry begin_vtd(bool scalable, uint64_t w[CTXS][WORDS])
 {
     uint64_t (*at)(Case *c) = scalable ? pasid_at : context_at;
     Entry e = scalable ? begin("fs", ",slts=on") : begin("ss-legacy", "");
     const char *ss = scalable ? "ss-scalable" : "ss-legacy";
-    uint64_t w[CTXS][WORDS] = { };
     IommuDomain *d[2];
 
+    memset(w, 0, CTXS * sizeof(*w));
     e.words = scalable ? 3 : 2;
     e.unit = 2;
     e.used = scalable ? pasid_used : context_used;
@@ -533,6 +577,24 @@ static void test_vtd(const Edge *edge, bool blackout, bool scalable)
     }
     case_attach(e.c, 0, d[0]);
     e.at = at(e.c);
+    return e;
+}
+
+/* A first stage, of which word 2 says nothing yet, translates nothing. */
+static void test_torn_pasid(const void *arg)
+{
+    uint64_t w[CTXS][WORDS];
+    Entry e = begin_vtd(true, w);
+
+    run_torn(&e, w[SS], w[FS], GPOINTER_TO_UINT(arg), "CON-8");
+    end(&e, w[SS]);
+}
+
+static void test_vtd(const Edge *edge, bool blackout, bool scalable)
+{
+    uint64_t w[CTXS][WORDS];
+    Entry e = begin_vtd(scalable, w);
+
     run_edge(&e, w[edge->from], w[edge->to], edge->outcome, blackout, "CON-6");
     end(&e, w[SS]);
 }
@@ -553,11 +615,19 @@ int main(int argc, char **argv)
     if (g_str_equal(qtest_get_arch(), "aarch64")) {
         add_edges("ste", ste_names, ste_edges, ARRAY_SIZE(ste_edges), test_ste);
         add_edges("cd", cd_names, cd_edges, ARRAY_SIZE(cd_edges), test_cd);
+        qtest_add_data_func("lu-hitless/torn/ste/seen", GUINT_TO_POINTER(1),
+                            test_torn_ste);
+        qtest_add_data_func("lu-hitless/torn/ste/unseen", NULL,
+                            test_torn_ste);
     } else {
         add_edges("context", ctx_names, legacy_edges,
                   ARRAY_SIZE(legacy_edges), test_context);
         add_edges("pasid", ctx_names, pasid_edges, ARRAY_SIZE(pasid_edges),
                   test_pasid);
+        qtest_add_data_func("lu-hitless/torn/pasid/seen", GUINT_TO_POINTER(1),
+                            test_torn_pasid);
+        qtest_add_data_func("lu-hitless/torn/pasid/unseen", NULL,
+                            test_torn_pasid);
     }
     return case_run();
 }
