@@ -82,6 +82,7 @@
 /* Granularities, INV_G */
 #define CC_GLOBAL       1
 #define CC_DEVICE       3
+#define PC_DOMAIN       0
 #define PC_PASID        1
 #define PC_GLOBAL       3
 #define IOTLB_GLOBAL    1
@@ -285,15 +286,25 @@ static uint64_t pasid_table(Iommu *io, uint64_t context)
     return plat_r64(io->plat, dir) & POINTER;
 }
 
-static bool vtd_invalidate_stream(Iommu *io, uint16_t rid,
-                                  const IommuDomain *d)
+/*
+ * @pasids: PC_PASID where the PASID entry alone has changed, PC_DOMAIN where
+ * the context entry leads to another directory.
+ */
+static bool flush_stream(Iommu *io, uint16_t rid, const IommuDomain *d,
+                         unsigned pasids)
 {
     return submit(io, INV_CC | INV_G(CC_DEVICE) | INV_DID(d->tag) |
                   INV_SID(rid), 0) &&
            (!io->scalable ||
-            submit(io, INV_PC | INV_G(PC_PASID) | INV_DID(d->tag) |
-                   INV_PASID(RID_PASID), 0)) &&
+            submit(io, INV_PC | INV_G(pasids) | INV_DID(d->tag) |
+                   (pasids == PC_PASID ? INV_PASID(RID_PASID) : 0), 0)) &&
            io->ops->invalidate(io, d, 0, 0, true);
+}
+
+static bool vtd_invalidate_stream(Iommu *io, uint16_t rid,
+                                  const IommuDomain *d)
+{
+    return flush_stream(io, rid, d, PC_DOMAIN);
 }
 
 static bool vtd_invalidate(Iommu *io, const IommuDomain *d, uint64_t iova,
@@ -431,7 +442,7 @@ static bool vtd_replace(Iommu *io, uint16_t rid, const IommuDomain *old,
     }
     at = make_entry(io, context, next, word, &words);
     return iommu_flip_word(io, at, word, words) &&
-           vtd_invalidate_stream(io, rid, next);
+           flush_stream(io, rid, old, PC_PASID);
 }
 
 static bool vtd_detach(Iommu *io, uint16_t rid, const IommuDomain *d)
