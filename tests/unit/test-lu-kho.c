@@ -338,8 +338,10 @@ static void test_garbage(const void *arg)
         uint64_t was[4];
 
         for (unsigned j = 0; j < 4; j++) {
-            hwaddr page = w.first + (hwaddr)(g_test_rand_int_range(0,
-                (w.mem->next - w.first) >> w.k.page_lg2)) * (1u << w.k.page_lg2);
+            unsigned pages = (w.mem->next - w.first) >> w.k.page_lg2;
+            hwaddr page = w.first +
+                          ((hwaddr)g_test_rand_int_range(0, pages)
+                           << w.k.page_lg2);
 
             pa[j] = page + g_test_rand_int_range(0, 1u << (w.k.page_lg2 - 3)) *
                     8ull % (g_test_rand_bit() ? 128 : 1u << w.k.page_lg2);

@@ -77,7 +77,8 @@ static void roots(const LuVmRun *run, GPtrArray *facts)
 
         if (e->kind == LU_VM_ROOT) {
             g_string_append_printf(out, "%s0x%" PRIx64 "%s%s",
-                                   out->len ? " -> " : "", e->value & ~UINT64_C(3),
+                                   out->len ? " -> " : "",
+                                   e->value & ~UINT64_C(3),
                                    e->value & 3 ? " scalable" : "",
                                    e->on ? " with translation on" : "");
         }
