@@ -210,6 +210,27 @@ static bool find_overlap(LuShadow *s, LuDead dead, uint64_t in, uint64_t size,
 }
 
 /*
+ * A leaf of the other kind, global or of this space, that lies where the new
+ * one does: both answer.
+ */
+static bool find_twin(LuMayHit *m, const LuTag *tag, const LuStage *stage,
+                      uint64_t in, uint64_t size, LuSlot *was)
+{
+    LuTag twin = tag_of(tag->pop, stage, !tag->global);
+    Tagged *t = tag->pop == LU_POP_S1 ? lu_tagged_find(m, &twin) : NULL;
+
+    for (guint i = 0; t && i < t->shadows->len; i++) {
+        LuShadow *s = g_ptr_array_index(t->shadows, i);
+
+        if (find_overlap(s, lu_tagged_dead(m, t), in, size, LU_LEVELS_MAX,
+                         was)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
  * @alone: nothing that answers for @in was found on the way here, so that a
  * leaf of the smallest size lies beside nothing.
  */
@@ -233,9 +254,12 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
     };
     LuSlot was;
 
-    if (lu_slot_is_leaf(slot) && !(alone && !e->level) &&
-        find_overlap(s, dead, change.in, size, e->level, &was)) {
-        change.kind = LU_CHANGE_SIZE;
+    if (lu_slot_is_leaf(slot) && !(alone && !e->level)) {
+        if (find_overlap(s, dead, change.in, size, e->level, &was)) {
+            change.kind = LU_CHANGE_SIZE;
+        } else if (find_twin(m, tag, stage, change.in, size, &was)) {
+            change.kind = LU_CHANGE_LEAF;
+        }
     }
     if (lu_shadow_put(s, in, e->level,
                       e->pa & -lu_stage_table_bytes(stage, e->level), slot,
