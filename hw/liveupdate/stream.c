@@ -173,7 +173,7 @@ void lu_stream_decide(LuStreams *streams, LuStream *s, const LuCtx *ctx)
 /* ------------------------------------------------------------------ */
 /* Invalidations                                                      */
 
-/* By Leaf: all but what leads there; and what hangs from an STE goes with it. */
+/* By Leaf: all but what leads there; what hangs from an STE goes with it. */
 static bool is_leaf(const LuInval *inval, const LuCfgObj *obj)
 {
     return obj->leaf ||

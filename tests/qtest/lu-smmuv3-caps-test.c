@@ -521,7 +521,7 @@ static void test_held(void)
         { CFGI_CD(0x100), 0, false },       /* beyond the substreams */
         { CFGI_CD_ALL, 0, true },
         { CFGI_STE(SID), 0, true },
-        { CFGI_STE(SID), LEAF, true },           /* with all that hangs from it */
+        { CFGI_STE(SID), LEAF, true },      /* with all that hangs from it */
     };
 
     for (int i = 0; i < ARRAY_SIZE(cases); i++) {
