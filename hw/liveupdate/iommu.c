@@ -8,6 +8,7 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/bitops.h"
+#include "qemu/ctype.h"
 #include "qemu/cutils.h"
 #include "qemu/host-utils.h"
 #include "qemu/lockable.h"
@@ -41,7 +42,8 @@ bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
     unsigned policy = 0;
 
     if (!strict && !none &&
-        (qemu_strtoui(tlb, NULL, 10, &config.entries) || !config.entries)) {
+        (!qemu_isdigit(tlb[0]) ||
+         qemu_strtoui(tlb, NULL, 10, &config.entries) || !config.entries)) {
         error_setg(errp, "tlb=%s is not known: use strict, none, or the "
                    "number of entries", tlb);
         return false;
