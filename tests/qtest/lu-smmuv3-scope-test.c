@@ -264,9 +264,9 @@ static void check(Machine *m, const Case *cases, size_t n)
         command(m, cases[i].w0, cases[i].w1);
         sync_commands(m);
         if (is_new(m, &r) != cases[i].forgotten) {
-            g_error("case %zu: command 0x%" PRIx64 ", 0x%" PRIx64 ": %s", i,
-                    cases[i].w0, cases[i].w1,
-                    cases[i].forgotten ? "still held" : "no longer held");
+            g_error("row %zu, command 0x%" PRIx64 " 0x%" PRIx64
+                    ": must %sbe forgotten", i, cases[i].w0, cases[i].w1,
+                    &"not "[cases[i].forgotten ? 4 : 0]);
         }
     }
 }
@@ -741,7 +741,7 @@ static void test_stale(void)
         Held held;
         uint64_t attr;          /* what changes, if not where it leads */
         unsigned fault;         /* with stale=fault; else by the policy */
-        uint64_t w1;
+        uint64_t w1;            /* of the record */
     } cases[] = {
         { PAGE, 0, CONFLICT },
         { GLOBAL, 0, CONFLICT },
@@ -775,7 +775,7 @@ static void test_stale(void)
             smmu_enable(&m);
             for (int i = 0; i < ARRAY_SIZE(cases); i++) {
                 Row r = hold(&m, cases[i].held);
-                uint64_t to = r.new;
+                uint64_t to = r.new, s2 = cases[i].w1;
 
                 if (cases[i].attr) {
                     mem64(&m, r.at, r.was ^ cases[i].attr);
@@ -784,8 +784,8 @@ static void test_stale(void)
                 m.dma_seq++;
                 if (policy == 2 && cases[i].fault == CONFLICT) {
                     g_assert_false(dma_read(&m, VA));
-                    assert_event(&m, F_TLB_CONFLICT, E_READ | E_CLASS_IN |
-                                 cases[i].w1, VA, cases[i].w1 ? VA : 0);
+                    assert_event(&m, F_TLB_CONFLICT, E_READ | E_CLASS_IN | s2,
+                                 VA, s2 ? VA : 0);
                 } else {
                     g_assert_true(dma_read(&m, VA));
                     assert_no_event(&m);
