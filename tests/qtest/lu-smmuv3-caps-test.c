@@ -157,6 +157,14 @@ static void test_refused(void)
           ",stage=1,ssidsize=1" },
         { ",cd2l=on", "cd2l=on needs substreams: use ssidsize=1",
           ",cd2l=on,ssidsize=1" },
+        { ",tlb=lots", "tlb=lots is not known: use strict, none, or the "
+          "number of entries", ",tlb=1" },
+        { ",tlb=0", "tlb=0 is not known", ",tlb=none" },
+        { ",tlb=-8", "tlb=-8 is not known", ",tlb=8" },
+        { ",tlb=8k", "tlb=8k is not known", ",tlb=4294967295" },
+        { ",stale=never", "stale=never is not known: use old, new or fault",
+          ",stale=fault" },
+        { ",stale=", "stale= is not known", ",stale=new" },
     };
 
     for (int i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -521,7 +529,7 @@ static void test_held(void)
         { CFGI_CD(0x100), 0, false },       /* beyond the substreams */
         { CFGI_CD_ALL, 0, true },
         { CFGI_STE(SID), 0, true },
-        { CFGI_STE(SID), LEAF, true },   /* with all that hangs from it */
+        { CFGI_STE(SID), LEAF, true },      /* with all that hangs from it */
     };
 
     for (int i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -26,7 +26,6 @@
 #define IPA(pa)         ((pa) - HEAP + IPA_BASE)
 
 /* Commands, by what they name */
-#define STE(sid)        (0x03 | (uint64_t)(sid) << 32)
 #define STE_RANGE(sid)  (0x04 | (uint64_t)(sid) << 32)
 #define CD(sid, ssid)   (0x05 | (uint64_t)(sid) << 32 | (ssid) << 12)
 #define CD_ALL(sid)     (0x06 | (uint64_t)(sid) << 32)
@@ -265,10 +264,9 @@ static void check(Machine *m, const Case *cases, size_t n)
         command(m, cases[i].w0, cases[i].w1);
         sync_commands(m);
         if (is_new(m, &r) != cases[i].forgotten) {
-            g_error("case %zu: 0x%016" PRIx64 " 0x%016" PRIx64
-                    " must %smake held thing %d be forgotten", i,
-                    cases[i].w0, cases[i].w1,
-                    cases[i].forgotten ? "" : "not ", cases[i].held);
+            g_error("row %zu, command 0x%" PRIx64 " 0x%" PRIx64
+                    ": must %sbe forgotten", i, cases[i].w0, cases[i].w1,
+                    &"not "[cases[i].forgotten ? 4 : 0]);
         }
     }
 }
@@ -277,12 +275,12 @@ static void test_config(void)
 {
     static const Case cases[] = {
         { STE_ITSELF, SYNC, 0, false },
-        { STE_ITSELF, STE(SID), 0, true },
-        { STE_ITSELF, STE(SID), LEAF, true },
-        { STE_ITSELF, STE(SID - 1), 0, false },
-        { STE_ITSELF, STE(SID + 1), LEAF, false },
-        { STE_ITSELF, STE(SID | 0x8000), 0, false },
-        { STE_ITSELF, STE(SID | 0x10000), 0, false },
+        { STE_ITSELF, CFGI_STE(SID), 0, true },
+        { STE_ITSELF, CFGI_STE(SID), LEAF, true },
+        { STE_ITSELF, CFGI_STE(SID - 1), 0, false },
+        { STE_ITSELF, CFGI_STE(SID + 1), LEAF, false },
+        { STE_ITSELF, CFGI_STE(SID | 0x8000), 0, false },
+        { STE_ITSELF, CFGI_STE(SID | 0x10000), 0, false },
         /* 2^(Range + 1) streams, aligned */
         { STE_ITSELF, STE_RANGE(SID), 0, true },
         { STE_ITSELF, STE_RANGE(SID + 1), 0, true },
@@ -325,9 +323,9 @@ static void test_cd(void)
         { CD_ITSELF, CD(SID, 1), 0, false },
         { CD_ITSELF, CD_ALL(SID), 0, true },
         { CD_ITSELF, CD_ALL(SID - 1), 0, false },
-        { CD_ITSELF, STE(SID), 0, true },
-        { CD_ITSELF, STE(SID), LEAF, true },
-        { CD_ITSELF, STE(SID + 1), 0, false },
+        { CD_ITSELF, CFGI_STE(SID), 0, true },
+        { CD_ITSELF, CFGI_STE(SID), LEAF, true },
+        { CD_ITSELF, CFGI_STE(SID + 1), 0, false },
         { CD_ITSELF, STE_RANGE(SID + 1), 0, true },
         { CD_ITSELF, STE_RANGE(SID + 8), 2, false },
         { CD_ITSELF, CFGI_ALL, CFGI_ALL_1, true },
@@ -341,8 +339,8 @@ static void test_cd(void)
         { CD_SECOND, CD(SID + 1, 1), 0, false },
         { CD_SECOND, CD_ALL(SID), 0, true },
         { CD_SECOND, CD_ALL(SID + 1), 0, false },
-        { CD_SECOND, STE(SID), LEAF, true },
-        { CD_SECOND, STE(SID - 1), 0, false },
+        { CD_SECOND, CFGI_STE(SID), LEAF, true },
+        { CD_SECOND, CFGI_STE(SID - 1), 0, false },
     };
     Machine m;
 
@@ -372,10 +370,10 @@ static void test_l1std(void)
 {
     static const Case cases[] = {
         { STE_BEHIND_L1STD, SYNC, 0, false },
-        { STE_BEHIND_L1STD, STE(SID), LEAF, false },
-        { STE_BEHIND_L1STD, STE(SID), 0, true },
+        { STE_BEHIND_L1STD, CFGI_STE(SID), LEAF, false },
+        { STE_BEHIND_L1STD, CFGI_STE(SID), 0, true },
         /* Another stream's command takes the L1STD, but not our STE. */
-        { STE_BEHIND_L1STD, STE(SID + 1), 0, false },
+        { STE_BEHIND_L1STD, CFGI_STE(SID + 1), 0, false },
         { STE_BEHIND_L1STD, STE_RANGE(SID), 0, true },
         { STE_BEHIND_L1STD, STE_RANGE(SID + 2), 0, false },
         { STE_BEHIND_L1STD, CFGI_ALL, CFGI_ALL_1, true },
@@ -416,7 +414,7 @@ static void test_stage1(void)
         { PAGE, S12_VMALL(VMID + 1), 0, false },
         { PAGE, S2_IPA(VMID), VA, false },
         { PAGE, TLBI_NSNH_ALL, 0, true },
-        { PAGE, STE(SID), 0, false },
+        { PAGE, CFGI_STE(SID), 0, false },
         { PAGE, CFGI_ALL, CFGI_ALL_1, false },
         { PAGE, CD_ALL(SID), 0, false },
 
@@ -554,7 +552,7 @@ static void test_stage2(void)
         { S2_PAGE, TLBI_NSNH_ALL, 0, true },
         { S2_PAGE, NH_ALL(VMID), 0, false },
         { S2_PAGE, NH_VAA(VMID), VA, false },
-        { S2_PAGE, STE(SID), 0, false },
+        { S2_PAGE, CFGI_STE(SID), 0, false },
         { S2_BLOCK2, S2_IPA(VMID), VA & -BLOCK, true },
         { S2_BLOCK2, S2_IPA(VMID), VA | (BLOCK - 0x1000), true },
         { S2_BLOCK2, S2_IPA(VMID), (VA & -BLOCK) - 0x1000, false },
@@ -628,7 +626,7 @@ static void test_combined(void)
 static void test_pending(void)
 {
     static const Case cases[] = {
-        { STE_ITSELF, STE(SID), 0 },
+        { STE_ITSELF, CFGI_STE(SID), 0 },
         { STE_ITSELF, CFGI_ALL, CFGI_ALL_1 },
         { PAGE, NH_VA(VMID, ASID), VA },
         { PAGE, NH_VA(VMID, ASID) | RANGE(1, 0), VA | TG4K },
@@ -732,6 +730,123 @@ static void test_registers(void)
     }
 }
 
+/*
+ * What an access does with a descriptor that is held and another that memory
+ * has: by the policy, and by what differs (3.20, 3.21.1).
+ */
+static void test_stale(void)
+{
+    enum { OLD, NEW, CONFLICT };
+    static const struct {
+        Held held;
+        uint64_t attr;          /* what changes, if not where it leads */
+        unsigned fault;         /* with stale=fault; else by the policy */
+        uint64_t w1;            /* of the record */
+    } cases[] = {
+        { PAGE, 0, CONFLICT },
+        { GLOBAL, 0, CONFLICT },
+        { BLOCK2, 0, CONFLICT },
+        { S2_PAGE, 0, CONFLICT, E_S2 },
+        { S2_BLOCK2, 0, CONFLICT, E_S2 },
+        { BOTH_BY_S1, 0, CONFLICT },
+        { PAGE, S1_NG, CONFLICT },
+        /* Global or not, it may be refetched; so it may with another SH. */
+        { GLOBAL, S1_NG, NEW },
+        { PAGE, 3 << 8, NEW },
+        { S2_PAGE, 3 << 8, NEW },
+        /* A pointer leads elsewhere, and what was there is not held. */
+        { POINTER, 0, NEW },
+        { S2_POINTER, 0, NEW },
+        /* Permissions are no contradiction; software bits say nothing. */
+        { PAGE, S1_RO, NEW },
+        { S2_PAGE, S2_WRITE, NEW },
+        { PAGE, 1ull << 55, NEW },
+    };
+    static const char *const policies[] = { "old", "new", "fault" };
+
+    for (int policy = 0; policy < 3; policy++) {
+        for (int bbml = 0; bbml < 3; bbml++) {
+            g_autofree char *opts = g_strdup_printf(",stale=%s,bbml=%d",
+                                                    policies[policy], bbml);
+            Machine m;
+
+            start(&m, opts);
+            smmu_enable(&m);
+            for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+                Row r = hold(&m, cases[i].held);
+                uint64_t to = r.new, s2 = cases[i].w1;
+
+                if (cases[i].attr) {
+                    mem64(&m, r.at, r.was ^ cases[i].attr);
+                    to = r.old;
+                }
+                m.dma_seq++;
+                if (policy == 2 && cases[i].fault == CONFLICT) {
+                    g_assert_false(dma_read(&m, VA));
+                    assert_event(&m, F_TLB_CONFLICT, E_READ | E_CLASS_IN | s2,
+                                 VA, s2 ? VA : 0);
+                } else {
+                    g_assert_true(dma_read(&m, VA));
+                    assert_no_event(&m);
+                }
+                /* Read-only is what memory says. */
+                if (policy == OLD) {
+                    assert_reaches(&m, VA, r.old);
+                } else if (policy == NEW && cases[i].attr != S1_RO &&
+                           cases[i].attr != S2_WRITE) {
+                    assert_reaches(&m, VA, to);
+                }
+            }
+            stop(&m);
+        }
+    }
+}
+
+/*
+ * Pages under a block, and a block over pages, that translate alike: levels 0
+ * and 1 of IDR3.BBML may see a conflict, level 2 never does.
+ */
+static void test_sizes(void)
+{
+    for (int bbml = 0; bbml < 3; bbml++) {
+        for (int to_block = 0; to_block < 2; to_block++) {
+            g_autofree char *opts =
+                g_strdup_printf(",stale=fault,bbml=%d", bbml);
+            uint64_t block = RAM + 128 * MiB, table, cd, at, was;
+            Tree t = { .granule = 12, .start = 1 };
+            Machine m;
+
+            start(&m, opts);
+            smmu_enable(&m);
+            t.root = alloc(&m, 4096);
+            cd = alloc(&m, 4096);
+            put_cd(&m, cd, ASID, 0, t.root);
+            put_ste(&m, STE_V | STE_S1 | cd, 0, VMID, 0);
+            for (uint64_t i = 0; i < BLOCK; i += 4096) {
+                map(&m, &t, (VA & -BLOCK) + i, block + i, 3, S1_LEAF);
+            }
+            at = slot(&m, &t, VA, 2);
+            table = qtest_readq(m.qts, at);
+            was = to_block ? table : block | S1_LEAF | D_BLOCK;
+            mem64(&m, at, was);
+            assert_reaches(&m, VA, block + VA % BLOCK);
+            mem64(&m, at, to_block ? block | S1_LEAF | D_BLOCK : table);
+            if (bbml == 2) {
+                assert_reaches(&m, VA, block + VA % BLOCK);
+            } else {
+                g_assert_false(dma_read(&m, VA));
+                assert_event(&m, F_TLB_CONFLICT, E_READ | E_CLASS_IN, VA, 0);
+            }
+            /* An invalidation of that address is a remedy. */
+            command(&m, NH_VA(VMID, ASID), VA);
+            sync_commands(&m);
+            assert_reaches(&m, VA, block + VA % BLOCK);
+            assert_no_event(&m);
+            stop(&m);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -744,5 +859,7 @@ int main(int argc, char **argv)
     qtest_add_func("lu-smmuv3-scope/combined", test_combined);
     qtest_add_func("lu-smmuv3-scope/pending", test_pending);
     qtest_add_func("lu-smmuv3-scope/registers", test_registers);
+    qtest_add_func("lu-smmuv3-scope/stale", test_stale);
+    qtest_add_func("lu-smmuv3-scope/sizes", test_sizes);
     return g_test_run();
 }
