@@ -259,14 +259,15 @@ typedef struct Case {
 static void check(Machine *m, const Case *cases, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        Row r = hold(m, cases[i].held);
+        const Case *c = &cases[i];
+        Row r = hold(m, c->held);
 
-        command(m, cases[i].w0, cases[i].w1);
+        command(m, c->w0, c->w1);
         sync_commands(m);
-        if (is_new(m, &r) != cases[i].forgotten) {
+        if (is_new(m, &r) != c->forgotten) {
             g_error("row %zu must %sbe forgotten: command 0x%" PRIx64
-                    " 0x%" PRIx64, i, &"not "[cases[i].forgotten ? 4 : 0],
-                    cases[i].w0, cases[i].w1);
+                    " 0x%" PRIx64, i, c->forgotten ? "" : "not ", c->w0,
+                    c->w1);
         }
     }
 }
