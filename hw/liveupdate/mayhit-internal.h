@@ -49,7 +49,7 @@ struct LuMayHit {
     uint64_t done;              /* of the last one completed */
     GArray *pending;            /* Pending, oldest first */
     unsigned samples;           /* left */
-    unsigned drops;             /* slots this completion may still look at */
+    unsigned drops;             /* slots completions may still look at */
     bool reached;               /* there may be reachable entries */
     bool stale;                 /* decisions may be wrong, for: */
     uint64_t stale_first, stale_last;

@@ -279,6 +279,7 @@ static void sample_tag(Scope *scope, Tagged *t)
 void lu_mayhit_doorbell(LuMayHit *m)
 {
     m->samples = LU_MAYHIT_SAMPLES_MAX;
+    m->drops = LU_MAYHIT_DROP_MAX;
 }
 
 void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
@@ -293,11 +294,13 @@ void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
         }
     }
     m->seq = seq;
+    if (seq % LU_MAYHIT_DROP_EVERY == 0) {
+        m->drops = LU_MAYHIT_DROP_MAX;
+    }
     if (!(inval->what & (LU_INVAL_S1 | LU_INVAL_S2))) {
         return;
     }
     if (m->pending->len >= LU_MAYHIT_PENDING_MAX) {
-        m->drops = LU_MAYHIT_DROP_MAX;
         complete(m, &g_array_index(m->pending, Pending, 0));
         g_array_remove_index(m->pending, 0);
         m->stats.hurried++;
@@ -311,7 +314,6 @@ bool lu_mayhit_done(LuMayHit *m, uint64_t upto, uint64_t *first,
     bool stale;
     guint n;
 
-    m->drops = LU_MAYHIT_DROP_MAX;
     for (n = 0; n < m->pending->len; n++) {
         const Pending *p = &g_array_index(m->pending, Pending, n);
 

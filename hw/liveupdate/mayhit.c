@@ -54,6 +54,7 @@ LuMayHit *lu_mayhit_new(const LuMayHitConfig *config)
                                        domain_free);
     m->pending = g_array_new(false, false, sizeof(Pending));
     m->samples = LU_MAYHIT_SAMPLES_MAX;
+    m->drops = LU_MAYHIT_DROP_MAX;
     g_queue_init(&m->residents);
     return m;
 }
