@@ -817,6 +817,7 @@ static void dear_ranges(void)
     for (int i = 0; i < ARRAY_SIZE(cases); i++) {
         uint64_t first, last, bytes;
         LuMayHitStats stats;
+        bool held;
         Test t;
 
         test_init_shapes(&t, "vmsa-s1/4k/48", NULL, &config);
@@ -838,8 +839,8 @@ static void dear_ranges(void)
         complete(&t, &first, &last);
         lu_mayhit_stats(t.mayhit, &stats, &bytes);
         g_assert_cmpuint(stats.widened, ==, cases[i].widened);
-        g_assert_cmphex(reads(&t, GIB), ==,
-                        cases[i].widened ? OUT(NEW) : OUT(OLD));
+        held = reads(&t, GIB) == OUT(OLD);
+        g_assert_true(held == !cases[i].widened);
         test_destroy(&t);
     }
 }
