@@ -50,7 +50,7 @@ struct LuMayHit {
     GArray *pending;            /* Pending, oldest first */
     unsigned samples;           /* descriptors still to be re-read */
     unsigned looks;             /* slots still to be looked at for them */
-    unsigned drops;             /* slots this completion may still look at */
+    unsigned drops;             /* slots completions may still look at */
     bool reached;               /* there may be reachable entries */
     bool stale;                 /* decisions may be wrong, for: */
     uint64_t stale_first, stale_last;

@@ -409,6 +409,7 @@ void lu_mayhit_doorbell(LuMayHit *m)
 {
     m->samples = LU_MAYHIT_SAMPLES_MAX;
     m->looks = LU_MAYHIT_LOOKS_MAX;
+    m->drops = LU_MAYHIT_DROP_MAX;
 }
 
 void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
@@ -420,11 +421,13 @@ void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
         sample_all(m, mem, inval);
     }
     m->seq = seq;
+    if (seq % LU_MAYHIT_DROP_EVERY == 0) {
+        m->drops = LU_MAYHIT_DROP_MAX;
+    }
     if (!(inval->what & (LU_INVAL_S1 | LU_INVAL_S2))) {
         return;
     }
     if (m->pending->len >= LU_MAYHIT_PENDING_MAX) {
-        m->drops = LU_MAYHIT_DROP_MAX;
         complete(m, &g_array_index(m->pending, Pending, 0));
         g_array_remove_index(m->pending, 0);
         m->stats.hurried++;
@@ -438,7 +441,6 @@ bool lu_mayhit_done(LuMayHit *m, uint64_t upto, uint64_t *first,
     bool stale;
     guint n;
 
-    m->drops = LU_MAYHIT_DROP_MAX;
     for (n = 0; n < m->pending->len; n++) {
         const Pending *p = &g_array_index(m->pending, Pending, n);
 

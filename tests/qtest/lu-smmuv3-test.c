@@ -20,6 +20,7 @@ static void test_disabled(void)
     page = alloc(&m, 4096);
     assert_reaches(&m, page, page);
     wr32(&m, GBPA, GBPA_ABORT | GBPA_UPDATE);
+    g_assert_cmphex(rd32(&m, GBPA), ==, GBPA_ABORT);
     g_assert_false(dma_write(&m, page));
     g_assert_false(dma_read(&m, page));
     assert_no_event(&m);

@@ -960,6 +960,62 @@ static void long_range(void)
     test_destroy(&t);
 }
 
+/*
+ * Ranges that look at much and drop nothing: what they may look at is theirs
+ * together, until a doorbell or 256 invalidations later; then a tag goes.
+ */
+static void dear_ranges(void)
+{
+    static const LuMayHitConfig config;
+    static const unsigned n = LU_MAYHIT_DROP_MAX * 3 / 4;
+    static const LuInval range = {
+        .name = "blocks", .what = LU_INVAL_S1,
+        .match = LU_MATCH_RANGE | LU_MATCH_LEVEL | LU_MATCH_LEAF,
+        .addr = GIB, .len = n * PAGE, .level = 1,
+    };
+    static const LuInval other = { .name = "other", .what = LU_INVAL_DEV };
+    static const struct {
+        bool doorbell;
+        unsigned others;        /* invalidations in between */
+        bool widened;
+    } cases[] = {
+        { false, 0, true },
+        { true, 0, false },
+        { false, LU_MAYHIT_DROP_EVERY / 2, true },
+        { false, LU_MAYHIT_DROP_EVERY, false },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint64_t first, last, bytes;
+        LuMayHitStats stats;
+        bool held;
+        Test t;
+
+        test_init_shapes(&t, "vmsa-s1/4k/48", NULL, &config);
+        for (unsigned k = 0; k < n; k++) {
+            gen_map(&t.g1, GIB + k * PAGE, 0, OUT(OLD), GEN_ALL);
+            reads(&t, GIB + k * PAGE);
+        }
+        gen_map(&t.g1, GIB, 0, OUT(NEW), GEN_ALL);
+        consume(&t, &range);
+        complete(&t, &first, &last);
+        g_assert_cmphex(reads(&t, GIB), ==, OUT(OLD));
+        if (cases[i].doorbell) {
+            lu_mayhit_doorbell(t.mayhit);
+        }
+        for (unsigned k = 0; k < cases[i].others; k++) {
+            consume(&t, &other);
+        }
+        consume(&t, &range);
+        complete(&t, &first, &last);
+        lu_mayhit_stats(t.mayhit, &stats, &bytes);
+        g_assert_cmpuint(stats.widened, ==, cases[i].widened);
+        held = reads(&t, GIB) == OUT(OLD);
+        g_assert_true(held == !cases[i].widened);
+        test_destroy(&t);
+    }
+}
+
 static void little_memory(void)
 {
     static const LuMayHitConfig config = { .bytes_max = 256 * KiB };
@@ -1026,6 +1082,7 @@ int main(int argc, char **argv)
     g_test_add_func("/lu/mayhit/bound/pending", many_pending);
     g_test_add_func("/lu/mayhit/bound/tags", many_tags);
     g_test_add_func("/lu/mayhit/bound/range", long_range);
+    g_test_add_func("/lu/mayhit/bound/dear-ranges", dear_ranges);
     g_test_add_func("/lu/mayhit/bound/memory", little_memory);
     return g_test_run();
 }

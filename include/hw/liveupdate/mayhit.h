@@ -32,7 +32,8 @@
 #define LU_MAYHIT_BYTES_MAX     (512 * MiB)     /* of entries, a unit */
 #define LU_MAYHIT_TAGS_MAX      65536
 #define LU_MAYHIT_PENDING_MAX   1024    /* invalidations not completed */
-#define LU_MAYHIT_DROP_MAX      65536   /* slots one completion looks at */
+#define LU_MAYHIT_DROP_MAX      65536   /* slots completions look at ... */
+#define LU_MAYHIT_DROP_EVERY    256     /* ... for so many invalidations */
 #define LU_MAYHIT_SAMPLES_MAX   4096    /* descriptors one doorbell re-reads */
 #define LU_MAYHIT_LOOKS_MAX     8192    /* slots it looks at for them */
 
@@ -126,7 +127,7 @@ unsigned lu_mayhit_reach(LuMayHit *m, const LuMem *mem, const LuStage *s1,
  */
 void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
                      uint64_t seq);
-/* A doorbell: there are LU_MAYHIT_SAMPLES_MAX again. */
+/* A doorbell: there are LU_MAYHIT_SAMPLES_MAX and _DROP_MAX again. */
 void lu_mayhit_doorbell(LuMayHit *m);
 
 /*
