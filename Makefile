@@ -16,10 +16,10 @@ endif
 export BUILD
 
 STEPS := 3
-demo demo-linux linux linux-source check bench: STEPS := 4
+demo demo-linux linux linux-source linux-selftests check bench: STEPS := 4
 
-.PHONY: all packages tree build demo demo-linux linux linux-source check \
-        bench lint clean distclean help
+.PHONY: all packages tree build demo demo-linux linux linux-source linux-selftests \
+        check bench lint clean distclean help
 
 all: build
 
@@ -48,7 +48,14 @@ linux: build
 
 linux-source: build
 	@echo '[4/4] Linux of our own on both architectures'
+	@scripts/deps kernel
 	@scripts/linux source
+	@[ -n "$(CASE)" ] || scripts/linux-selftests
+
+linux-selftests: build
+	@echo '[4/4] tests of the kernel itself on both architectures'
+	@scripts/deps kernel
+	@scripts/linux-selftests
 
 check: build
 	@echo '[4/4] tests'
@@ -78,7 +85,9 @@ help:
 	@echo 'make demo-linux   crash and kexec of an unmodified Linux under DMA'
 	@echo '                  ARCH=aarch64|x86_64 (default x86_64), CASE=<name>'
 	@echo 'make linux        what Debian kernels do without a live update, on both'
-	@echo 'make linux-source the same and LUO, with kernels built from source'
+	@echo 'make linux-source the same and LUO, with kernels built from source,'
+	@echo '                  then "make linux-selftests"'
+	@echo 'make linux-selftests  their own tests of KHO, LUO and VFIO'
 	@echo 'make check        every test, and lint'
 	@echo 'make bench        what a DMA access costs: no IOMMU, stock, ours'
 	@echo 'make lint         style of our sources'
