@@ -49,6 +49,10 @@ LuFindingInfo *lu_report_finding(const LuFinding *f)
     i->q_new = ev->new_desc;
     i->q_register = ev->has & LU_EV_REG ? g_strdup(ev->reg) : NULL;
     i->phase = ev->has & LU_EV_PHASE ? g_strdup(ev->phase) : NULL;
+    i->has_cpu = ev->has & LU_EV_CPU;
+    i->cpu = ev->cpu;
+    i->has_pc = ev->has & LU_EV_PC;
+    i->pc = ev->pc;
     i->detail = g_strdup(f->detail);
     i->generation = f->generation;
     i->time_ns = f->time_ns;
@@ -296,6 +300,12 @@ static void finding_text(const LuFindingInfo *f, GString *out)
     if (f->has_old && f->has_q_new && f->old != f->q_new) {
         g_string_append_printf(out, " 0x%" PRIx64 " -> 0x%" PRIx64,
                                f->old, f->q_new);
+    }
+    if (f->has_cpu) {
+        g_string_append_printf(out, " cpu %" PRId64, f->cpu);
+    }
+    if (f->has_pc) {
+        g_string_append_printf(out, " pc 0x%" PRIx64, f->pc);
     }
     g_string_append_c(out, '\n');
     if (f->detail) {

@@ -48,6 +48,7 @@ void lu_session_init(LuSession *s, int64_t (*now)(void))
     s->books.sink.now = now;
     lu_ledger_init(&s->books.ledger);
     lu_memmap_init(&s->books.memmap);
+    lu_stores_init(&s->books.stores);
     s->iommus = g_ptr_array_new();
     s->claims = g_hash_table_new(claim_hash, claim_equal);
     s->domains = g_hash_table_new(g_int64_hash, g_int64_equal);
@@ -65,6 +66,7 @@ void lu_session_destroy(LuSession *s)
     g_ptr_array_unref(s->open);
     g_ptr_array_unref(s->history);
     g_ptr_array_unref(s->iommus);
+    lu_stores_destroy(&s->books.stores);
     lu_memmap_destroy(&s->books.memmap);
     lu_ledger_destroy(&s->books.ledger);
     lu_sink_destroy(&s->books.sink);
@@ -570,6 +572,7 @@ int lu_session_op(LuSession *s, const LuOp *op)
         return LU_CTL_EINVAL;
     }
     lock_all(s);
+    lu_claim_judge_stores(&s->books);
     if (edge->scope == LU_SCOPE_NONE || op->op == LU_CTL_OP_PRESERVE) {
         ret = handle(s, op, NULL);
         moved = op->op == LU_CTL_OP_PRESERVE && ret == LU_CTL_OK;
@@ -584,6 +587,9 @@ int lu_session_op(LuSession *s, const LuOp *op)
     if (op->op == LU_CTL_OP_FREEZE && ret == LU_CTL_OK) {
         reach_frozen(s, edge, op);
     }
+    if (moved && s->settled) {
+        s->settled(s->opaque);
+    }
     return ret;
 }
 
@@ -593,6 +599,42 @@ void lu_session_reset(LuSession *s)
     s->resets += drop_claims(s, NULL, LU_CLAIM_NONE);
     lu_memmap_clear(&s->books.memmap);
     unlock_all(s);
+    if (s->settled) {
+        s->settled(s->opaque);
+    }
+}
+
+static void promised(GPtrArray *pages, LuPromisedFn *fn, void *opaque)
+{
+    for (guint i = 0; i < pages->len; i++) {
+        fn(opaque, g_ptr_array_index(pages, i));
+    }
+}
+
+void lu_session_promised(LuSession *s, LuPromisedFn *fn, void *opaque)
+{
+    QEMU_LOCK_GUARD(&s->lock);
+    for (guint i = 0; i < s->open->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->open, i);
+
+        if (lu_claim_checked(c)) {
+            promised(c->config, fn, opaque);
+            if (c == lu_domain_claim(c->domain)) {
+                promised(c->domain->pages, fn, opaque);
+            }
+        }
+    }
+}
+
+void lu_session_store(LuSession *s, const LuStore *store)
+{
+    lu_stores_note(&s->books.stores, store);
+}
+
+void lu_session_judge_stores(LuSession *s)
+{
+    QEMU_LOCK_GUARD(&s->lock);
+    lu_claim_judge_stores(&s->books);
 }
 
 /* ------------------------------------------------------------------ */

@@ -27,6 +27,7 @@
 #include "qemu/units.h"
 #include "hw/liveupdate/dma-target.h"
 #include "hw/liveupdate/lu-dma-regs.h"
+#include "hw/liveupdate/trap.h"
 #include "hw/pci/msix.h"
 #include "hw/pci/pci_device.h"
 #include "hw/qdev-properties.h"
@@ -233,7 +234,10 @@ static bool access_memory(LuDmaChannel *c, hwaddr iova, bool is_write)
 {
     LuDmaState *s = c->dma;
     PCIDevice *pdev = PCI_DEVICE(s);
-    const MemTxAttrs attrs = { .memory = true, .requester_id = rid_of(s) };
+    const MemTxAttrs attrs = {
+        .memory = !lu_trap_any(),       /* a trap is no RAM to QEMU */
+        .requester_id = rid_of(s),
+    };
     uint32_t pos = 0;
 
     while (pos < c->r.len) {

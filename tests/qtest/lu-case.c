@@ -58,6 +58,8 @@ const CaseKind *case_kind(const char *name)
 /* ------------------------------------------------------------------ */
 /* Machines                                                           */
 
+CaseSetup case_setup = { "", "" };
+
 static Case *the_machine;
 
 static bool is_x86(const Case *c)
@@ -111,10 +113,10 @@ static Case *start(const CaseKind *kind, char *props)
     }
     plat_qtest_init(&c->pq, HEAP_OFF, HEAP_END);
     c->pq.qts = qtest_initf(
-        "%s -m %d -nodefaults -object lu-monitor,id=lu0,exit-code=off "
+        "%s -m %d -nodefaults %s -object lu-monitor,id=lu0,exit-code=off%s "
         "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10%s",
         x86 ? "-M q35" : "-M virt,highmem-ecam=off -cpu max",
-        (int)(RAM_BYTES / MiB),
+        (int)(RAM_BYTES / MiB), case_setup.options, case_setup.monitor,
         x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0", props,
         engines->str);
     c->io = (Iommu) {

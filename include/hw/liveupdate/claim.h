@@ -13,6 +13,7 @@
 #include "hw/liveupdate/iommu.h"
 #include "hw/liveupdate/ledger.h"
 #include "hw/liveupdate/memmap.h"
+#include "hw/liveupdate/stores.h"
 
 /* The life of a claim, in order. */
 typedef enum LuClaimState {
@@ -32,6 +33,7 @@ typedef struct LuBooks {
     LuSink sink;
     LuLedger ledger;
     LuMemMap memmap;
+    LuStores stores;            /* caught in claimed tables, configuration */
 } LuBooks;
 
 typedef struct LuDomain {
@@ -99,6 +101,12 @@ void lu_domain_thaw(LuBooks *books, LuDomain *d);
 
 /* Compare the tables with the freeze: @rule is TBL-1 or DOM-5. */
 void lu_domain_check_tables(LuBooks *books, LuDomain *d, LuRule rule);
+
+/*
+ * Judge the stores caught since the last time: TBL-1, DOM-5.  Only the
+ * session's lock is needed.
+ */
+void lu_claim_judge_stores(LuBooks *books);
 
 /* Sample the configuration now: CON-5 or CON-6. */
 void lu_claim_check_config(LuBooks *books, LuClaim *c);

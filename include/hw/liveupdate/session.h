@@ -54,6 +54,8 @@ struct LuSession {
     unsigned lost;              /* ended too early, no longer in @history */
     /* Called after each operation that may move claims; lock held. */
     void (*edge)(void *opaque, const LuOp *op, unsigned moved);
+    /* Called when claims have come, moved or gone; no lock held.  BQL held. */
+    void (*settled)(void *opaque);
     void *opaque;
 };
 
@@ -77,6 +79,20 @@ LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons);
 
 /* Whether @c by itself keeps no run from passing.  The lock is held. */
 bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons);
+
+/*
+ * Call @fn for what must not change now: the tables and configuration of
+ * every claim that is frozen and not replaced yet.  The lock is held.
+ */
+typedef void LuPromisedFn(void *opaque, const LuPage *page);
+void lu_session_promised(LuSession *s, LuPromisedFn *fn, void *opaque);
+
+/*
+ * A store into such memory was caught, by any thread with any lock.  It is
+ * judged before the next operation, or when lu_session_judge_stores() asks.
+ */
+void lu_session_store(LuSession *s, const LuStore *store);
+void lu_session_judge_stores(LuSession *s);
 
 /* Whether accesses of a stream are to be told.  LuIommu.lock is held. */
 bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
