@@ -16,10 +16,11 @@ endif
 export BUILD
 
 STEPS := 3
-demo demo-linux linux linux-source linux-selftests check bench: STEPS := 4
+demo demo-linux linux linux-source linux-selftests linux-history check bench: \
+    STEPS := 4
 
 .PHONY: all packages tree build demo demo-linux linux linux-source linux-selftests \
-        check bench lint clean distclean help
+        linux-history check bench lint clean distclean help
 
 all: build
 
@@ -50,7 +51,13 @@ linux-source: build
 	@echo '[4/4] Linux of our own on both architectures'
 	@scripts/deps kernel
 	@scripts/linux source
+	@[ -n "$(CASE)" ] || scripts/linux-history
 	@[ -n "$(CASE)" ] || scripts/linux-selftests
+
+linux-history: build
+	@echo '[4/4] what Linux does to the stock IOMMUs and to ours'
+	@scripts/deps kernel
+	@scripts/linux-history
 
 linux-selftests: build
 	@echo '[4/4] tests of the kernel itself on both architectures'
@@ -86,7 +93,8 @@ help:
 	@echo '                  ARCH=aarch64|x86_64 (default x86_64), CASE=<name>'
 	@echo 'make linux        what Debian kernels do without a live update, on both'
 	@echo 'make linux-source the same and LUO, with kernels built from source,'
-	@echo '                  then "make linux-selftests"'
+	@echo '                  then the two that follow'
+	@echo 'make linux-history  what they do to the stock IOMMUs and to ours'
 	@echo 'make linux-selftests  their own tests of KHO, LUO and VFIO'
 	@echo 'make check        every test, and lint'
 	@echo 'make bench        what a DMA access costs: no IOMMU, stock, ours'
