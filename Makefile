@@ -16,11 +16,11 @@ endif
 export BUILD
 
 STEPS := 3
-demo demo-linux linux linux-source linux-selftests linux-history check bench: \
-    STEPS := 4
+demo demo-linux linux linux-source linux-selftests linux-history linux-boots \
+    check bench: STEPS := 4
 
 .PHONY: all packages tree build demo demo-linux linux linux-source linux-selftests \
-        linux-history check bench lint clean distclean help
+        linux-history linux-boots check bench lint clean distclean help
 
 all: build
 
@@ -53,6 +53,10 @@ linux-source: build
 	@scripts/linux source
 	@[ -n "$(CASE)" ] || scripts/linux-history
 	@[ -n "$(CASE)" ] || scripts/linux-selftests
+
+linux-boots: build
+	@echo '[4/4] one boot after the other, on both architectures'
+	@scripts/linux boots
 
 linux-history: build
 	@echo '[4/4] what Linux does to the stock IOMMUs and to ours'
@@ -93,6 +97,7 @@ help:
 	@echo 'make demo-linux   crash and kexec of an unmodified Linux under DMA'
 	@echo '                  ARCH=aarch64|x86_64 (default x86_64), CASE=<name>'
 	@echo 'make linux        what Debian kernels do without a live update, on both'
+	@echo 'make linux-boots  COUNT=50 of them in a row; the same seed twice'
 	@echo 'make linux-source the same and LUO, with kernels built from source,'
 	@echo '                  then the two that follow'
 	@echo 'make linux-history  what they do to the stock IOMMUs and to ours'
