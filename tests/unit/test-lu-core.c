@@ -622,6 +622,29 @@ static void assert_only_rule(Story *st, const char *rule)
     g_assert_cmpint(order->len > 0, ==, rule != NULL);
 }
 
+/* As tests/qtest/lu-arms.h says it. */
+static void tell_arms(const LuSink *sink)
+{
+    g_autoptr(GString) breaks = g_string_new("breaks");
+    g_autoptr(GString) keeps = g_string_new("keeps");
+
+    for (LuRule rule = 0; rule < LU_RULE__MAX; rule++) {
+        bool broken = false;
+
+        for (guint i = 0; i < sink->order->len; i++) {
+            const LuFinding *f = g_ptr_array_index(sink->order, i);
+
+            broken |= f->rule == rule;
+        }
+        if (broken || sink->evaluated[rule]) {
+            g_string_append_printf(broken ? breaks : keeps, " %s",
+                                   lu_rule_info[rule].name);
+        }
+    }
+    g_test_message("%s", breaks->str);
+    g_test_message("%s", keeps->str);
+}
+
 static void test_case(gconstpointer data)
 {
     const Case *c = data;
@@ -642,6 +665,7 @@ static void test_case(gconstpointer data)
     }
     assert_only_rule(&st, c->rule);
     g_assert_cmpint(lu_session_verdict(&st.s, NULL), ==, c->verdict);
+    tell_arms(&st.s.books.sink);
     story_end(&st);
 }
 
