@@ -440,8 +440,16 @@ static void sample(LuIommu *iommu, const LuInval *inval)
     }
 }
 
+void lu_sign(LuIommu *iommu, LuSign sign)
+{
+    if (iommu->session) {
+        lu_session_sign(iommu->session, iommu, sign);
+    }
+}
+
 void lu_doorbell(LuIommu *iommu)
 {
+    lu_sign(iommu, LU_SIGN_DOORBELL);
     sample(iommu, NULL);
     iommu->rung = true;
 }

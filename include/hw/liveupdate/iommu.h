@@ -76,6 +76,9 @@ void lu_inval_done(LuIommu *iommu, uint64_t upto);
  */
 void lu_doorbell(LuIommu *iommu);
 
+/* To be told before it takes effect; BQL held, LuIommu.lock not. */
+void lu_sign(LuIommu *iommu, LuSign sign);
+
 /* A register rule was broken (REG-*): report with the register's name. */
 void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
                          uint64_t old, uint64_t new, const char *detail);

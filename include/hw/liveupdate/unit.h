@@ -68,6 +68,9 @@ typedef struct LuFrontEnd {
                     const hwaddr *pa, uint32_t *code);
     /* Whether PCI requester @rid is translated by this unit. */
     bool (*owns)(void *fe, uint16_t rid);
+    /* Call @fn for every PCI requester that is, DMA aliases once each. */
+    void (*requesters)(void *fe, void (*fn)(void *opaque, uint16_t rid),
+                       void *opaque);
     /*
      * Whether somebody keeps translations for @rid outside the model, so that
      * not all its accesses are seen (notifiers: vhost).  May be NULL.
@@ -102,6 +105,13 @@ typedef enum LuStale {
     LU_STALE_NEW,               /* goes by memory */
     LU_STALE_FAULT,             /* is a TLB conflict, where it may be one */
 } LuStale;
+
+/* What a handoff is seen by when nobody announces it. */
+typedef enum LuSign {
+    LU_SIGN_DOORBELL,           /* invalidations were rung for */
+    LU_SIGN_OFF,                /* the queue, or translation, is turned off */
+    LU_SIGN_QUEUE_ON,
+} LuSign;
 
 struct LuIommu {
     const LuFrontEnd *ops;
