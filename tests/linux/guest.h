@@ -66,6 +66,7 @@ struct Guest {
     uint64_t list_pa;           /* where the page list is in RAM */
     int ctl;                    /* configuration space of lu-ctl */
     unsigned int ctl_cap;       /* its capability there */
+    char ctl_bdf[32];           /* as sysfs names it */
     int session;                /* LUO session */
     int memfd;                  /* what it carries: the ring */
 };
@@ -100,6 +101,8 @@ bool pci_find(unsigned int vendor, unsigned int device, char *bdf,
 
 /* claim.c: steps that announce the handoff */
 int claim_find(Guest *g);
+/* One operation with ADDR: 0, or fail() with @name. */
+int claim_ring_addr(Guest *g, const char *name, uint32_t op, uint64_t addr);
 int claim_freeze(Guest *g);
 int claim_crash(Guest *g);
 int claim_boot(Guest *g);
@@ -134,6 +137,9 @@ int luo_ring_finish(Guest *g);
 /* promise.c: the kernel is told to let the engine go on over the kexec */
 int promise_make(Guest *g);
 int promise_kept(Guest *g);
+
+/* kho.c: what the kernel shows of its preserved memory, and what lu-ctl does */
+int kho_compare(Guest *g);
 
 /* engine.c: steps of the engine */
 int engine_find(Guest *g);
