@@ -192,7 +192,7 @@ LuInfo *lu_report_info(LuSession *s)
 
         QAPI_LIST_APPEND(notes, g_strdup(note));
     }
-    info->kho = lu_report_kho(&s->books.memmap.kho);
+    info->kho = lu_report_kho(&s->books.memmap);
     return info;
 }
 

@@ -15,7 +15,7 @@
 /* All results are owned by the caller (qapi_free_*). */
 LuFindingInfo *lu_report_finding(const LuFinding *f);
 LuInfo *lu_report_info(LuSession *s);
-LuKhoInfo *lu_report_kho(const LuKho *kho); /* NULL: there is none */
+LuKhoInfo *lu_report_kho(const LuMemMap *map);  /* NULL: there is none */
 void lu_report_text(const LuInfo *info, GString *out);
 void lu_report_kho_text(const LuKhoInfo *kho, GString *out);
 
