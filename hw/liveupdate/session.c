@@ -67,6 +67,7 @@ void lu_session_destroy(LuSession *s)
     g_ptr_array_unref(s->history);
     g_ptr_array_unref(s->iommus);
     lu_stores_destroy(&s->books.stores);
+    lu_ranges_clear(&s->ended);
     lu_memmap_destroy(&s->books.memmap);
     lu_ledger_destroy(&s->books.ledger);
     lu_sink_destroy(&s->books.sink);
@@ -287,6 +288,12 @@ static void check_tables(LuSession *s, LuClaim *c, LuRule rule)
     }
 }
 
+static int op_kexec(LuSession *s, const LuOp *op, LuClaim *c)
+{
+    check_tables(s, c, LU_RULE_TBL_1);
+    return LU_CTL_OK;
+}
+
 static int op_boot(LuSession *s, const LuOp *op, LuClaim *c)
 {
     check_tables(s, c, LU_RULE_TBL_1);
@@ -315,7 +322,8 @@ static int op_replace(LuSession *s, const LuOp *op, LuClaim *c)
 static int op_finish(LuSession *s, const LuOp *op, LuClaim *c)
 {
     /* A crash kernel leaves the tables where they are. */
-    if (c == lu_domain_claim(c->domain) && !c->crash) {
+    if (c == lu_domain_claim(c->domain) && !c->crash &&
+        !(op->param & LU_CTL_FINISH_UNSEEN)) {
         lu_domain_check_freed(&s->books, c->domain);
     }
     return LU_CTL_OK;
@@ -376,6 +384,28 @@ static int op_free(LuSession *s, const LuOp *op, LuClaim *unused)
     return LU_CTL_OK;
 }
 
+/* Nothing has leaked: LEN is 0.  Where frees are not announced, that counts. */
+static int op_leaked(LuSession *s, const LuOp *op, LuClaim *unused)
+{
+    LuEvidence ev = {
+        .has = LU_EV_PAGE, .page = op->addr & ~(hwaddr)0xfff,
+        .detail = "still in use, as the next kernel says",
+    };
+
+    if (op->len && !table_range_ok(op)) {
+        return LU_CTL_EINVAL;
+    }
+    if (op->len && !lu_ranges_cover(&s->ended, op->addr,
+                                    op->addr + (op->len - 1))) {
+        return LU_CTL_ENOENT;
+    }
+    lu_evaluated(&s->books.sink, LU_RULE_FRE_4);
+    if (op->len) {
+        lu_finding(&s->books.sink, LU_RULE_FRE_4, &ev);
+    }
+    return LU_CTL_OK;
+}
+
 static int op_idle(LuSession *s, const LuOp *op, LuClaim *unused)
 {
     LuClaim *c = find_stream(s, op->rid, op->pasid);
@@ -396,6 +426,7 @@ static int (*const handlers[])(LuSession *, const LuOp *, LuClaim *) = {
     [LU_CTL_OP_KEEP] = op_keep,
     [LU_CTL_OP_UNKEEP] = op_unkeep,
     [LU_CTL_OP_FREEZE] = op_freeze,
+    [LU_CTL_OP_KEXEC] = op_kexec,
     [LU_CTL_OP_ABORT] = op_abort,
     [LU_CTL_OP_BOOT] = op_boot,
     [LU_CTL_OP_RESTORE] = op_restore,
@@ -406,6 +437,7 @@ static int (*const handlers[])(LuSession *, const LuOp *, LuClaim *) = {
     [LU_CTL_OP_IDLE] = op_idle,
     [LU_CTL_OP_CRASH] = op_crash,
     [LU_CTL_OP_KHO] = op_kho,
+    [LU_CTL_OP_LEAKED] = op_leaked,
 };
 
 static int handle(LuSession *s, const LuOp *op, LuClaim *c)
@@ -464,6 +496,20 @@ static int before_edge(LuSession *s, const LuOp *op)
     }
 }
 
+/* The domain ends with @c: its tables ought to be free memory from now on. */
+static void note_ended(LuSession *s, const LuClaim *c)
+{
+    const LuDomain *d = c->domain;
+
+    for (guint i = 0; d->claims->len == 1 && i < d->pages->len; i++) {
+        const LuPage *page = g_ptr_array_index(d->pages, i);
+
+        if (page->refs == 1) {
+            lu_ranges_add(&s->ended, page->node.start, page->node.last);
+        }
+    }
+}
+
 /* What an operation does once, after every claim has moved. */
 static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
 {
@@ -491,6 +537,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
             break;
         case LU_CTL_OP_FINISH:
             s->finished++;
+            note_ended(s, c);
             end_claim(s, c);
             break;
         default:
@@ -502,6 +549,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
         s->unfrozen += drop_claims(s, NULL, LU_CLAIM_PRESERVED);
         s->books.sink.generation++;
         lu_memmap_clear(&s->books.memmap);
+        lu_ranges_clear(&s->ended);
     }
 }
 
@@ -598,10 +646,32 @@ void lu_session_reset(LuSession *s)
     lock_all(s);
     s->resets += drop_claims(s, NULL, LU_CLAIM_NONE);
     lu_memmap_clear(&s->books.memmap);
+    lu_ranges_clear(&s->ended);
     unlock_all(s);
     if (s->settled) {
         s->settled(s->opaque);
     }
+}
+
+int lu_session_tables(LuSession *s, uint64_t token, uint64_t first,
+                      unsigned max, LuTableFn *fn, void *opaque)
+{
+    const LuDomain *d;
+
+    QEMU_LOCK_GUARD(&s->lock);
+    d = g_hash_table_lookup(s->domains, &token);
+    if (!d) {
+        return LU_CTL_ENOENT;
+    }
+    if (!d->frozen) {
+        return LU_CTL_ESTATE;
+    }
+    for (uint64_t i = first; i < d->pages->len && i - first < max; i++) {
+        const LuPage *page = g_ptr_array_index(d->pages, i);
+
+        fn(opaque, lu_page_pa(page), lu_page_bytes(page));
+    }
+    return LU_CTL_OK;
 }
 
 static void promised(GPtrArray *pages, LuPromisedFn *fn, void *opaque)
@@ -666,7 +736,7 @@ bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
     return find_claim(s, iommu, rid, pasid);
 }
 
-void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
+bool lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
                        const LuCtx *ctx, const LuWalk *walk, LuStatus seen,
                        LuStatus got)
 {
@@ -674,10 +744,9 @@ void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
 
     QEMU_LOCK_GUARD(&s->lock);
     c = find_claim(s, iommu, access->rid, access->pasid);
-    if (c) {
-        lu_claim_access(&s->books, c, access, ctx, walk,
-                        seen == LU_XLATE_OK, got == LU_XLATE_OK);
-    }
+    return !c || lu_claim_access(&s->books, c, access, ctx, walk,
+                                 seen == LU_XLATE_OK, got == LU_XLATE_OK) ||
+           !s->refuse;
 }
 
 void lu_iommu_loaded(LuIommu *iommu)

@@ -88,12 +88,46 @@ static int bulk(LuCtlState *s, const LuOp *all)
     return ret;
 }
 
+static void list_page(void *opaque, hwaddr pa, hwaddr bytes)
+{
+    LuCtlState *s = opaque;
+    uint8_t *range = memory_region_get_ram_ptr(&s->bulk);
+    uint32_t count = get(s, LU_CTL_COUNT);
+
+    stq_le_p(range + count * 16, pa);
+    stq_le_p(range + count * 16 + 8, bytes);
+    put(s, LU_CTL_COUNT, count + 1);
+}
+
+/* The table pages of TOKEN, from number ADDR on, to BAR 0. */
+static int list_pages(LuCtlState *s, const LuOp *op)
+{
+    int ret;
+
+    put(s, LU_CTL_COUNT, 0);
+    ret = lu_session_tables(s->session, op->token, op->addr, LU_CTL_BULK_MAX,
+                            list_page, s);
+    memory_region_set_dirty(&s->bulk, 0, get(s, LU_CTL_COUNT) * 16);
+    return ret;
+}
+
+static int carry_out(LuCtlState *s, const LuOp *op)
+{
+    switch (op->op) {
+    case LU_CTL_OP_BULK:
+        return bulk(s, op);
+    case LU_CTL_OP_PAGES:
+        return list_pages(s, op);
+    default:
+        return lu_session_op(s->session, op);
+    }
+}
+
 static void execute(LuCtlState *s)
 {
     LuOp op = op_of_registers(s);
 
-    put(s, LU_CTL_RESULT, op.op == LU_CTL_OP_BULK
-                          ? bulk(s, &op) : lu_session_op(s->session, &op));
+    put(s, LU_CTL_RESULT, carry_out(s, &op));
 }
 
 /* Registers whose value is the session's. */

@@ -737,6 +737,125 @@ static void test_store_harmless(void)
     story_end(&st);
 }
 
+static void mark_watched(void *opaque, LuPage *page)
+{
+    page->watched = true;
+}
+
+typedef struct Listed {
+    hwaddr pa[8];
+    unsigned n;
+} Listed;
+
+static void list_table(void *opaque, hwaddr pa, hwaddr bytes)
+{
+    Listed *l = opaque;
+
+    g_assert_cmpint(bytes, ==, 4096);
+    g_assert_cmpint(l->n, <, ARRAY_SIZE(l->pa));
+    l->pa[l->n++] = pa;
+}
+
+/* FRE-4, by the one who looks where frees are not announced. */
+static void test_leaked(void)
+{
+    Listed all = { }, rest = { };
+    Story st;
+
+    story_begin(&st);
+    for (Step step = SETUP; step <= REPLACE; step++) {
+        g_assert_cmpint(lu_session_tables(&st.s, TOKEN, 0, 8, list_table,
+                                          &all), ==,
+                        step <= PRESERVE ? LU_CTL_ENOENT
+                        : step == FREEZE ? LU_CTL_ESTATE : LU_CTL_OK);
+        g_assert_cmpint(all.n, ==, step <= FREEZE ? 0 : 4);
+        all.n = 0;
+        tell(&st, step);
+    }
+    lu_session_tables(&st.s, TOKEN, 0, 8, list_table, &all);
+    lu_session_tables(&st.s, TOKEN, 3, 8, list_table, &rest);
+    lu_session_tables(&st.s, TOKEN, UINT64_MAX, 8, list_table, &rest);
+    g_assert_cmpint(rest.n, ==, 1);
+    g_assert_cmphex(rest.pa[0], ==, all.pa[3]);
+
+    op(&st, LU_CTL_OP_LEAKED, 0, all.pa[1], 4096, 0, LU_CTL_ENOENT);
+    op(&st, LU_CTL_OP_FINISH, TOKEN, 0, 0, LU_CTL_FINISH_UNSEEN, LU_CTL_OK);
+    op(&st, LU_CTL_OP_LEAKED, 0, 0, 0, 0, LU_CTL_OK);
+    assert_only_rule(&st, NULL);
+    g_assert_cmpint(st.s.books.sink.evaluated[LU_RULE_FRE_4], ==, 1);
+
+    op(&st, LU_CTL_OP_LEAKED, 0, st.data, 4096, 0, LU_CTL_ENOENT);
+    op(&st, LU_CTL_OP_LEAKED, 0, all.pa[1], UINT64_MAX, 0, LU_CTL_EINVAL);
+    op(&st, LU_CTL_OP_LEAKED, 0, all.pa[1], 4096, 0, LU_CTL_OK);
+    op(&st, LU_CTL_OP_LEAKED, 0, all.pa[1], 4096, 0, LU_CTL_OK);
+    assert_only_rule(&st, "FRE-4");
+    g_assert_cmpint(st.s.books.sink.order->len, ==, 1);
+    ok(&st, LU_CTL_OP_BOOT);
+    op(&st, LU_CTL_OP_LEAKED, 0, all.pa[1], 4096, 0, LU_CTL_ENOENT);
+    story_end(&st);
+}
+
+static hwaddr the_written;
+
+static bool was_written(hwaddr pa, hwaddr len)
+{
+    return the_written >= pa && the_written - pa < len;
+}
+
+/* Tell the story with @written written while the tables are frozen. */
+static void tell_watched(Story *st, hwaddr (*written)(Story *), bool mark,
+                         const char *rule)
+{
+    story_begin(st);
+    st->s.books.written = was_written;
+    for (Step step = SETUP; step <= END; step++) {
+        if (step == FREEZE) {
+            the_written = written(st);
+        }
+        tell(st, step);
+        if (step == FREEZE) {
+            lu_session_promised(&st->s, mark_watched, NULL);
+            if (mark) {
+                set_accessed(st);
+            }
+        }
+    }
+    assert_only_rule(st, rule);
+    g_assert_cmpint(lu_session_verdict(&st->s, NULL), ==, LU_VERDICT_PASS);
+    story_end(st);
+}
+
+static hwaddr write_leaf_table(Story *st)
+{
+    return st->leaf;
+}
+
+static hwaddr write_data(Story *st)
+{
+    return st->data;
+}
+
+/* TBL-2 warns of a page that was written and is as it was, and no other. */
+static void test_watch(void)
+{
+    Story st;
+
+    tell_watched(&st, write_leaf_table, false, "TBL-2");
+    tell_watched(&st, write_leaf_table, true, NULL);
+    tell_watched(&st, write_data, false, NULL);
+
+    /* Nobody watches: not decided. */
+    story_begin(&st);
+    st.s.unwatched = "no watch";
+    for (Step step = SETUP; step <= END; step++) {
+        tell(&st, step);
+    }
+    g_assert_cmpint(st.s.books.sink.evaluated[LU_RULE_TBL_2], ==, 0);
+    g_assert_cmpstr(lu_session_unable(&st.s, LU_RULE_TBL_2), ==, "no watch");
+    g_assert_null(lu_session_unable(&st.s, LU_RULE_TBL_1));
+    story_end(&st);
+}
+
 /* What follows from an unpreserved table is not a second rule. */
 static void test_consequences(void)
 {
@@ -1431,6 +1550,8 @@ int main(int argc, char **argv)
     g_test_add_func("/core/store", test_store);
     g_test_add_func("/core/store/found", test_store_found);
     g_test_add_func("/core/store/harmless", test_store_harmless);
+    g_test_add_func("/core/watch", test_watch);
+    g_test_add_func("/core/leaked", test_leaked);
     g_test_add_func("/core/consequences", test_consequences);
     g_test_add_func("/core/generations", test_generations);
     g_test_add_func("/core/inconclusive", test_inconclusive);

@@ -52,6 +52,9 @@ struct LuSession {
     unsigned taken_back;        /* claims unpreserved; not in @history */
     unsigned finished;          /* claims that came to their end */
     unsigned lost;              /* ended too early, no longer in @history */
+    LuRanges ended;             /* tables of claims that this kernel finished */
+    bool refuse;                /* accesses that prove something wrong */
+    const char *unwatched;      /* static: why nobody watches pages, or NULL */
     /* Called after each operation that may move claims; lock held. */
     void (*edge)(void *opaque, const LuOp *op, unsigned moved);
     /* Called when claims have come, moved or gone; no lock held.  BQL held. */
@@ -68,6 +71,14 @@ void lu_session_destroy(LuSession *s);
  */
 int lu_session_op(LuSession *s, const LuOp *op);
 
+/*
+ * The frozen tables of the domain @token: calls @fn for at most @max, from
+ * number @first on.  Returns LU_CTL_OK or the LU_CTL_E* code.
+ */
+typedef void LuTableFn(void *opaque, hwaddr pa, hwaddr bytes);
+int lu_session_tables(LuSession *s, uint64_t token, uint64_t first,
+                      unsigned max, LuTableFn *fn, void *opaque);
+
 /* The machine was reset: open claims end without findings. */
 void lu_session_reset(LuSession *s);
 
@@ -77,6 +88,13 @@ void lu_session_reset(LuSession *s);
  */
 LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons);
 
+/*
+ * Why @rule cannot be decided in this run, whatever happens; NULL when it
+ * can, or when nobody knows.  Static, or owned by the session, whose lock is
+ * held.
+ */
+const char *lu_session_unable(LuSession *s, LuRule rule);
+
 /* Whether @c by itself keeps no run from passing.  The lock is held. */
 bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons);
 
@@ -84,7 +102,7 @@ bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons);
  * Call @fn for what must not change now: the tables and configuration of
  * every claim that is frozen and not replaced yet.  The lock is held.
  */
-typedef void LuPromisedFn(void *opaque, const LuPage *page);
+typedef void LuPromisedFn(void *opaque, LuPage *page);
 void lu_session_promised(LuSession *s, LuPromisedFn *fn, void *opaque);
 
 /*
@@ -99,9 +117,10 @@ bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
                        uint32_t pasid);
 /*
  * One access, from lu_translate(): LuIommu.lock is held.  @ctx, @walk and
- * @seen are what memory says, @got is what became of the access.
+ * @seen are what memory says, @got is what became of the access.  Returns
+ * whether it may be so: false with ->refuse, when it proves something wrong.
  */
-void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
+bool lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
                        const LuCtx *ctx, const LuWalk *walk, LuStatus seen,
                        LuStatus got);
 
