@@ -185,6 +185,7 @@ static void on_shutdown(Notifier *n, void *data)
         return;                 /* -no-shutdown comes here again and again */
     }
     m->told = true;
+    lu_session_close(&m->session);
     note_unused(m);
     info = lu_report_info(&m->session);
     lu_report_line_verdict(m->report, info);

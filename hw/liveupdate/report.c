@@ -62,6 +62,22 @@ LuFindingInfo *lu_report_finding(const LuFinding *f)
     return i;
 }
 
+static LuClaimPhaseList *report_phases(const LuClaim *c)
+{
+    LuClaimPhaseList *phases = NULL, **tail = &phases;
+
+    for (unsigned i = LU_CLAIM_PRESERVED; i < LU_CLAIM__MAX; i++) {
+        if (c->said[i]) {
+            LuClaimPhase *p = g_new0(LuClaimPhase, 1);
+
+            p->state = g_strdup(lu_claim_state_name(i));
+            p->source = g_strdup(c->said[i]);
+            QAPI_LIST_APPEND(tail, p);
+        }
+    }
+    return phases;
+}
+
 static LuClaimInfo *report_claim(const LuClaim *c)
 {
     LuClaimInfo *i = g_new0(LuClaimInfo, 1);
@@ -72,6 +88,7 @@ static LuClaimInfo *report_claim(const LuClaim *c)
     i->pasid = c->pasid;
     i->token = c->token;
     i->state = g_strdup(lu_claim_state_name(c->state));
+    i->phases = report_phases(c);
     i->generation = c->generation;
     i->dropped = c->dropped;
     i->idle = c->idle;
@@ -398,6 +415,10 @@ void lu_report_text(const LuInfo *info, GString *out)
                                c->token, c->stream, c->iommu, c->state,
                                c->generation, c->table_pages, c->before,
                                c->blackout, c->after);
+        for (LuClaimPhaseList *p = c->phases; p; p = p->next) {
+            g_string_append_printf(out, "    %s by %s\n", p->value->state,
+                                   p->value->source);
+        }
     }
     for (LuFindingInfoList *l = info->findings; l; l = l->next) {
         finding_text(l->value, out);

@@ -88,46 +88,57 @@ static int bulk(LuCtlState *s, const LuOp *all)
     return ret;
 }
 
-static void list_page(void *opaque, hwaddr pa, hwaddr bytes)
+/* To BAR 0, with an empty range behind the last. */
+static int list(LuCtlState *s, const LuSpan *range, int n)
 {
-    LuCtlState *s = opaque;
-    uint8_t *range = memory_region_get_ram_ptr(&s->bulk);
-    uint32_t count = get(s, LU_CTL_COUNT);
+    uint8_t *at = memory_region_get_ram_ptr(&s->bulk);
 
-    stq_le_p(range + count * 16, pa);
-    stq_le_p(range + count * 16 + 8, bytes);
-    put(s, LU_CTL_COUNT, count + 1);
+    for (int i = 0; i <= n; i++, at += 16) {
+        stq_le_p(at, range[i].pa);
+        stq_le_p(at + 8, range[i].bytes);
+    }
+    memory_region_set_dirty(&s->bulk, 0, (n + 1) * 16);
+    return LU_CTL_OK;
 }
 
-/* The table pages of TOKEN, from number ADDR on, to BAR 0. */
+static int list_map(LuCtlState *s, const LuOp *op)
+{
+    g_autofree LuSpan *range = g_new0(LuSpan, LU_CTL_BULK_MAX);
+    int n = lu_session_preserved(s->session, op->addr, range,
+                                 LU_CTL_BULK_MAX - 1);
+
+    return n < 0 ? LU_CTL_ENOENT : list(s, range, n);
+}
+
 static int list_pages(LuCtlState *s, const LuOp *op)
 {
-    int ret;
+    g_autofree LuSpan *range = g_new0(LuSpan, LU_CTL_BULK_MAX);
+    int n = lu_session_tables(s->session, op->token, op->addr, range,
+                              LU_CTL_BULK_MAX - 1);
 
-    put(s, LU_CTL_COUNT, 0);
-    ret = lu_session_tables(s->session, op->token, op->addr, LU_CTL_BULK_MAX,
-                            list_page, s);
-    memory_region_set_dirty(&s->bulk, 0, get(s, LU_CTL_COUNT) * 16);
-    return ret;
-}
-
-static int carry_out(LuCtlState *s, const LuOp *op)
-{
-    switch (op->op) {
-    case LU_CTL_OP_BULK:
-        return bulk(s, op);
-    case LU_CTL_OP_PAGES:
-        return list_pages(s, op);
-    default:
-        return lu_session_op(s->session, op);
-    }
+    return n < 0 ? -n : list(s, range, n);
 }
 
 static void execute(LuCtlState *s)
 {
     LuOp op = op_of_registers(s);
+    int ret;
 
-    put(s, LU_CTL_RESULT, carry_out(s, &op));
+    switch (op.op) {
+    case LU_CTL_OP_BULK:
+        ret = bulk(s, &op);
+        break;
+    case LU_CTL_OP_MAP:
+        ret = list_map(s, &op);
+        break;
+    case LU_CTL_OP_PAGES:
+        ret = list_pages(s, &op);
+        break;
+    default:
+        ret = lu_session_op(s->session, &op);
+        break;
+    }
+    put(s, LU_CTL_RESULT, ret);
 }
 
 /* Registers whose value is the session's. */

@@ -9,6 +9,7 @@
 #include "qemu/host-utils.h"
 #include "qemu/units.h"
 #include "qobject/qdict.h"
+#include "lu-arms.h"
 #include "lu-case.h"
 
 #define RAM_BYTES       (2 * GiB)
@@ -465,9 +466,11 @@ static void run(const void *arg)
 {
     const CaseTest *t = arg;
     Case *c = case_begin(t->kind, t->props);
+    QDict *mark = lu_arms_mark(c->pq.qts);
 
     t->fn(c);
     case_end(c);
+    lu_arms_tell(c->pq.qts, mark);
 }
 
 static bool names(const char *kinds, const CaseKind *kind)

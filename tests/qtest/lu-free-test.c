@@ -66,7 +66,7 @@ static void handoff(Case *c, const Error *e)
 {
     IommuDomain *d = case_domain(c), restored, next;
     uint64_t page[2] = { case_page(c), case_page(c) };
-    PgTable *t = stage_of(&restored);
+    PgTable *t;
     uint16_t rid = c->engine[0].dma.rid;
     int level = e->level;
     int vasz = e->vasz + level * (c->kind->granule_lg2 - 3);
@@ -78,6 +78,7 @@ static void handoff(Case *c, const Error *e)
     case_op(c, LU_CTL_OP_BOOT);
 
     restored = *d;
+    t = stage_of(&restored);
     g_assert_cmpuint(luctl_restore(&c->ctl, TOKEN, t->top,
                                    LU_CTL_SHAPE(t->fmt->id,
                                                 t->level + level * e->told,

@@ -35,6 +35,7 @@ typedef struct Story {
     hwaddr leaf, leaf_far;      /* its PTEs */
     uint32_t shape;
     bool no_take, no_free, no_dma, no_keep;
+    uint64_t listed;            /* sum of addresses */
 } Story;
 
 static void op(Story *st, uint8_t code, uint64_t token, uint64_t addr,
@@ -622,6 +623,29 @@ static void assert_only_rule(Story *st, const char *rule)
     g_assert_cmpint(order->len > 0, ==, rule != NULL);
 }
 
+/* As tests/qtest/lu-arms.h says it. */
+static void tell_arms(const LuSink *sink)
+{
+    g_autoptr(GString) breaks = g_string_new("breaks");
+    g_autoptr(GString) keeps = g_string_new("keeps");
+
+    for (LuRule rule = 0; rule < LU_RULE__MAX; rule++) {
+        bool broken = false;
+
+        for (guint i = 0; i < sink->order->len; i++) {
+            const LuFinding *f = g_ptr_array_index(sink->order, i);
+
+            broken |= f->rule == rule;
+        }
+        if (broken || sink->evaluated[rule]) {
+            g_string_append_printf(broken ? breaks : keeps, " %s",
+                                   lu_rule_info[rule].name);
+        }
+    }
+    g_test_message("%s", breaks->str);
+    g_test_message("%s", keeps->str);
+}
+
 static void test_case(gconstpointer data)
 {
     const Case *c = data;
@@ -642,6 +666,7 @@ static void test_case(gconstpointer data)
     }
     assert_only_rule(&st, c->rule);
     g_assert_cmpint(lu_session_verdict(&st.s, NULL), ==, c->verdict);
+    tell_arms(&st.s.books.sink);
     story_end(&st);
 }
 
@@ -742,56 +767,86 @@ static void mark_watched(void *opaque, LuPage *page)
     page->watched = true;
 }
 
-typedef struct Listed {
-    hwaddr pa[8];
-    unsigned n;
-} Listed;
-
-static void list_table(void *opaque, hwaddr pa, hwaddr bytes)
+/* The story up to a FINISH of which nobody has announced the frees. */
+static void tell_unseen(Story *st, LuSpan table[4])
 {
-    Listed *l = opaque;
-
-    g_assert_cmpint(bytes, ==, 4096);
-    g_assert_cmpint(l->n, <, ARRAY_SIZE(l->pa));
-    l->pa[l->n++] = pa;
+    story_begin(st);
+    for (Step step = SETUP; step <= REPLACE; step++) {
+        g_assert_cmpint(lu_session_tables(&st->s, TOKEN, 0, table, 4), ==,
+                        step <= PRESERVE ? -LU_CTL_ENOENT
+                        : step == FREEZE ? -LU_CTL_ESTATE : 4);
+        tell(st, step);
+    }
+    op(st, LU_CTL_OP_LEAKED, 0, table[1].pa, 4096, 0, LU_CTL_ENOENT);
+    op(st, LU_CTL_OP_FINISH, TOKEN, 0, 0, LU_CTL_FINISH_UNSEEN, LU_CTL_OK);
+    g_assert_cmpint(lu_session_tables(&st->s, TOKEN, 0, table, 4), ==,
+                    -LU_CTL_ENOENT);
 }
 
-/* FRE-4, by the one who looks where frees are not announced. */
-static void test_leaked(void)
+/* Somebody has looked, and found nothing; what was no table is not asked. */
+static void test_leaked_none(void)
 {
-    Listed all = { }, rest = { };
+    LuSpan table[4];
+    Story st;
+
+    tell_unseen(&st, table);
+    op(&st, LU_CTL_OP_LEAKED, 0, 0, 0, 0, LU_CTL_OK);
+    op(&st, LU_CTL_OP_LEAKED, 0, st.data, 4096, 0, LU_CTL_ENOENT);
+    op(&st, LU_CTL_OP_LEAKED, 0, table[1].pa, UINT64_MAX, 0, LU_CTL_EINVAL);
+    assert_only_rule(&st, NULL);
+    g_assert_cmpint(st.s.books.sink.evaluated[LU_RULE_FRE_4], ==, 1);
+    tell_arms(&st.s.books.sink);
+    story_end(&st);
+}
+
+static void test_leaked_page(void)
+{
+    const LuFinding *f;
+    LuSpan table[4];
+    Story st;
+
+    tell_unseen(&st, table);
+    for (unsigned i = 0; i < 2; i++) {
+        op(&st, LU_CTL_OP_LEAKED, 0, table[1].pa, 4096, 0, LU_CTL_OK);
+    }
+    assert_only_rule(&st, "FRE-4");
+    f = g_ptr_array_index(st.s.books.sink.order, 0);
+    g_assert_cmphex(f->ev.page, ==, table[1].pa);
+    g_assert_cmpint(f->count, ==, 2);
+    ok(&st, LU_CTL_OP_BOOT);
+    op(&st, LU_CTL_OP_LEAKED, 0, table[1].pa, 4096, 0, LU_CTL_ENOENT);
+    tell_arms(&st.s.books.sink);
+    story_end(&st);
+}
+
+/* The list is the tables that one can walk to, from any number on. */
+static void count_table(Story *st, hwaddr pa)
+{
+    st->listed += pa;
+}
+
+static void test_tables(void)
+{
+    LuSpan all[8], one;
+    uint64_t sum = 0;
     Story st;
 
     story_begin(&st);
-    for (Step step = SETUP; step <= REPLACE; step++) {
-        g_assert_cmpint(lu_session_tables(&st.s, TOKEN, 0, 8, list_table,
-                                          &all), ==,
-                        step <= PRESERVE ? LU_CTL_ENOENT
-                        : step == FREEZE ? LU_CTL_ESTATE : LU_CTL_OK);
-        g_assert_cmpint(all.n, ==, step <= FREEZE ? 0 : 4);
-        all.n = 0;
+    for (Step step = SETUP; step <= FREEZE; step++) {
         tell(&st, step);
     }
-    lu_session_tables(&st.s, TOKEN, 0, 8, list_table, &all);
-    lu_session_tables(&st.s, TOKEN, 3, 8, list_table, &rest);
-    lu_session_tables(&st.s, TOKEN, UINT64_MAX, 8, list_table, &rest);
-    g_assert_cmpint(rest.n, ==, 1);
-    g_assert_cmphex(rest.pa[0], ==, all.pa[3]);
-
-    op(&st, LU_CTL_OP_LEAKED, 0, all.pa[1], 4096, 0, LU_CTL_ENOENT);
-    op(&st, LU_CTL_OP_FINISH, TOKEN, 0, 0, LU_CTL_FINISH_UNSEEN, LU_CTL_OK);
-    op(&st, LU_CTL_OP_LEAKED, 0, 0, 0, 0, LU_CTL_OK);
-    assert_only_rule(&st, NULL);
-    g_assert_cmpint(st.s.books.sink.evaluated[LU_RULE_FRE_4], ==, 1);
-
-    op(&st, LU_CTL_OP_LEAKED, 0, st.data, 4096, 0, LU_CTL_ENOENT);
-    op(&st, LU_CTL_OP_LEAKED, 0, all.pa[1], UINT64_MAX, 0, LU_CTL_EINVAL);
-    op(&st, LU_CTL_OP_LEAKED, 0, all.pa[1], 4096, 0, LU_CTL_OK);
-    op(&st, LU_CTL_OP_LEAKED, 0, all.pa[1], 4096, 0, LU_CTL_OK);
-    assert_only_rule(&st, "FRE-4");
-    g_assert_cmpint(st.s.books.sink.order->len, ==, 1);
-    ok(&st, LU_CTL_OP_BOOT);
-    op(&st, LU_CTL_OP_LEAKED, 0, all.pa[1], 4096, 0, LU_CTL_ENOENT);
+    g_assert_cmpint(lu_session_tables(&st.s, TOKEN, 0, all, 8), ==, 4);
+    for (unsigned i = 0; i < 4; i++) {
+        g_assert_cmpint(all[i].bytes, ==, 4096);
+        g_assert_cmpint(lu_session_tables(&st.s, TOKEN, i, &one, 1), ==, 1);
+        g_assert_cmphex(one.pa, ==, all[i].pa);
+        sum += one.pa;
+    }
+    g_assert_cmpint(lu_session_tables(&st.s, TOKEN, 4, &one, 1), ==, 0);
+    g_assert_cmpint(lu_session_tables(&st.s, TOKEN, UINT64_MAX, &one, 1), ==,
+                    0);
+    foreach_table(&st, st.top, count_table);
+    g_assert_cmphex(st.listed, ==, sum);
     story_end(&st);
 }
 
@@ -1551,7 +1606,9 @@ int main(int argc, char **argv)
     g_test_add_func("/core/store/found", test_store_found);
     g_test_add_func("/core/store/harmless", test_store_harmless);
     g_test_add_func("/core/watch", test_watch);
-    g_test_add_func("/core/leaked", test_leaked);
+    g_test_add_func("/core/leaked/none", test_leaked_none);
+    g_test_add_func("/core/leaked/page", test_leaked_page);
+    g_test_add_func("/core/tables", test_tables);
     g_test_add_func("/core/consequences", test_consequences);
     g_test_add_func("/core/generations", test_generations);
     g_test_add_func("/core/inconclusive", test_inconclusive);

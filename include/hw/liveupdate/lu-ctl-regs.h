@@ -48,7 +48,6 @@
 #define LU_CTL_FINDINGS         0x38        /* RO errors found so far */
 #define LU_CTL_GENERATION       0x3c        /* RO kernels before this one */
 #define LU_CTL_STATE            0x40        /* RO LuClaimState of STREAM */
-#define LU_CTL_COUNT            0x44        /* RO entries the last PAGES gave */
 
 /* Operations */
 #define LU_CTL_OP_PRESERVE      1   /* STREAM, TOKEN: claim the stream */
@@ -68,8 +67,9 @@
 #define LU_CTL_OP_IDLE          15  /* STREAM: no DMA is expected */
 #define LU_CTL_OP_CRASH         16  /* the jump is to a crash kernel */
 #define LU_CTL_OP_KHO           17  /* ADDR: the KHO device tree is there */
-#define LU_CTL_OP_PAGES         18  /* TOKEN, ADDR: list the table pages */
-#define LU_CTL_OP_LEAKED        19  /* ADDR, LEN: page of an ended claim */
+#define LU_CTL_OP_MAP           18  /* ADDR: list what KHO preserves above */
+#define LU_CTL_OP_PAGES         19  /* TOKEN, ADDR: list the table pages */
+#define LU_CTL_OP_LEAKED        20  /* ADDR, LEN: page of an ended claim */
 
 /* PARAM of FINISH: nobody has announced what was freed */
 #define LU_CTL_FINISH_UNSEEN    (1u << 31)

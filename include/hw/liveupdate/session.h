@@ -55,6 +55,12 @@ struct LuSession {
     LuRanges ended;             /* tables of claims that this kernel finished */
     bool refuse;                /* accesses that prove something wrong */
     const char *unwatched;      /* static: why nobody watches pages, or NULL */
+    /* What is seen of a handoff, and not said (evidence.c). */
+    bool looked;                /* the map was read for this generation */
+    const char *jump;           /* static: who said the jump comes; or NULL */
+    bool booted;                /* the registers told of this kernel's boot */
+    unsigned scans;             /* for want of a device tree, this generation */
+    int64_t next_scan_ns;
     /* Called after each operation that may move claims; lock held. */
     void (*edge)(void *opaque, const LuOp *op, unsigned moved);
     /* Called when claims have come, moved or gone; no lock held.  BQL held. */
@@ -72,12 +78,24 @@ void lu_session_destroy(LuSession *s);
 int lu_session_op(LuSession *s, const LuOp *op);
 
 /*
- * The frozen tables of the domain @token: calls @fn for at most @max, from
- * number @first on.  Returns LU_CTL_OK or the LU_CTL_E* code.
+ * The first @max ranges, at most, that the records of KHO preserve at or above
+ * @from, as they are in RAM now; no claim moves.  Returns how many there are
+ * in @range, or -1 when there are no records, or none that can be read.  BQL
+ * held.
  */
-typedef void LuTableFn(void *opaque, hwaddr pa, hwaddr bytes);
+typedef struct LuSpan {
+    hwaddr pa;
+    uint64_t bytes;
+} LuSpan;
+int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
+                         unsigned max);
+
+/*
+ * The frozen tables of the domain @token, from number @first on, @max at most.
+ * Returns how many there are in @range, or a negated LU_CTL_E* code.
+ */
 int lu_session_tables(LuSession *s, uint64_t token, uint64_t first,
-                      unsigned max, LuTableFn *fn, void *opaque);
+                      LuSpan *range, unsigned max);
 
 /* The machine was reset: open claims end without findings. */
 void lu_session_reset(LuSession *s);
@@ -137,6 +155,30 @@ void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
  */
 void lu_session_tags(LuSession *s, LuIommu *iommu, const LuStream *stream,
                      const LuStream *other, const LuTag *tag);
+
+/*
+ * Parts of an operation.  All locks are held.
+ *
+ * Claim the stream of @op on @iommu; returns as lu_session_op().  @seen: it is
+ * the map that says so, and tells the claim's phases from then on.
+ */
+int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen);
+/* @c is over: it stays in the history as it is, without its tables. */
+void lu_session_end(LuSession *s, LuClaim *c);
+/* The open claim, or NULL. */
+LuClaim *lu_session_find(LuSession *s, LuIommu *iommu, uint16_t rid,
+                         uint32_t pasid);
+/* Whether claims that somebody announced are open: nothing else is asked. */
+bool lu_session_announced(const LuSession *s);
+/* The map was read at an edge that @source told of: claim what is in it. */
+void lu_session_claim_map(LuSession *s, const char *source);
+/* Each generation tells of its own jump. */
+void lu_session_forget_evidence(LuSession *s);
+/* Look at what has become of @c, which was seen; only its unit's lock. */
+void lu_session_follow(LuSession *s, LuClaim *c);
+
+/* The machine stops: claims that were seen and are replaced have ended. */
+void lu_session_close(LuSession *s);
 
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid);
 uint64_t lu_session_errors(LuSession *s);
