@@ -106,6 +106,7 @@ static void on_shutdown(Notifier *n, void *data)
         return;                 /* -no-shutdown comes here again and again */
     }
     m->told = true;
+    lu_session_close(&m->session);
     info = lu_report_info(&m->session);
     lu_report_line_verdict(m->report, info);
     if (m->exit_code && codes[info->verdict]) {

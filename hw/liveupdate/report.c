@@ -61,6 +61,22 @@ LuFindingInfo *lu_report_finding(const LuFinding *f)
     return i;
 }
 
+static LuClaimPhaseList *report_phases(const LuClaim *c)
+{
+    LuClaimPhaseList *phases = NULL, **tail = &phases;
+
+    for (unsigned i = LU_CLAIM_PRESERVED; i < LU_CLAIM__MAX; i++) {
+        if (c->said[i]) {
+            LuClaimPhase *p = g_new0(LuClaimPhase, 1);
+
+            p->state = g_strdup(lu_claim_state_name(i));
+            p->source = g_strdup(c->said[i]);
+            QAPI_LIST_APPEND(tail, p);
+        }
+    }
+    return phases;
+}
+
 static LuClaimInfo *report_claim(const LuClaim *c)
 {
     LuClaimInfo *i = g_new0(LuClaimInfo, 1);
@@ -71,6 +87,7 @@ static LuClaimInfo *report_claim(const LuClaim *c)
     i->pasid = c->pasid;
     i->token = c->token;
     i->state = g_strdup(lu_claim_state_name(c->state));
+    i->phases = report_phases(c);
     i->generation = c->generation;
     i->dropped = c->dropped;
     i->idle = c->idle;
@@ -88,9 +105,12 @@ static LuClaimInfo *report_claim(const LuClaim *c)
 static LuHeldInfo *report_held(const LuIommu *iommu)
 {
     LuHeldInfo *i = g_new0(LuHeldInfo, 1);
+    uint64_t answers, hurried;
     LuMayHitStats st;
 
     lu_mayhit_stats(iommu->mayhit, &st, &i->bytes);
+    lu_streams_stats(iommu->streams, &answers, &hurried);
+    i->bytes += answers;
     i->streams = lu_streams_count(iommu->streams);
     i->entries = st.entries;
     i->hits = st.hits;
@@ -101,9 +121,11 @@ static LuHeldInfo *report_held(const LuIommu *iommu)
     i->changed_table = st.changes[LU_CHANGE_TABLE];
     i->broken = st.broken;
     i->conflicts = iommu->conflicts;
+    i->unjudged = iommu->unjudged;
     i->unsampled = st.unsampled;
     i->widened = st.widened;
-    i->early = st.hurried;
+    i->early = st.hurried + hurried;
+    i->evicted = st.evicted;
     return i;
 }
 
@@ -368,6 +390,10 @@ void lu_report_text(const LuInfo *info, GString *out)
                                c->token, c->stream, c->iommu, c->state,
                                c->generation, c->table_pages, c->before,
                                c->blackout, c->after);
+        for (LuClaimPhaseList *p = c->phases; p; p = p->next) {
+            g_string_append_printf(out, "    %s by %s\n", p->value->state,
+                                   p->value->source);
+        }
     }
     for (LuFindingInfoList *l = info->findings; l; l = l->next) {
         finding_text(l->value, out);

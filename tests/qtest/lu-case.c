@@ -112,6 +112,7 @@ static Case *start(const CaseKind *kind, char *props)
 {
     bool x86 = g_str_equal(kind->arch, "x86_64");
     g_autoptr(GString) engines = g_string_new(NULL);
+    const CaseSetup *more = &case_setup;
     Case *c = g_new0(Case, 1);
 
     c->props = props;
@@ -126,7 +127,7 @@ static Case *start(const CaseKind *kind, char *props)
         "%s -m %d -nodefaults %s -object lu-monitor,id=lu0,exit-code=off%s "
         "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10%s",
         x86 ? "-M q35" : "-M virt,highmem-ecam=off -cpu max",
-        (int)(RAM_BYTES / MiB), case_setup.options, case_setup.monitor,
+        (int)(RAM_BYTES / MiB), more->options, more->monitor,
         x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0", props,
         engines->str);
     c->io = (Iommu) {

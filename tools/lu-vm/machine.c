@@ -111,7 +111,7 @@ char **lu_vm_machine_argv(const LuVmOptions *o, int qmp, Error **errp)
         add(argv, "%s", *event);
     }
     if (o->history) {
-        add_words(argv, "-device lu-recorder -trace lu_recorder_*",
+        add_words(argv, "-device lu-recorder -trace lu_recorder_* -trace lu_op",
                   &error_abort);
     }
     add(argv, "-seed");
