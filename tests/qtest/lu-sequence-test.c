@@ -443,7 +443,7 @@ typedef struct Node {
     unsigned from, op, arg;
 } Node;
 
-/* Every state that any operations lead @streams to, the first is that of none. */
+/* Every state that any operations lead @streams to; first that of none. */
 static GArray *all_states(unsigned streams, bool shared)
 {
     GArray *nodes = g_array_new(false, false, sizeof(Node));
