@@ -536,7 +536,7 @@ static void run_rows(unsigned bbml, const char *props, CellFn *fn)
         }
         g_test_message("%s", line->str);
     }
-    g_test_message("%zu rows, %u cases, %u disagreements",
+    g_test_message("total: %zu rows, %u cases, %u disagreements",
                    ARRAY_SIZE(rows), tally.cases, tally.wrong);
     g_assert_cmpuint(tally.cases, >, 0);
     g_assert_cmpuint(tally.wrong, ==, 0);
