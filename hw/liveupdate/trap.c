@@ -243,6 +243,8 @@ void lu_trap_set(const hwaddr *pa, unsigned n, LuTrapFn *fn, void *opaque)
             add(pa[i]);
         }
     }
+    /* Who is told of the new map looks behind the traps in it. */
+    qatomic_set(&all.any, true);
     memory_region_transaction_commit();
     qatomic_set(&all.any, g_hash_table_size(all.traps));
 }
