@@ -66,7 +66,8 @@ static void changed(void *opaque, const LuChange *change)
     trace_lu_change(iommu->id, change->kind, change->tag.domain,
                     change->tag.space, change->in, change->was, change->now,
                     change->consumed);
-    if (!change->stage->fmt->needs_break) {
+    /* Tables that nobody walks are memory like any other. */
+    if (!change->stage->fmt->needs_break || iommu->off) {
         return;
     }
     rule = judge(iommu, change, &detail);
@@ -570,6 +571,7 @@ void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
     LuSession *s = iommu->session;
 
     QEMU_LOCK_GUARD(&iommu->lock);
+    iommu->off = !on;
     trace_lu_enable(iommu->id, on, reg, old, new,
                     s && s->books.sink.now ? s->books.sink.now() : 0);
     if (iommu->streams) {
