@@ -105,9 +105,12 @@ static LuClaimInfo *report_claim(const LuClaim *c)
 static LuHeldInfo *report_held(const LuIommu *iommu)
 {
     LuHeldInfo *i = g_new0(LuHeldInfo, 1);
+    uint64_t answers, hurried;
     LuMayHitStats st;
 
     lu_mayhit_stats(iommu->mayhit, &st, &i->bytes);
+    lu_streams_stats(iommu->streams, &answers, &hurried);
+    i->bytes += answers;
     i->streams = lu_streams_count(iommu->streams);
     i->entries = st.entries;
     i->hits = st.hits;
@@ -118,9 +121,11 @@ static LuHeldInfo *report_held(const LuIommu *iommu)
     i->changed_table = st.changes[LU_CHANGE_TABLE];
     i->broken = st.broken;
     i->conflicts = iommu->conflicts;
+    i->unjudged = iommu->unjudged;
     i->unsampled = st.unsampled;
     i->widened = st.widened;
-    i->early = st.hurried;
+    i->early = st.hurried + hurried;
+    i->evicted = st.evicted;
     return i;
 }
 

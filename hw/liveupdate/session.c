@@ -762,17 +762,12 @@ void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
     }
 }
 
-void lu_iommu_loaded(LuIommu *iommu)
+void lu_session_loaded(LuSession *s, LuIommu *iommu)
 {
-    LuSession *s = iommu->session;
-
-    lu_iommu_reset(iommu);
-    if (s) {
-        lock_all(s);
-        drop_claims(s, iommu, LU_CLAIM_NONE);
-        s->loads++;
-        unlock_all(s);
-    }
+    lock_all(s);
+    drop_claims(s, iommu, LU_CLAIM_NONE);
+    s->loads++;
+    unlock_all(s);
 }
 
 /* The first claim of @iommu whose stream must go on; NULL if none. */
@@ -788,23 +783,12 @@ static LuClaim *first_checked(LuSession *s, LuIommu *iommu)
     return NULL;
 }
 
-void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
-               uint64_t new)
+void lu_session_enable(LuSession *s, LuIommu *iommu, bool on, const char *reg,
+                       uint64_t old, uint64_t new)
 {
-    LuSession *s = iommu->session;
     LuEvidence ev;
     LuClaim *c;
 
-    QEMU_LOCK_GUARD(&iommu->lock);
-    trace_lu_enable(iommu->id, on, reg, old, new,
-                    s && s->books.sink.now ? s->books.sink.now() : 0);
-    if (iommu->streams) {
-        lu_streams_undecide(iommu->streams);
-        lu_iommu_reconsider(iommu);
-    }
-    if (!s) {
-        return;
-    }
     QEMU_LOCK_GUARD(&s->lock);
     if (on) {
         iommu->off_cause = NULL;
@@ -823,11 +807,9 @@ void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
     }
 }
 
-void lu_sample(LuIommu *iommu, const LuInval *inval)
+void lu_session_sample(LuSession *s, LuIommu *iommu, const LuInval *inval)
 {
-    LuSession *s = iommu->session;
-
-    if (!s || !qatomic_read(&s->n_open)) {
+    if (!qatomic_read(&s->n_open)) {
         return;
     }
     QEMU_LOCK_GUARD(&iommu->lock);
@@ -849,16 +831,13 @@ void lu_sample(LuIommu *iommu, const LuInval *inval)
     }
 }
 
-void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
-                         uint64_t old, uint64_t new, const char *detail)
+void lu_session_register(LuSession *s, LuIommu *iommu, LuRule rule,
+                         const char *reg, uint64_t old, uint64_t new,
+                         const char *detail)
 {
-    LuSession *s = iommu->session;
     LuEvidence ev = { };
     LuClaim *c;
 
-    if (!s) {
-        return;
-    }
     QEMU_LOCK_GUARD(&s->lock);
     c = first_checked(s, iommu);
     if (c) {
@@ -874,14 +853,10 @@ void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
     lu_finding(&s->books.sink, rule, &ev);
 }
 
-void lu_register_ok(LuIommu *iommu, LuRule rule)
+void lu_session_register_ok(LuSession *s, LuRule rule)
 {
-    LuSession *s = iommu->session;
-
-    if (s) {
-        QEMU_LOCK_GUARD(&s->lock);
-        lu_evaluated(&s->books.sink, rule);
-    }
+    QEMU_LOCK_GUARD(&s->lock);
+    lu_evaluated(&s->books.sink, rule);
 }
 
 /* A claim whose tables have the tag of @change; NULL if none has. */
@@ -911,10 +886,7 @@ void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
     LuClaim *c;
 
     QEMU_LOCK_GUARD(&s->lock);
-    if (change->stage->fmt->needs_break) {
-        lu_evaluated(&s->books.sink, rule == LU_RULE__MAX ? LU_RULE_BBM_1
-                                                          : rule);
-    }
+    lu_evaluated(&s->books.sink, rule == LU_RULE__MAX ? LU_RULE_BBM_1 : rule);
     if (rule == LU_RULE__MAX) {
         return;
     }

@@ -185,7 +185,7 @@ static void tell(Story *st, Step step)
     case REPLACE:
         toy_attach(&st->toy, RID, new_domain(st), 6);
         dma(st, IOVA, st->data);
-        lu_sample(&st->toy.iommu, NULL);
+        lu_session_sample(&st->s, &st->toy.iommu, NULL);
         ok(st, LU_CTL_OP_REPLACE);
         break;
     case FREE:
@@ -261,7 +261,7 @@ static void look_by_dma(Story *st)
 
 static void look_by_sample(Story *st)
 {
-    lu_sample(&st->toy.iommu, NULL);
+    lu_session_sample(&st->s, &st->toy.iommu, NULL);
 }
 
 static void clear_entry_dma(Story *st)
@@ -1088,6 +1088,59 @@ static void test_freeze_after_change(void)
     story_end(&st);
 }
 
+/* Too many invalidations of configuration: the oldest does not wait. */
+static void test_early(void)
+{
+    static const LuInval inval = { .name = "all", .what = LU_INVAL_CONFIG };
+    const LuCaps caps = { .bbml = 2 };
+    uint64_t bytes, hurried;
+    Story st;
+
+    story_begin(&st);
+    g_assert_true(lu_iommu_hold(&st.toy.iommu, &caps, "strict", "old",
+                                &error_abort));
+    for (unsigned i = 0; i <= LU_STREAMS_PENDING_MAX; i++) {
+        lu_streams_stats(st.toy.iommu.streams, &bytes, &hurried);
+        g_assert_cmpuint(hurried, ==, 0);
+        lu_inval(&st.toy.iommu, &inval);
+    }
+    lu_streams_stats(st.toy.iommu.streams, &bytes, &hurried);
+    g_assert_cmpuint(hurried, ==, 1);
+    story_end(&st);
+}
+
+/* Answers take no more memory than there is room for, and give it back. */
+static void test_answers(void)
+{
+    uint64_t all = 64 * KiB, room = all, epoch = 1, before;
+    LuAnswers *a = NULL, *b = NULL;
+    LuAnswer found;
+
+    /* One that grows as long as it may; every page clashes with others. */
+    for (uint64_t iova = 0; iova < 4096ull << LU_ANSWER_LG2;
+         iova += 1 << LU_ANSWER_LG2) {
+        lu_answers_note(&a, &room, iova, iova, 12, LU_PERM_R, false, epoch);
+        g_assert_true(lu_answers_find(a, iova, LU_PERM_R, false, epoch,
+                                      &found));
+        g_assert_cmphex(found.pa, ==, iova);
+        g_assert_cmpuint(room, <, all);
+    }
+    g_assert_cmpuint(a->lg2, >, LU_ANSWERS_LG2_MIN);
+    g_assert_cmpuint(a->lg2, <, LU_ANSWERS_LG2_MAX);
+    /* There is no room for another stream's, until the first are gone. */
+    before = room;
+    room = 1;
+    lu_answers_note(&b, &room, 0, 0, 12, LU_PERM_R, false, epoch);
+    g_assert_null(b);
+    g_assert_cmpuint(room, ==, 1);
+    room = before;
+    lu_answers_free(a, &room);
+    g_assert_cmpuint(room, ==, all);
+    lu_answers_note(&b, &room, 0, 0, 12, LU_PERM_R, false, epoch);
+    g_assert_nonnull(b);
+    lu_answers_free(b, &room);
+}
+
 static void test_errors(void)
 {
     Story st;
@@ -1479,5 +1532,7 @@ int main(int argc, char **argv)
     g_test_add_func("/core/equal", test_equal);
     g_test_add_func("/core/sink", test_sink);
     g_test_add_func("/core/memmap", test_memmap);
+    g_test_add_func("/core/early", test_early);
+    g_test_add_func("/core/answers", test_answers);
     return g_test_run();
 }

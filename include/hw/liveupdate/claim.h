@@ -10,10 +10,10 @@
 #define HW_LIVEUPDATE_CLAIM_H
 
 #include "hw/liveupdate/finding.h"
-#include "hw/liveupdate/iommu.h"
 #include "hw/liveupdate/ledger.h"
 #include "hw/liveupdate/memmap.h"
 #include "hw/liveupdate/stores.h"
+#include "hw/liveupdate/unit.h"
 
 /* The life of a claim, in order. */
 typedef enum LuClaimState {

@@ -68,6 +68,12 @@ struct LuSession {
 void lu_session_init(LuSession *s, int64_t (*now)(void));
 void lu_session_destroy(LuSession *s);
 
+/* Register @iommu with @s: its streams can be claimed.  BQL held. */
+void lu_session_add(LuSession *s, LuIommu *iommu);
+void lu_session_remove(LuSession *s, LuIommu *iommu);
+/* Its state was loaded: its claims end, and history is truncated.  BQL held. */
+void lu_session_loaded(LuSession *s, LuIommu *iommu);
+
 /*
  * Carry out @op.  Returns LU_CTL_OK or the LU_CTL_E* code; a refused
  * operation changes nothing.  BQL held.
@@ -138,6 +144,21 @@ void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
 void lu_session_tags(LuSession *s, LuIommu *iommu, const LuStream *stream,
                      const LuStream *other, const LuTag *tag);
 
+/* As lu_enable(); LuIommu.lock is held. */
+void lu_session_enable(LuSession *s, LuIommu *iommu, bool on, const char *reg,
+                       uint64_t old, uint64_t new);
+/*
+ * Sample the configuration of claimed streams now: of those that @inval names,
+ * or, if it is NULL, of all.  BQL held.
+ */
+void lu_session_sample(LuSession *s, LuIommu *iommu, const LuInval *inval);
+/* As lu_sign(). */
+void lu_session_sign(LuSession *s, LuIommu *iommu, LuSign sign);
+/* As lu_register_finding() and lu_register_ok(). */
+void lu_session_register(LuSession *s, LuIommu *iommu, LuRule rule,
+                         const char *reg, uint64_t old, uint64_t new,
+                         const char *detail);
+void lu_session_register_ok(LuSession *s, LuRule rule);
 /*
  * Parts of an operation.  All locks are held.
  *
