@@ -243,6 +243,9 @@ void lu_trap_set(const hwaddr *pa, unsigned n, LuTrapFn *fn, void *opaque)
             add(pa[i]);
         }
     }
+    if (g_hash_table_size(all.traps)) {
+        qatomic_set(&all.any, true);    /* the new map is looked through */
+    }
     memory_region_transaction_commit();
     qatomic_set(&all.any, g_hash_table_size(all.traps));
 }
