@@ -35,14 +35,17 @@ static void changed(void *opaque, const LuChange *change)
 {
     LuIommu *iommu = opaque;
     const char *detail = NULL;
-    LuRule rule;
+    LuRule rule = LU_RULE__MAX;
 
     trace_lu_change(iommu->id, change->kind, change->tag.domain,
                     change->tag.space, change->in, change->was, change->now,
                     change->consumed);
-    rule = lu_bbm_judge(iommu->mem, iommu->caps.bbml,
-                        lu_streams_nested(iommu->streams, &change->tag),
-                        change, &detail);
+    /* While translation is off no descriptor is live: it may be anything. */
+    if (!iommu->off) {
+        rule = lu_bbm_judge(iommu->mem, iommu->caps.bbml,
+                            lu_streams_nested(iommu->streams, &change->tag),
+                            change, &detail);
+    }
     iommu->conflict |= change->kind != LU_CHANGE__MAX &&
                        rule != LU_RULE__MAX &&
                        lu_rule_info[rule].severity == LU_ERROR;
@@ -518,6 +521,7 @@ void lu_iommu_reset(LuIommu *iommu)
     QEMU_LOCK_GUARD(&iommu->lock);
     iommu->inval_done = iommu->inval_seq;
     iommu->inval_unmaps = false;
+    iommu->off = false;
     if (iommu->streams) {
         lu_streams_reset(iommu->streams);
         lu_mayhit_reset(iommu->mayhit);

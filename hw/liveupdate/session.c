@@ -798,6 +798,7 @@ void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
     QEMU_LOCK_GUARD(&iommu->lock);
     trace_lu_enable(iommu->id, on, reg, old, new,
                     s && s->books.sink.now ? s->books.sink.now() : 0);
+    iommu->off = !on;
     if (iommu->streams) {
         lu_streams_undecide(iommu->streams);
         lu_iommu_reconsider(iommu);

@@ -152,6 +152,47 @@ static void test_frozen(Case *c)
     luctl_unpreserve(&c->ctl, c->engine[0].dma.rid);
 }
 
+#define SMMU_CR0        0x20
+#define   SMMUEN        1u
+
+static void set_smmuen(Case *c, bool on)
+{
+    uint64_t cr0 = c->io.regs + SMMU_CR0;
+    uint32_t val = plat_r32(&c->pq.plat, cr0) & ~SMMUEN;
+
+    plat_w32(&c->pq.plat, cr0, val | (on ? SMMUEN : 0));
+}
+
+/*
+ * What was a table may be anything while translation is off: the next kernel
+ * has the memory, and invalidates before it enables.  The twin does the same
+ * to a table that is live.
+ */
+static void test_disabled(Case *c)
+{
+    IommuDomain *d = case_domain(c);
+    uint64_t iova = c->kind->iova, desc;
+    uint64_t page[2] = { case_page(c), case_page(c) };
+
+    case_map(c, d, iova, page[0], 0);
+    case_attach(c, 0, d);
+    case_reaches(c, 0, iova, page[0]);
+    desc = case_get(c, d, iova, 0);
+    set_smmuen(c, false);
+    case_set(c, d, iova, 0, desc - page[0] + page[1]);
+    case_inval(c, d, iova, case_size(c, 0), CASE_LEAF);
+    case_sync(c);
+    set_smmuen(c, true);
+    case_reaches(c, 0, iova, page[1]);
+    case_expect(c, "");
+
+    case_set(c, d, iova, 0, desc);
+    case_inval(c, d, iova, case_size(c, 0), CASE_LEAF);
+    case_sync(c);
+    case_reaches(c, 0, iova, page[0]);
+    case_expect(c, "BBM-1");
+}
+
 int main(int argc, char **argv)
 {
     static const char flat[] = "s1-4k s1-16k s1-64k s2-4k s2-16k s2-64k x86";
@@ -165,5 +206,7 @@ int main(int argc, char **argv)
     case_add("lu-case", "one-tag", "arm x86", "", test_one_tag);
     case_add("lu-case", "one-tag-of-two", "arm x86", "", test_one_tag_of_two);
     case_add("lu-case", "frozen", "arm x86", "", test_frozen);
+    case_add("lu-case", "disabled", "s1-4k s1-16k s1-64k s2-4k s2-16k s2-64k",
+             "", test_disabled);
     return case_run();
 }

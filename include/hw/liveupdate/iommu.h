@@ -173,6 +173,7 @@ struct LuIommu {
     const LuMem *mem;
     LuSession *session;         /* NULL: plain translation, nothing checked */
     QemuMutex lock;
+    bool off;                   /* translation was on, and was disabled */
     LuFinding *off_cause;       /* why it is off while streams are claimed */
     uint64_t inval_seq;         /* of the last invalidation consumed */
     uint64_t inval_done;        /* of the last one completed */
