@@ -2,7 +2,7 @@
  * /init for selftests of the kernel: runs each command of /tests/list, says
  * how it ended, and powers off.  The command line's VFIO_SELFTESTS_BDF=, which
  * Linux puts into our environment and the tests look for there, names the
- * function that they are to have; the driver that it had is told, and sent away.
+ * function that they are to have; the driver that has it is told, and goes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
