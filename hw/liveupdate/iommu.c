@@ -66,7 +66,8 @@ static void changed(void *opaque, const LuChange *change)
     trace_lu_change(iommu->id, change->kind, change->tag.domain,
                     change->tag.space, change->in, change->was, change->now,
                     change->consumed);
-    if (!change->stage->fmt->needs_break) {
+    /* Tables that nobody walks are memory like any other. */
+    if (!change->stage->fmt->needs_break || iommu->off) {
         return;
     }
     rule = judge(iommu, change, &detail);
@@ -363,6 +364,23 @@ static void note_answer(LuIommu *iommu, const LuAccess *a, LuStream *s,
     }
 }
 
+/*
+ * The access is proof that something is wrong, and policy is to refuse such.
+ * Where no tables are in force there is no record that would tell it.
+ */
+static LuXlat refuse_wrong(LuIommu *iommu, const LuAccess *a,
+                           const LuCtx *ctx, LuWalk *walk)
+{
+    if (ctx->kind != LU_CTX_TRANSLATE) {
+        return (LuXlat) { .status = LU_XLATE_ABORT };
+    }
+    walk->fault = LU_FAULT_PERMISSION;
+    walk->stage = lu_ctx_stage1(ctx, a->iova) ? 1 : 2;
+    walk->class = LU_CLASS_IN;
+    walk->level = 0;
+    return refuse(iommu, a, ctx, LU_FAULT_PERMISSION, walk);
+}
+
 static LuXlat slow(LuIommu *iommu, const LuAccess *a)
 {
     LuSession *session = iommu->session;
@@ -387,9 +405,10 @@ static LuXlat slow(LuIommu *iommu, const LuAccess *a)
         }
     }
     trace_lu_translate(iommu->id, a->rid, a->iova, a->perm, x.status, x.pa);
-    if (claimed) {
-        lu_session_access(session, iommu, a, &ctx, &walk, seen.status,
-                          x.status);
+    if (claimed &&
+        !lu_session_access(session, iommu, a, &ctx, &walk, seen.status,
+                           x.status) && x.status == LU_XLATE_OK) {
+        return refuse_wrong(iommu, a, &ctx, &walk);
     }
     return x;
 }
@@ -552,6 +571,7 @@ void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
     LuSession *s = iommu->session;
 
     QEMU_LOCK_GUARD(&iommu->lock);
+    iommu->off = !on;
     trace_lu_enable(iommu->id, on, reg, old, new,
                     s && s->books.sink.now ? s->books.sink.now() : 0);
     if (iommu->streams) {
