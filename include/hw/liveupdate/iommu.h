@@ -23,6 +23,7 @@
 typedef struct LuIommu LuIommu;
 typedef struct LuSession LuSession;
 typedef struct LuStreams LuStreams;
+typedef struct LuServed LuServed;
 
 typedef struct LuAccess {
     uint16_t rid;               /* PCI requester ID, as the IOMMU sees it */
@@ -164,6 +165,7 @@ struct LuIommu {
     LuStale stale;
     LuStreams *streams;         /* NULL: nothing is ever held (tlb=none) */
     LuMayHit *mayhit;           /* likewise */
+    LuServed *served;           /* likewise */
     uint64_t epoch;             /* of answers; atomic */
     void *fe;
     const char *id;             /* for reports; never freed */

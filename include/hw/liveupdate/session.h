@@ -15,6 +15,7 @@
 
 #include "qemu/thread.h"
 #include "hw/liveupdate/claim.h"
+#include "hw/liveupdate/served.h"
 #include "hw/liveupdate/stream.h"
 
 #define LU_CLAIMS_MAX   1024    /* open claims */
@@ -102,6 +103,13 @@ void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
  */
 void lu_session_tags(LuSession *s, LuIommu *iommu, const LuStream *stream,
                      const LuStream *other, const LuTag *tag);
+
+/*
+ * What @access was served was compared with memory: @rule is broken, or
+ * LU_RULE__MAX.  LuIommu.lock is held.
+ */
+void lu_session_served(LuSession *s, LuIommu *iommu, const LuAccess *access,
+                       LuRule rule, const LuServedWhy *why);
 
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid);
 uint64_t lu_session_errors(LuSession *s);
