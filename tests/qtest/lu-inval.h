@@ -81,7 +81,7 @@ void inval_put(Inval *t, uint64_t pa, uint64_t val);
 /* Word for word, the first last. */
 void inval_copy(Inval *t, uint64_t to, uint64_t from, unsigned words);
 
-/* Adds the tests "@suite/MODE": all rows, as a matrix with totals. */
+/* Adds the tests "@suite/MODE/ARM": all rows, as a matrix with totals. */
 void inval_add(const char *suite, const char *props, const InvalOps *ops,
                const InvalRow *rows, unsigned n);
 
