@@ -17,10 +17,10 @@ export BUILD
 
 STEPS := 3
 demo demo-linux linux linux-source linux-selftests linux-history linux-boots \
-    check bench: STEPS := 4
+    check bench dist: STEPS := 4
 
 .PHONY: all packages tree build demo demo-linux linux linux-source linux-selftests \
-        linux-history linux-boots check bench lint clean distclean help
+        linux-history linux-boots check bench dist lint clean distclean help
 
 all: build
 
@@ -76,6 +76,11 @@ bench: build
 	@echo '[4/4] measurement'
 	@scripts/bench
 
+dist: build
+	@echo '[4/4] one tarball'
+	@scripts/deps dist
+	@tests/dist-test "$$(scripts/dist)"
+
 lint: tree
 	@scripts/lint
 
@@ -104,6 +109,7 @@ help:
 	@echo 'make linux-selftests  their own tests of KHO, LUO and VFIO'
 	@echo 'make check        every test, and lint'
 	@echo 'make bench        what a DMA access costs: no IOMMU, stock, ours'
+	@echo 'make dist         one tarball that runs from anywhere, and a test of it'
 	@echo 'make lint         style of our sources'
 	@echo 'make clean        remove what was built'
 	@echo 'make distclean    remove the QEMU tree as well'

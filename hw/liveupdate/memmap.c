@@ -99,27 +99,32 @@ static void scan(LuMemMap *map, LuKho *kho, const LuMem *mem, LuSink *sink)
     map->found = kho->fdt.pa;
 }
 
+void lu_memmap_read(LuMemMap *map, LuKho *kho, const LuMem *mem,
+                    LuSink *sink)
+{
+    if (map->hinted) {
+        lu_kho_read(kho, mem, map->hint, sink);
+        return;
+    }
+    if (map->known) {
+        /* Where a scan has found it in this generation, it will be still. */
+        lu_kho_read(kho, mem, map->found, sink);
+        kho->scanned = true;
+    }
+    if (kho->state != LU_KHO_READ) {
+        lu_kho_clear(kho);
+        scan(map, kho, mem, sink);
+    }
+}
+
 void lu_memmap_look(LuMemMap *map, const LuMem *mem, LuSink *sink)
 {
     map->mem = mem;
     map->sink = sink;
     map->again = false;
     lu_kho_clear(&map->kho);
-    if (map->hinted) {
-        lu_kho_read(&map->kho, mem, map->hint, sink);
-        return;
-    }
-    if (map->spoken) {
-        return;
-    }
-    if (map->known) {
-        /* Where a scan has found it in this generation, it will be still. */
-        lu_kho_read(&map->kho, mem, map->found, sink);
-        map->kho.scanned = true;
-    }
-    if (map->kho.state != LU_KHO_READ) {
-        lu_kho_clear(&map->kho);
-        scan(map, &map->kho, mem, sink);
+    if (map->hinted || !map->spoken) {
+        lu_memmap_read(map, &map->kho, mem, sink);
     }
 }
 

@@ -649,6 +649,31 @@ int lu_session_op(LuSession *s, const LuOp *op)
     return carry_out(s, edge, op);
 }
 
+int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
+                         unsigned max)
+{
+    hwaddr first, last;
+    LuKho kho = { };
+    int n = -1;
+
+    lock_all(s);
+    if (s->iommus->len) {
+        const LuIommu *iommu = g_ptr_array_index(s->iommus, 0);
+
+        lu_memmap_read(&s->books.memmap, &kho, iommu->mem, &s->books.sink);
+    }
+    unlock_all(s);
+    if (kho.state == LU_KHO_READ) {
+        /* What is RAM does not reach the last address: @from does not wrap. */
+        for (n = 0; n < max && lu_ranges_next(&kho.kept, from, &first, &last);
+             n++, from = last + 1) {
+            range[n] = (LuSpan) { first, last - first + 1 };
+        }
+    }
+    lu_kho_clear(&kho);
+    return n;
+}
+
 void lu_session_reset(LuSession *s)
 {
     lock_all(s);

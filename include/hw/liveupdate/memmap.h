@@ -74,6 +74,13 @@ void lu_memmap_look(LuMemMap *map, const LuMem *mem, LuSink *sink);
  */
 bool lu_memmap_final(LuMemMap *map, const LuMem *mem, bool scan, LuSink *sink);
 
+/*
+ * Read the records of KHO as they are now into the cleared @kho, with a scan
+ * if need be.  No edge, either.
+ */
+void lu_memmap_read(LuMemMap *map, LuKho *kho, const LuMem *mem,
+                    LuSink *sink);
+
 /* A later edge: read again the device tree that was read at the last look. */
 void lu_memmap_look_again(LuMemMap *map);
 

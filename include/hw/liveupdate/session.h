@@ -75,6 +75,19 @@ void lu_session_destroy(LuSession *s);
  */
 int lu_session_op(LuSession *s, const LuOp *op);
 
+/*
+ * The first @max ranges, at most, that the records of KHO preserve at or above
+ * @from, as they are in RAM now; no claim moves.  Returns how many there are
+ * in @range, or -1 when there are no records, or none that can be read.  BQL
+ * held.
+ */
+typedef struct LuSpan {
+    hwaddr pa;
+    uint64_t bytes;
+} LuSpan;
+int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
+                         unsigned max);
+
 /* The machine was reset: open claims end without findings. */
 void lu_session_reset(LuSession *s);
 
