@@ -66,7 +66,7 @@ struct LuMayHit {
     bool stale;                 /* decisions may be wrong, for: */
     uint64_t stale_first, stale_last;
     LuUse use;                  /* by the last walk */
-    LuPointer pointer;          /* likewise, where it was a pointer; or level 0 */
+    LuPointer pointer;          /* likewise, if it was one; else level 0 */
     GPtrArray *orphans;         /* see mayhit-orphan.c */
     GArray *broken;             /* LuPointer, of leaves found invalid */
     const LuMem *mem;           /* they are read from */

@@ -132,7 +132,8 @@ void lu_orphans_look(LuMayHit *m)
 static bool is_named(const LuInval *inval, const Orphan *o)
 {
     unsigned what = o->tag.pop == LU_POP_S2 ? LU_INVAL_S2 : LU_INVAL_S1;
-    uint64_t last = o->in + MAKE_64BIT_MASK(0, lu_stage_shift(&o->stage, o->level));
+    unsigned shift = lu_stage_shift(&o->stage, o->level);
+    uint64_t last = o->in + MAKE_64BIT_MASK(0, shift);
 
     return inval->what & what && !(inval->match & LU_MATCH_LEAF) &&
            (!(inval->match & LU_MATCH_DOMAIN) ||

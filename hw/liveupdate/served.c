@@ -317,9 +317,9 @@ static LuRule judge_break(const LuServing *s, const LuStage *stage,
         .now = is->desc,
     };
 
-    if (s->use->broken) {
+    if (s->use->broken && stage->fmt->needs_break) {
         why->detail = "something else, while what it was may be in use still";
-        return stage->fmt->needs_break ? LU_RULE_INV_3 : LU_RULE__MAX;
+        return LU_RULE_INV_3;
     }
     return lu_bbm_judge(s->mem, s->bbml, s->now->n_s1 && s->now->has_s2, &c,
                         &why->detail);
@@ -355,7 +355,7 @@ static LuRule judge_other(LuServed *served, const LuServing *s,
         if (leaves && !same) {
             LuRule broken = judge_break(s, stage, &was, &is, why);
 
-            if (broken != LU_RULE__MAX || s->use->broken) {
+            if (broken != LU_RULE__MAX) {
                 return broken;
             }
         }
