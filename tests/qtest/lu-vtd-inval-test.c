@@ -84,7 +84,7 @@ static const InvalRow rows[] = {
       { { CC_DEVICE }, { PC_DOMAIN, PASID_ALL }, { CC_OTHER, PC_DOMAIN } }, 3,
       { }, "INV-4" },
     { "PASID directory entry: another table", SM, 0, { TAKE_MIDDLE },
-      { PC_DOMAIN, PASID_ALL }, { { }, { PC_PASID, PASID_ALL } }, 2, { },
+      { PC_DOMAIN, PASID_ALL }, { { }, { PASID_ALL } }, 2, { },
       "INV-4" },
 };
 
