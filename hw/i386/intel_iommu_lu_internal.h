@@ -123,6 +123,14 @@ typedef struct LuVtdRecord {
     uint64_t lo, hi;
 } LuVtdRecord;
 
+/* Global invalidations that software owes, by pointer: root, interrupts. */
+#define LU_VTD_DEBTS    2
+
+typedef struct LuVtdDebt {
+    uint8_t n, left;            /* in all, and still */
+    uint8_t waits;              /* completed since */
+} LuVtdDebt;
+
 struct LuVtdState {
     IntelIOMMUState parent_obj;
 
@@ -147,6 +155,7 @@ struct LuVtdState {
     bool waiting;               /* .wait is not complete */
     uint64_t wait[2];           /* the Invalidation Wait at IQH */
     uint64_t completes;         /* last invalidation the timer completes */
+    LuVtdDebt owed[LU_VTD_DEBTS];
     QEMUBH *fault_bh;
     LuVtdRecord pending;        /* made without the BQL; LuIommu.lock */
     unsigned n_pending;         /* 0: none, 1: it, 2: and some were lost */
@@ -242,6 +251,16 @@ void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg);
  */
 void lu_vtd_promised_invalidation(LuVtdState *lu, uint32_t gcmd,
                                   uint32_t before, uint32_t after);
+
+/* intel_iommu_lu_owed.c */
+
+/* GCMD was written, GSTS was @before and is @after: what is owed now.  BQL. */
+void lu_vtd_owe(LuVtdState *lu, uint32_t gcmd, uint32_t before,
+                uint32_t after);
+/* An invalidation of LuVtdInvType @type was consumed.  BQL. */
+void lu_vtd_pay(LuVtdState *lu, unsigned type, const LuInval *inval);
+/* A wait completed.  BQL. */
+void lu_vtd_remind(LuVtdState *lu);
 
 /* intel_iommu_lu_fault.c */
 

@@ -124,6 +124,7 @@ static MemTxResult write_gcmd(LuVtdState *lu, uint32_t gcmd, unsigned size,
         lu_vtd_unmap_all(lu);
     }
     lu_vtd_promised_invalidation(lu, gcmd, before, after);
+    lu_vtd_owe(lu, gcmd, before, after);
     lu_vtd_queue_command(lu);
     return r;
 }

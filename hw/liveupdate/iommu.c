@@ -13,6 +13,7 @@
 #include "qemu/host-utils.h"
 #include "qemu/lockable.h"
 #include "hw/liveupdate/iommu.h"
+#include "hw/liveupdate/served.h"
 #include "hw/liveupdate/session.h"
 #include "trace.h"
 
@@ -67,11 +68,22 @@ static void changed(void *opaque, const LuChange *change)
                     change->tag.space, change->in, change->was, change->now,
                     change->consumed);
     /* Tables that nobody walks are memory like any other. */
-    if (!change->stage->fmt->needs_break || iommu->off) {
+    if (iommu->off) {
         return;
     }
-    rule = judge(iommu, change, &detail);
-    iommu->conflict |= rule != LU_RULE__MAX && can_conflict(iommu, change) &&
+    if (change->kind == LU_CHANGE_REUSED) {
+        rule = LU_RULE_INV_2;
+        detail = "something else in a table that a held pointer leads to";
+    } else if (change->kind == LU_CHANGE_EARLY) {
+        rule = LU_RULE_INV_3;
+        detail = "valid again before the invalidation had completed";
+    } else if (change->stage->fmt->needs_break) {
+        rule = judge(iommu, change, &detail);
+    } else {
+        return;
+    }
+    iommu->conflict |= change->kind < LU_CHANGE_REUSED &&
+                       rule != LU_RULE__MAX && can_conflict(iommu, change) &&
                        lu_rule_info[rule].severity == LU_ERROR;
     if (iommu->session &&
         (rule != LU_RULE__MAX || !iommu->judge.cut_short)) {
@@ -123,6 +135,7 @@ bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
     };
     if (!none) {
         iommu->streams = lu_streams_new();
+        iommu->served = lu_served_new();
         iommu->mayhit = lu_mayhit_new(&config);
         lu_mayhit_watch(iommu->mayhit, changed, iommu);
     }
@@ -136,6 +149,7 @@ void lu_iommu_destroy(LuIommu *iommu)
     }
     if (iommu->streams) {
         lu_streams_free(iommu->streams);
+        lu_served_free(iommu->served);
         lu_mayhit_free(iommu->mayhit);
     }
     qemu_mutex_destroy(&iommu->lock);
@@ -172,6 +186,7 @@ typedef struct Attempt {
     const LuAccess *access;
     const LuCtx *ctx;
     LuWalk *walk;
+    LuUse *use;                 /* held: of the walk */
     bool held;
     bool dry;                   /* nothing is recorded or marked */
 } Attempt;
@@ -218,6 +233,7 @@ static LuFaultKind walk_held(const Attempt *t, const LuStage *s1,
     iommu->judge.left = LU_JUDGE_MAX;
     kind = lu_mayhit_walk(iommu->mayhit, iommu->mem, s1, s2, t->access->iova,
                           need, iommu->stale != LU_STALE_OLD, t->walk, NULL);
+    *t->use = *lu_mayhit_use(iommu->mayhit);
     if (lu_mayhit_evictions(iommu->mayhit) != evictions) {
         lu_iommu_reconsider(iommu);
     }
@@ -322,28 +338,33 @@ static void check_tags(LuIommu *iommu, const LuStream *s)
     }
 }
 
-/* By what is held, and memory where nothing is. */
-static LuXlat translate_held(LuIommu *iommu, const LuAccess *a, LuStream *s)
+/*
+ * By what is held, and memory where nothing is.  *@ctx is what it went by, in
+ * @s or in @now.
+ */
+static LuXlat translate_held(LuIommu *iommu, const LuAccess *a, LuStream *s,
+                             LuCtx *now, const LuCtx **ctx, LuWalk *walk,
+                             LuUse *use)
 {
-    LuWalk QEMU_UNINITIALIZED walk;
-    LuCtx QEMU_UNINITIALIZED now;
     Attempt t = {
-        .iommu = iommu, .access = a, .ctx = &s->ctx, .walk = &walk,
-        .held = true,
+        .iommu = iommu, .access = a, .ctx = &s->ctx, .walk = walk,
+        .use = use, .held = true,
     };
 
-    walk.n_steps = 0;
-    walk.fault = LU_FAULT_NONE;
+    walk->n_steps = 0;
+    walk->fault = LU_FAULT_NONE;
+    *use = (LuUse) { .kind = LU_USE_NOTHING };
     if (!s->decided) {
-        iommu->ops->resolve(iommu->fe, a->rid, a->pasid, &s->ctx, &now, &walk);
-        t.ctx = &now;
-        if (!a->probe && now.kind != LU_CTX_OFF &&
-            (now.kind != LU_CTX_FAULT ||
-             (iommu->caps.hold_invalid && now.n_obj))) {
-            lu_stream_decide(iommu->streams, s, &now);
+        iommu->ops->resolve(iommu->fe, a->rid, a->pasid, &s->ctx, now, walk);
+        t.ctx = now;
+        if (!a->probe && now->kind != LU_CTX_OFF &&
+            (now->kind != LU_CTX_FAULT ||
+             (iommu->caps.hold_invalid && now->n_obj))) {
+            lu_stream_decide(iommu->streams, s, now);
             check_tags(iommu, s);
         }
     }
+    *ctx = t.ctx;
     return attempt(&t);
 }
 
@@ -381,35 +402,79 @@ static LuXlat refuse_wrong(LuIommu *iommu, const LuAccess *a,
     return refuse(iommu, a, ctx, LU_FAULT_PERMISSION, walk);
 }
 
+/* The access @got what is held; compare it with memory. */
+static void check_served(LuIommu *iommu, const LuServing *s)
+{
+    LuServedWhy why;
+    LuRule rule = lu_served_judge(iommu->served, s, &why);
+
+    lu_session_served(iommu->session, iommu, s->access, rule, &why);
+}
+
+/* Decide @a by what is held, and see whether memory still says so. */
+static LuXlat serve(LuIommu *iommu, const LuAccess *a, bool claimed)
+{
+    LuSession *session = iommu->session;
+    LuStream *s = lu_streams_get(iommu->streams, a->rid, a->pasid);
+    LuCtx QEMU_UNINITIALIZED now, QEMU_UNINITIALIZED ram;
+    LuWalk QEMU_UNINITIALIZED walk, QEMU_UNINITIALIZED ram_walk;
+    bool decided = s->decided;
+    const LuCtx *held;
+    LuXlat x, seen;
+    LuUse use;
+
+    x = translate_held(iommu, a, s, &now, &held, &walk, &use);
+    if (!claimed && x.status == LU_XLATE_OK && !a->probe) {
+        note_answer(iommu, a, s, &x);
+    }
+    if (!claimed && (!session || a->probe || !(decided || use.kind) ||
+                     !lu_served_due(iommu->served, a, &use))) {
+        return x;
+    }
+    seen = translate_ram(iommu, a, true, &ram, &ram_walk);
+    if (x.status != seen.status || x.pa != seen.pa) {
+        lu_mayhit_watch_table(iommu->mayhit, iommu->mem);
+    }
+    check_served(iommu, &(LuServing) {
+        .access = a, .judge = &iommu->judge,
+        .held = held, .now = &ram, .got = &x, .is = &seen,
+        .got_walk = &walk, .is_walk = &ram_walk, .use = &use,
+    });
+    if (claimed &&
+        !lu_session_access(session, iommu, a, &ram, &ram_walk, seen.status,
+                           x.status) && x.status == LU_XLATE_OK) {
+        return refuse_wrong(iommu, a, &ram, &ram_walk);
+    }
+    return x;
+}
+
+/* By memory alone: nothing is ever held. */
+static LuXlat serve_ram(LuIommu *iommu, const LuAccess *a, bool claimed)
+{
+    LuCtx QEMU_UNINITIALIZED ctx;
+    LuWalk QEMU_UNINITIALIZED walk;
+    LuXlat x = translate_ram(iommu, a, false, &ctx, &walk);
+
+    if (claimed &&
+        !lu_session_access(iommu->session, iommu, a, &ctx, &walk, x.status,
+                           x.status) && x.status == LU_XLATE_OK) {
+        return refuse_wrong(iommu, a, &ctx, &walk);
+    }
+    return x;
+}
+
 static LuXlat slow(LuIommu *iommu, const LuAccess *a)
 {
     LuSession *session = iommu->session;
-    LuCtx QEMU_UNINITIALIZED ctx;
-    LuWalk QEMU_UNINITIALIZED walk;
-    LuStream *s;
-    LuXlat x, seen;
     bool claimed;
+    LuXlat x;
 
     QEMU_LOCK_GUARD(&iommu->lock);
     claimed = session && !a->probe &&
               lu_session_claims(session, iommu, a->rid, a->pasid);
-    if (!iommu->streams) {
-        x = seen = translate_ram(iommu, a, false, &ctx, &walk);
-    } else {
-        s = lu_streams_get(iommu->streams, a->rid, a->pasid);
-        x = translate_held(iommu, a, s);
-        if (claimed) {
-            seen = translate_ram(iommu, a, true, &ctx, &walk);
-        } else if (x.status == LU_XLATE_OK && !a->probe) {
-            note_answer(iommu, a, s, &x);
-        }
-    }
+    x = iommu->streams ? serve(iommu, a, claimed)
+                       : serve_ram(iommu, a, claimed);
     trace_lu_translate(iommu->id, a->rid, a->iova, a->perm, x.status, x.pa);
-    if (claimed &&
-        !lu_session_access(session, iommu, a, &ctx, &walk, seen.status,
-                           x.status) && x.status == LU_XLATE_OK) {
-        return refuse_wrong(iommu, a, &ctx, &walk);
-    }
     return x;
 }
 
@@ -525,6 +590,9 @@ void lu_inval_done(LuIommu *iommu, uint64_t upto)
     bool unmap = false;
 
     WITH_QEMU_LOCK_GUARD(&iommu->lock) {
+        if (iommu->served && lu_served_synced(iommu->served)) {
+            lu_iommu_reconsider(iommu);     /* to be compared again */
+        }
         if (upto > iommu->inval_done) {
             trace_lu_inval_done(iommu->id, iommu->inval_done, upto);
             iommu->inval_done = upto;
@@ -549,6 +617,7 @@ void lu_iommu_reset(LuIommu *iommu)
     iommu->inval_unmaps = false;
     if (iommu->streams) {
         lu_streams_reset(iommu->streams);
+        lu_served_reset(iommu->served);
         lu_mayhit_reset(iommu->mayhit);
         lu_iommu_reconsider(iommu);
     }

@@ -216,6 +216,7 @@ static void complete(LuMayHit *m, const Pending *p)
                                                       : LU_ANY_DOMAIN;
 
     m->done = MAX(m->done, p->seq);
+    lu_orphans_done(m, &p->inval, p->seq);
     if (!m->is_stale) {
         m->is_stale = true;
         m->stale = (LuStaleRange) { first, last, domain };
@@ -341,6 +342,18 @@ static bool spares_pointers(const Scope *scope, const LuStage *stage)
     return scope->inval->match & LU_MATCH_LEAF && !stage->fmt->needs_break;
 }
 
+/* Whether @e, which lies in the range, goes with the invalidation. */
+static bool is_named(const LuInval *inval, const LuShadowEntry *e)
+{
+    bool any = !(inval->match & LU_MATCH_LEVEL);
+
+    if (e->slot->flags & LU_SLOT_TABLE) {
+        return !(inval->match & LU_MATCH_LEAF) &&
+               (any || e->level > inval->level);
+    }
+    return any || e->level == inval->level;
+}
+
 static void sample_entry(void *opaque, const LuShadowEntry *e)
 {
     Scope *scope = opaque;
@@ -363,13 +376,29 @@ static void sample_entry(void *opaque, const LuShadowEntry *e)
         }
         return;
     }
+    /* Behind stage 2 the pointer's address is not where the table is. */
+    if (table && !scope->shadow->behind) {
+        lu_orphan_add(m, scope->mem, &(LuPointer) {
+            .tag = scope->tagged->tag, .stage = *stage, .in = e->in,
+            .level = e->level, .pa = e->pa, .desc = e->slot->desc,
+            .seq = e->slot->seq,
+        });
+    }
     if (desc.kind == LU_DESC_INVALID) {
-        e->slot->flags |= LU_SLOT_BROKEN;
-        m->stats.broken++;
+        if (is_named(scope->inval, e)) {
+            e->slot->flags |= LU_SLOT_BROKEN;
+            m->stats.broken++;
+            if (!table && stage->fmt->needs_break) {
+                lu_broken_add(m, &(LuPointer) {
+                    .tag = scope->tagged->tag, .stage = *stage, .in = e->in,
+                    .level = e->level, .pa = e->pa, .desc = e->slot->desc,
+                    .seq = scope->seq,
+                });
+            }
+        }
         return;
     }
     tell(scope, e, e->level, e->pa, now, desc.kind);
-    /* Behind stage 2 the pointer's address is not where the table is. */
     if (table && desc.kind == LU_DESC_TABLE && !scope->shadow->behind) {
         sample_below(scope, e, desc.addr);
     }
@@ -405,9 +434,10 @@ static bool is_hopeless(LuMayHit *m)
     return !m->samples || g_hash_table_size(m->tags) > m->looks;
 }
 
-static void sample_all(LuMayHit *m, const LuMem *mem, const LuInval *inval)
+static void sample_all(LuMayHit *m, const LuMem *mem, const LuInval *inval,
+                       uint64_t seq)
 {
-    Scope scope = { .m = m, .inval = inval, .mem = mem };
+    Scope scope = { .m = m, .inval = inval, .mem = mem, .seq = seq };
 
     if (is_hopeless(m)) {
         m->stats.unsampled++;
@@ -426,6 +456,7 @@ void lu_mayhit_doorbell(LuMayHit *m)
     m->samples = LU_MAYHIT_SAMPLES_MAX;
     m->looks = LU_MAYHIT_LOOKS_MAX;
     m->drops = LU_MAYHIT_DROP_MAX;
+    lu_orphans_look(m);
 }
 
 void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
@@ -434,7 +465,8 @@ void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
     Pending p = { .inval = *inval, .seq = seq };
 
     if (inval->what & (LU_INVAL_S1 | LU_INVAL_S2)) {
-        sample_all(m, mem, inval);
+        sample_all(m, mem, inval, seq);
+        m->mem = mem;
     }
     m->seq = seq;
     if (seq % LU_MAYHIT_DROP_EVERY == 0) {
@@ -456,6 +488,8 @@ bool lu_mayhit_done(LuMayHit *m, uint64_t upto, LuStaleRange *stale)
     bool is_stale;
     guint n;
 
+    lu_orphans_look(m);
+    lu_broken_done(m, upto);
     for (n = 0; n < m->pending->len; n++) {
         const Pending *p = &g_array_index(m->pending, Pending, n);
 

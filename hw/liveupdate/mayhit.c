@@ -53,6 +53,8 @@ LuMayHit *lu_mayhit_new(const LuMayHitConfig *config)
     m->domains = g_hash_table_new_full(g_int_hash, g_int_equal, NULL,
                                        domain_free);
     m->pending = g_array_new(false, false, sizeof(Pending));
+    m->broken = g_array_new(false, false, sizeof(LuPointer));
+    m->orphans = g_ptr_array_new_with_free_func(g_free);
     lu_mayhit_doorbell(m);
     g_queue_init(&m->residents);
     return m;
@@ -64,6 +66,8 @@ void lu_mayhit_free(LuMayHit *m)
     g_hash_table_destroy(m->domains);
     lu_forest_destroy(&m->forest);
     g_array_unref(m->pending);
+    g_ptr_array_unref(m->orphans);
+    g_array_unref(m->broken);
     g_queue_clear_full(&m->residents, g_free);
     g_free(m);
 }
@@ -122,6 +126,8 @@ void lu_mayhit_reset(LuMayHit *m)
     m->reached = false;
     g_array_set_size(m->pending, 0);
     m->is_stale = false;
+    g_ptr_array_set_size(m->orphans, 0);
+    g_array_set_size(m->broken, 0);
 }
 
 Tagged *lu_tagged_find(LuMayHit *m, const LuTag *tag)
@@ -213,6 +219,24 @@ void lu_group_tell(LuMayHit *m, const LuStage *stage, const LuTag *tag,
             .consumed = consumed, .in = in, .level = level,
             .was_level = level, .pa = pa, .was = desc, .now = desc,
         });
+    }
+}
+
+const LuUse *lu_mayhit_use(const LuMayHit *m)
+{
+    return &m->use;
+}
+
+void lu_mayhit_watch_table(LuMayHit *m, const LuMem *mem)
+{
+    const LuPointer *p = &m->pointer;
+    uint64_t now;
+
+    if (m->use.kind == LU_USE_TABLE && p->level &&
+        lu_mem_read64(mem, p->pa, &now) &&
+        (now ^ p->desc) & ~p->stage.fmt->mutable_bits(&p->stage, p->level,
+                                                      now)) {
+        lu_orphan_add(m, mem, p);
     }
 }
 

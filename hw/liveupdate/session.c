@@ -1005,6 +1005,41 @@ void lu_session_tags(LuSession *s, LuIommu *iommu, const LuStream *stream,
     lu_finding(&s->books.sink, iommu->ops->tag_rule, &ev);
 }
 
+void lu_session_served(LuSession *s, LuIommu *iommu, const LuAccess *access,
+                       LuRule rule, const LuServedWhy *why)
+{
+    LuEvidence ev = { };
+    LuClaim *c;
+
+    QEMU_LOCK_GUARD(&s->lock);
+    lu_evaluated(&s->books.sink, LU_RULE_INV_1);
+    lu_evaluated(&s->books.sink, LU_RULE_INV_4);
+    if (rule == LU_RULE__MAX) {
+        return;
+    }
+    c = lu_session_find(s, iommu, access->rid, access->pasid);
+    if (c) {
+        ev = lu_claim_evidence(c);
+    }
+    ev.has |= LU_EV_STREAM | LU_EV_IOVA;
+    if (access->pasid != LU_NO_PASID) {
+        ev.has |= LU_EV_PASID;
+        ev.pasid = access->pasid;
+    }
+    if (why->pa) {
+        ev.has |= LU_EV_PAGE | LU_EV_DESC;
+        ev.page = why->pa & ~(hwaddr)0xfff;
+        ev.desc_pa = why->pa;
+        ev.old_desc = why->was;
+        ev.new_desc = why->is;
+    }
+    ev.unit = iommu->id;
+    ev.rid = access->rid;
+    ev.iova = access->iova;
+    ev.detail = why->detail;
+    lu_finding(&s->books.sink, rule, &ev);
+}
+
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid)
 {
     LuClaimState state;

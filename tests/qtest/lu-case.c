@@ -108,6 +108,12 @@ static void find_engine(Case *c, unsigned n)
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_LEN, 8);
 }
 
+/* Time passes while software waits (inv-latency). */
+static void relax(Plat *p)
+{
+    qtest_clock_step(container_of(p, PlatQtest, plat)->qts, 100000);
+}
+
 static Case *start(const CaseKind *kind, char *props)
 {
     bool x86 = g_str_equal(kind->arch, "x86_64");
@@ -123,6 +129,7 @@ static Case *start(const CaseKind *kind, char *props)
                                FIRST_SLOT + i);
     }
     plat_qtest_init(&c->pq, HEAP_OFF, HEAP_END);
+    c->pq.plat.relax = relax;
     c->pq.qts = qtest_initf(
         "%s -m %d -nodefaults %s -object lu-monitor,id=lu0,exit-code=off%s "
         "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10%s",

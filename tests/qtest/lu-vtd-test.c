@@ -477,9 +477,9 @@ static void test_one_change(void)
     Machine *m = start(&legacy, MONITORED);
 
     set_reg(m, GCMD, TE | SRTP);
-    set_reg(m, GCMD, TE | SIRTP);
     set_reg(m, GCMD, TE | IRE);
     set_reg(m, GCMD, TE | IRE | CFI);
+    set_reg(m, GCMD, TE | IRE | CFI | SIRTP);
     set_reg(m, GCMD, TE | IRE | CFI | SRTP);
     check_finding(m, NULL);
     lu_arms_tell(m->qts, NULL);

@@ -15,6 +15,7 @@
 
 #include "qemu/thread.h"
 #include "hw/liveupdate/claim.h"
+#include "hw/liveupdate/served.h"
 #include "hw/liveupdate/stream.h"
 
 #define LU_CLAIMS_MAX   1024    /* open claims */
@@ -177,6 +178,13 @@ void lu_session_register(LuSession *s, LuIommu *iommu, LuRule rule,
                          const char *reg, uint64_t old, uint64_t new,
                          const char *detail);
 void lu_session_register_ok(LuSession *s, LuRule rule);
+/*
+ * What @access was served was compared with memory: @rule is broken, or
+ * LU_RULE__MAX.  LuIommu.lock is held.
+ */
+void lu_session_served(LuSession *s, LuIommu *iommu, const LuAccess *access,
+                       LuRule rule, const LuServedWhy *why);
+
 /*
  * Parts of an operation.  All locks are held.
  *

@@ -65,6 +65,7 @@ typedef struct LuShadow {
     bool combined;              /* slots give their own size and level */
     bool behind;                /* pointers go through another stage */
     uint8_t widest;             /* combined: greatest size_lg2 of any entry */
+    uint64_t reused;            /* entries up to this came from another root */
     uint64_t newest;            /* greatest seq of any entry */
     LuShadowNode *root;         /* NULL before the first entry */
 } LuShadow;

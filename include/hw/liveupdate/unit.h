@@ -18,6 +18,7 @@
 #include "hw/liveupdate/stream.h"
 
 typedef struct LuIommu LuIommu;
+typedef struct LuServed LuServed;
 typedef struct LuSession LuSession;
 
 typedef enum LuStatus {
@@ -119,6 +120,7 @@ struct LuIommu {
     LuStale stale;
     LuStreams *streams;         /* NULL: nothing is ever held (tlb=none) */
     LuMayHit *mayhit;           /* likewise */
+    LuServed *served;           /* likewise */
     uint64_t epoch;             /* of answers; atomic */
     void *fe;
     const char *id;             /* for reports; never freed */
