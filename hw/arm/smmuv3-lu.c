@@ -208,6 +208,7 @@ static const Property smmuv3_lu_properties[] = {
     DEFINE_PROP_UINT8("bbml", SMMUv3LUState, bbml, 2),
     DEFINE_PROP_BOOL("fwb", SMMUv3LUState, fwb, false),
     DEFINE_PROP_BOOL("cohacc", SMMUv3LUState, cohacc, true),
+    DEFINE_PROP_BOOL("canwbs", SMMUv3LUState, canwbs, false),
     DEFINE_PROP_ON_OFF_AUTO("asid16", SMMUv3LUState, asid16,
                             ON_OFF_AUTO_AUTO),
     DEFINE_PROP_ON_OFF_AUTO("vmid16", SMMUv3LUState, vmid16,

@@ -381,6 +381,7 @@ static const Property lu_vtd_properties[] = {
     DEFINE_PROP_BOOL("esrtps", LuVtdState, esrtps, true),
     DEFINE_PROP_BOOL("esirtps", LuVtdState, esirtps, false),
     DEFINE_PROP_BOOL("smpwc", LuVtdState, smpwc, false),
+    DEFINE_PROP_BOOL("coherent", LuVtdState, coherent, false),
     DEFINE_PROP_BOOL("nested", LuVtdState, nested, false),
     DEFINE_PROP_ON_OFF_AUTO("slts", LuVtdState, slts, ON_OFF_AUTO_AUTO),
     DEFINE_PROP_UINT8("pss", LuVtdState, pss, LU_VTD_PSS_DEFAULT),
@@ -402,6 +403,8 @@ static const struct {
       "and so does switching remapping off" },
     { "smpwc", "on/off: scalable mode snoops tables where PWSNP is set, and "
       "can set accessed and dirty bits there" },
+    { "coherent", "on/off: root, context and PASID tables are snooped, in "
+      "legacy mode the other tables, too (ECAP.C)" },
     { "nested", "on/off: first-stage tables on top of second-stage tables; "
       "with x-scalable-mode=on,x-flts=on" },
     { "slts", "on/off/auto: second-stage tables in scalable mode; auto: unless "

@@ -104,14 +104,32 @@ static void on_shutdown(Notifier *n, void *data)
     }
 }
 
-LuInfo *qmp_query_lu(Error **errp)
+static LuSession *session_for_qmp(Error **errp)
 {
     if (!the_monitor) {
         error_setg(errp, "there is no lu-monitor: add -object "
                    "lu-monitor,id=lu0");
-        return NULL;
     }
-    return lu_report_info(&the_monitor->session);
+    return lu_monitor_session();
+}
+
+LuInfo *qmp_query_lu(Error **errp)
+{
+    LuSession *s = session_for_qmp(errp);
+
+    return s ? lu_report_info(s) : NULL;
+}
+
+LuTranslationInfo *qmp_query_lu_translation(const char *stream, bool has_pasid,
+                                            uint32_t pasid, uint64_t iova,
+                                            bool has_no_snoop, bool no_snoop,
+                                            Error **errp)
+{
+    LuSession *s = session_for_qmp(errp);
+
+    return s ? lu_report_translation(s, stream,
+                                     has_pasid ? pasid : LU_NO_PASID, iova,
+                                     has_no_snoop && no_snoop, errp) : NULL;
 }
 
 HumanReadableText *qmp_x_query_lu(Error **errp)

@@ -614,6 +614,16 @@ void lu_session_remove(LuSession *s, LuIommu *iommu)
     iommu->session = NULL;
 }
 
+LuIommu *lu_session_owner(LuSession *s, uint16_t rid)
+{
+    LuIommu *iommu;
+
+    lock_all(s);
+    iommu = owner_of(s, rid);
+    unlock_all(s);
+    return iommu;
+}
+
 bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
                        uint32_t pasid)
 {

@@ -79,6 +79,7 @@ typedef struct LuDmaChannelRegs {
     uint64_t gap_start_ns;
     uint64_t blocked_ns;
     uint32_t left;              /* transfers until COUNT is reached */
+    uint32_t attrs;
     uint64_t gap_from_ns;       /* when the gap under way began */
     uint64_t next_ns;           /* when the timer fires */
 } LuDmaChannelRegs;
@@ -137,6 +138,7 @@ static const LuDmaReg channel_regs[0x100 / 4] = {
     [LU_DMA_GAP_NS / 4] = REG(gap_ns, 8, REG_RO),
     [LU_DMA_GAP_START_NS / 4] = REG(gap_start_ns, 8, REG_RO),
     [LU_DMA_BLOCKED_NS / 4] = REG(blocked_ns, 8, REG_RO),
+    [LU_DMA_ATTRS / 4] = REG(attrs, 4, REG_RO),
 };
 
 static uint64_t now_ns(void)
@@ -194,6 +196,13 @@ static LuDmaTarget *target_of(LuDmaState *s)
 
 /* Accesses */
 
+static void note_attrs(LuDmaChannel *c, LuAttrs a)
+{
+    c->r.attrs = LU_DMA_ATTRS_KNOWN | a.type | a.sh << LU_DMA_ATTRS_SH_SHIFT |
+                 (a.snooped ? LU_DMA_ATTRS_SNOOPED : 0) |
+                 (lu_attrs_coherent(a) ? LU_DMA_ATTRS_COHERENT : 0);
+}
+
 static bool access_target(LuDmaChannel *c, hwaddr iova, hwaddr bytes,
                           uint8_t *buf, bool is_write, MemTxAttrs attrs)
 {
@@ -218,6 +227,7 @@ static bool access_target(LuDmaChannel *c, hwaddr iova, hwaddr bytes,
                              is_write) != MEMTX_OK) {
             return false;
         }
+        note_attrs(c, xlat.attrs);
         access.iova += n;
         buf += n;
         bytes -= n;
@@ -241,7 +251,7 @@ static bool access_memory(LuDmaChannel *c, hwaddr iova, bool is_write)
         hwaddr bytes = MIN(c->r.len - pos, ACCESS_PAGE - at % ACCESS_PAGE);
         bool ok;
 
-        if (c->r.ctrl & CTRL_ATTRS) {
+        if (target_of(s)) {
             ok = access_target(c, at, bytes, s->buf + pos, is_write, attrs);
         } else {
             ok = pci_dma_rw(pdev, at, s->buf + pos, bytes,
@@ -809,6 +819,7 @@ static const VMStateDescription vmstate_channel = {
         VMSTATE_UINT64(r.gap_start_ns, LuDmaChannel),
         VMSTATE_UINT64(r.blocked_ns, LuDmaChannel),
         VMSTATE_UINT32(r.left, LuDmaChannel),
+        VMSTATE_UINT32(r.attrs, LuDmaChannel),
         VMSTATE_UINT64(r.gap_from_ns, LuDmaChannel),
         VMSTATE_UINT64(r.next_ns, LuDmaChannel),
         VMSTATE_END_OF_LIST()

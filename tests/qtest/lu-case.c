@@ -238,6 +238,13 @@ void case_map(Case *c, IommuDomain *d, uint64_t iova, uint64_t pa,
                             PG_READ | PG_WRITE));
 }
 
+void case_map_as(Case *c, IommuDomain *d, uint64_t iova, uint64_t pa,
+                 unsigned prot)
+{
+    g_assert_true(iommu_map(&c->io, d, iova, pa, case_size(c, 0),
+                            PG_READ | PG_WRITE | prot));
+}
+
 uint64_t case_at(Case *c, const IommuDomain *d, uint64_t iova, unsigned level)
 {
     PgTable t = d->pt;
@@ -362,7 +369,7 @@ static CaseDma access_word(Case *c, CaseEngine *e, unsigned op)
     CaseDma dma = { };
 
     set_dma(e, LU_DMA_CTRL, LU_DMA_CTRL_RUN | LU_DMA_CTRL_MANUAL |
-            LU_DMA_CTRL_ENDLESS | op << LU_DMA_CTRL_OP_SHIFT);
+            LU_DMA_CTRL_ENDLESS | c->ctrl | op << LU_DMA_CTRL_OP_SHIFT);
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_STEP, 1);
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_CTRL, 0);
     done = get_dma(e, LU_DMA_DONE);
@@ -386,6 +393,23 @@ CaseDma case_read(Case *c, unsigned engine, uint64_t iova)
     dma.pa = sum - e->sum;
     e->sum = sum;
     return dma;
+}
+
+CaseDma case_read_unsnooped(Case *c, unsigned engine, uint64_t iova)
+{
+    CaseDma dma;
+
+    c->ctrl = LU_DMA_CTRL_NO_SNOOP;
+    dma = case_read(c, engine, iova);
+    c->ctrl = 0;
+    return dma;
+}
+
+uint32_t case_attrs(Case *c, unsigned engine)
+{
+    CaseEngine *e = &c->engine[engine];
+
+    return plat_r32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_ATTRS);
 }
 
 CaseDma case_write(Case *c, unsigned engine, uint64_t iova, uint64_t val)

@@ -78,6 +78,9 @@ LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons);
 /* Whether @c by itself keeps no run from passing.  The lock is held. */
 bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons);
 
+/* The unit that translates @rid, or NULL.  BQL held. */
+LuIommu *lu_session_owner(LuSession *s, uint16_t rid);
+
 /* Whether accesses of a stream are to be told.  LuIommu.lock is held. */
 bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
                        uint32_t pasid);
