@@ -16,10 +16,11 @@ endif
 export BUILD
 
 STEPS := 3
-demo demo-linux linux linux-source linux-selftests check bench: STEPS := 4
+demo demo-linux linux linux-source linux-selftests linux-history linux-boots \
+    check bench dist: STEPS := 4
 
 .PHONY: all packages tree build demo demo-linux linux linux-source linux-selftests \
-        check bench lint clean distclean help
+        linux-history linux-boots check bench dist lint clean distclean help
 
 all: build
 
@@ -50,7 +51,17 @@ linux-source: build
 	@echo '[4/4] Linux of our own on both architectures'
 	@scripts/deps kernel
 	@scripts/linux source
+	@[ -n "$(CASE)" ] || scripts/linux-history
 	@[ -n "$(CASE)" ] || scripts/linux-selftests
+
+linux-boots: build
+	@echo '[4/4] one boot after the other, on both architectures'
+	@scripts/linux boots
+
+linux-history: build
+	@echo '[4/4] what Linux does to the stock IOMMUs and to ours'
+	@scripts/deps kernel
+	@scripts/linux-history
 
 linux-selftests: build
 	@echo '[4/4] tests of the kernel itself on both architectures'
@@ -64,6 +75,11 @@ check: build
 bench: build
 	@echo '[4/4] measurement'
 	@scripts/bench
+
+dist: build
+	@echo '[4/4] one tarball'
+	@scripts/deps dist
+	@tests/dist-test "$$(scripts/dist)"
 
 lint: tree
 	@scripts/lint
@@ -82,14 +98,18 @@ help:
 	@echo '                  BUG=<name> plants a bug, BUG=list names them'
 	@echo '                  ARCH=aarch64|x86_64 and CASE=<name> narrow it'
 	@echo '                  MAP=kho: memory is preserved as Linux does it'
+	@echo '                  CLAIMS=map: so, and the kernels announce nothing'
 	@echo 'make demo-linux   crash and kexec of an unmodified Linux under DMA'
 	@echo '                  ARCH=aarch64|x86_64 (default x86_64), CASE=<name>'
 	@echo 'make linux        what Debian kernels do without a live update, on both'
+	@echo 'make linux-boots  COUNT=50 of them in a row; the same seed twice'
 	@echo 'make linux-source the same and LUO, with kernels built from source,'
-	@echo '                  then "make linux-selftests"'
+	@echo '                  then the two that follow'
+	@echo 'make linux-history  what they do to the stock IOMMUs and to ours'
 	@echo 'make linux-selftests  their own tests of KHO, LUO and VFIO'
 	@echo 'make check        every test, and lint'
 	@echo 'make bench        what a DMA access costs: no IOMMU, stock, ours'
+	@echo 'make dist         one tarball that runs from anywhere, and a test of it'
 	@echo 'make lint         style of our sources'
 	@echo 'make clean        remove what was built'
 	@echo 'make distclean    remove the QEMU tree as well'

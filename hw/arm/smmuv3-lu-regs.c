@@ -126,6 +126,23 @@ static MemTxResult regs_read(void *opaque, hwaddr offset, uint64_t *data,
                                        size_memop(size) | MO_LE, attrs);
 }
 
+/* What a write of CR0 is about to do, as a sign of a handoff. */
+static void tell_sign(SMMUv3LUState *s, hwaddr reg, uint32_t val)
+{
+    uint32_t live = R_CR0_SMMU_ENABLE_MASK | R_CR0_CMDQEN_MASK;
+    uint32_t was = s->parent_obj.cr[0];
+
+    if (reg != A_CR0) {
+        return;
+    }
+    if (was & ~val & live) {
+        lu_sign(&s->iommu, LU_SIGN_OFF);
+    }
+    if (~was & val & R_CR0_CMDQEN_MASK) {
+        lu_sign(&s->iommu, LU_SIGN_QUEUE_ON);
+    }
+}
+
 static MemTxResult regs_write(void *opaque, hwaddr offset, uint64_t data,
                               unsigned size, MemTxAttrs attrs)
 {
@@ -137,6 +154,7 @@ static MemTxResult regs_write(void *opaque, hwaddr offset, uint64_t data,
     if (!judge_all(s, reg, &data, size)) {
         return MEMTX_OK;
     }
+    tell_sign(s, reg, data);
     if (size != 4 || !smmuv3_lu_queue_store(s, reg, data)) {
         return forward(s, offset, data, size, attrs);
     }

@@ -102,6 +102,25 @@ static bool smmuv3_lu_owns(void *fe, uint16_t rid)
     return false;
 }
 
+static void smmuv3_lu_requesters(void *fe, void (*fn)(void *, uint16_t),
+                                 void *opaque)
+{
+    SMMUState *bs = ARM_SMMU(fe);
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, bs->smmu_pcibus_by_busptr);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        SMMUPciBus *sbus = value;
+
+        for (unsigned devfn = 0; devfn < SMMU_PCI_DEVFN_MAX; devfn++) {
+            if (sbus->pbdev[devfn]) {
+                fn(opaque, PCI_BUILD_BDF(pci_bus_num(sbus->bus), devfn));
+            }
+        }
+    }
+}
+
 static bool smmuv3_lu_opaque(void *fe, uint16_t rid)
 {
     SMMUv3LUState *s = ARM_SMMUV3_LU(fe);
@@ -126,6 +145,7 @@ static const LuFrontEnd smmuv3_lu_front_end = {
     .fault = smmuv3_lu_fault,
     .refuses = smmuv3_lu_refuses,
     .owns = smmuv3_lu_owns,
+    .requesters = smmuv3_lu_requesters,
     .opaque = smmuv3_lu_opaque,
     .unmap_notify = smmuv3_lu_unmap_all,
     .describe = smmuv3_lu_describe,

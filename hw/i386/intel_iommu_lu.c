@@ -262,6 +262,20 @@ static bool lu_vtd_owns(void *fe, uint16_t rid)
     return find_space(fe, rid);
 }
 
+/* Spaces are one a bus and function, whatever PASID. */
+static void lu_vtd_requesters(void *fe, void (*fn)(void *, uint16_t),
+                              void *opaque)
+{
+    LuVtdState *lu = fe;
+    GHashTableIter it;
+    void *space;
+
+    g_hash_table_iter_init(&it, lu->spaces);
+    while (g_hash_table_iter_next(&it, &space, NULL)) {
+        fn(opaque, space_rid(space));
+    }
+}
+
 static bool lu_vtd_opaque(void *fe, uint16_t rid)
 {
     const LuVtdSpace *space = find_space(fe, rid);
@@ -274,6 +288,7 @@ static const LuFrontEnd lu_vtd_front_end = {
     .fault = lu_vtd_fault,
     .refuses = lu_vtd_refuses,
     .owns = lu_vtd_owns,
+    .requesters = lu_vtd_requesters,
     .opaque = lu_vtd_opaque,
     .unmap_notify = lu_vtd_unmap_all,
     .describe = lu_vtd_describe,

@@ -99,15 +99,14 @@ static void set_fault(LuCtx *ctx, LuVtdReason reason)
 }
 
 /*
- * What leads to other structures is dropped by no invalidation that names some
- * of these: root entries by global ones only, entries of a PASID directory by
- * those of all PASIDs (VT-d, 6.5.3.3, what software must do that changes them).
+ * What software must do that changes an entry (VT-d, 6.5.3.3, table 28): of a
+ * root entry, nothing less than a global invalidation; of an entry of a PASID
+ * directory, one of each PASID it leads to, which drops it for that alone.
  */
 static uint16_t spared_by(const char *kind)
 {
     return kind == root_entry || kind == sm_root_entry
-           ? LU_MATCH_RID | LU_MATCH_DOMAIN
-           : kind == dir_entry ? LU_MATCH_PASID : 0;
+           ? LU_MATCH_RID | LU_MATCH_DOMAIN : 0;
 }
 
 /*

@@ -90,6 +90,17 @@ static void judge_gcmd(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
     }
 }
 
+/* What a write of GCMD is about to do, as a sign of a handoff. */
+static void tell_sign(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
+{
+    if (gsts & ~gcmd & (VTD_GCMD_TE | VTD_GCMD_QIE)) {
+        lu_sign(&lu->iommu, LU_SIGN_OFF);
+    }
+    if (~gsts & gcmd & VTD_GCMD_QIE) {
+        lu_sign(&lu->iommu, LU_SIGN_QUEUE_ON);
+    }
+}
+
 static MemTxResult write_gcmd(LuVtdState *lu, uint32_t gcmd, unsigned size,
                               MemTxAttrs attrs)
 {
@@ -99,6 +110,7 @@ static MemTxResult write_gcmd(LuVtdState *lu, uint32_t gcmd, unsigned size,
 
     trace_lu_vtd_gcmd(before, gcmd);
     judge_gcmd(lu, before, gcmd);
+    tell_sign(lu, before, gcmd);
     lu_doorbell(&lu->iommu);
     /* To the parent QIE never changes. */
     r = forward(lu, DMAR_GCMD_REG, (gcmd & ~VTD_GCMD_QIE) |

@@ -321,7 +321,35 @@ static void table_changed(LuBooks *books, LuClaim *c, LuRule rule,
     ev.desc_pa = pa;
     ev.old_desc = page->shadow[index];
     ev.new_desc = now;
+    lu_stores_blame(&books->stores, pa, now, &ev);
     page->cause = lu_finding(&books->sink, rule, &ev);
+}
+
+/* What the tables of a claim must not change by. */
+static LuRule table_rule_of(const LuClaim *c)
+{
+    return c->state == LU_CLAIM_RESTORED ? LU_RULE_DOM_5 : LU_RULE_TBL_1;
+}
+
+void lu_claim_judge_stores(LuBooks *books)
+{
+    LuStore store;
+
+    while (lu_stores_next(&books->stores, &store)) {
+        LuPage *page = lu_ledger_table(&books->ledger, store.pa);
+        LuClaim *c;
+
+        if (!page || !page->busy || !page->domain || page->cause) {
+            continue;
+        }
+        c = lu_domain_claim(page->domain);
+        if (lu_claim_checked(c) &&
+            lu_page_word_differs(page, store.pa, store.new)) {
+            lu_evaluated(&books->sink, table_rule_of(c));
+            table_changed(books, c, table_rule_of(c), page, store.pa,
+                          store.new, NULL);
+        }
+    }
 }
 
 void lu_domain_check_tables(LuBooks *books, LuDomain *d, LuRule rule)
@@ -429,6 +457,7 @@ static void config_broken(LuBooks *books, LuClaim *c, const LuCtx *now,
         ev.iova = *iova;
     }
     if (ev.has & LU_EV_DESC) {
+        lu_stores_blame(&books->stores, ev.desc_pa, ev.new_desc, &ev);
         change = describe_change(c, now, ev.desc_pa);
         ev.detail = change ?: ev.detail;
     }
@@ -642,8 +671,7 @@ static void judge_attrs(LuBooks *books, LuClaim *c, LuRule table_rule,
 static void judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
                          const LuCtx *ctx, const LuWalk *walk, bool ok_now)
 {
-    LuRule table_rule = c->state == LU_CLAIM_RESTORED ? LU_RULE_DOM_5
-                                                      : LU_RULE_TBL_1;
+    LuRule table_rule = table_rule_of(c);
     LuEvidence unused = { };
     LuFaultKind fault;
     bool ok_then;

@@ -86,6 +86,16 @@ void lu_domain_replaced(LuDomain *domain)
     domain->replaced = true;
 }
 
+void lu_domain_returned(LuDomain *domain)
+{
+    for (guint i = 0; i < domain->pages->len; i++) {
+        LuPage *page = g_ptr_array_index(domain->pages, i);
+
+        page->busy++;
+    }
+    domain->replaced = false;
+}
+
 static hwaddr overlap(const LuPage *page, hwaddr pa, hwaddr last)
 {
     return MIN(page->node.last, last) - MAX(page->node.start, pa) + 1;

@@ -458,6 +458,7 @@ LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
 
 void lu_doorbell(LuIommu *iommu)
 {
+    lu_sign(iommu, LU_SIGN_DOORBELL);
     lu_sample(iommu, NULL);
     if (iommu->mayhit) {
         QEMU_LOCK_GUARD(&iommu->lock);

@@ -172,6 +172,15 @@ static const char *read_globals(Reader *r, hwaddr pa)
     return NULL;
 }
 
+bool lu_luo_final(const LuMem *mem, hwaddr pa)
+{
+    uint8_t ser[SER_BYTES];
+
+    return lu_mem_read_bytes(mem, pa, ser, SER_BYTES) &&
+           !memcmp(ser, LU_LUO_VERSION, sizeof(LU_LUO_VERSION)) &&
+           ldq_le_p(ser + SER_SESSIONS);
+}
+
 const char *lu_luo_read(LuLuo *luo, const LuMem *mem, hwaddr pa,
                         uint64_t bytes, unsigned page_lg2,
                         const LuRanges *kept)

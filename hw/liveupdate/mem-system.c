@@ -1,7 +1,7 @@
 /*
  * The machine's memory as a LuMem.  An address counts as RAM when QEMU would
- * access it through a host pointer; everything else, devices above all, is
- * refused before anything is touched.
+ * access it through a host pointer, a trap in front of it or not; everything
+ * else, devices above all, is refused before anything is touched.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,8 +13,32 @@
 #include "system/address-spaces.h"
 #include "system/memory.h"
 #include "hw/liveupdate/mem.h"
+#include "hw/liveupdate/trap.h"
 
 static const MemTxAttrs ram_only = { .memory = 1 };
+
+/*
+ * The address space in which @pa is RAM if it is any, with @pa made an
+ * address in it.  A trapped page is one piece: *@len is cut to it.
+ */
+static AddressSpace *behind_traps(hwaddr *pa, hwaddr *len)
+{
+    AddressSpace *behind = NULL;
+    hwaddr offset, some = *len;
+
+    if (lu_trap_any()) {
+        behind = lu_trap_behind(address_space_translate(&address_space_memory,
+                                                        *pa, &offset, &some,
+                                                        false, ram_only),
+                                &offset);
+    }
+    if (!behind) {
+        return &address_space_memory;
+    }
+    *pa = offset;
+    *len = some;
+    return behind;
+}
 
 /*
  * Host address of @pa, and in *@len how much of what was asked lies behind
@@ -22,9 +46,10 @@ static const MemTxAttrs ram_only = { .memory = 1 };
  */
 static void *ram_at(hwaddr pa, hwaddr *len)
 {
+    AddressSpace *as = behind_traps(&pa, len);
     hwaddr offset;
-    MemoryRegion *mr = address_space_translate(&address_space_memory, pa,
-                                               &offset, len, false, ram_only);
+    MemoryRegion *mr = address_space_translate(as, pa, &offset, len, false,
+                                               ram_only);
 
     if (!memory_region_is_ram(mr) ||
         !memory_access_is_direct(mr, false, ram_only)) {
@@ -77,11 +102,14 @@ static bool system_cas64(const LuMem *mem, hwaddr pa, uint64_t *old,
                          uint64_t val)
 {
     MemoryRegionCache cache;
+    AddressSpace *as;
     uint64_t found = 0;
+    hwaddr len = 8;
     bool writable, done = false;
 
-    writable = address_space_cache_init(&cache, &address_space_memory, pa, 8,
-                                        true) == 8 &&
+    RCU_READ_LOCK_GUARD();
+    as = behind_traps(&pa, &len);
+    writable = address_space_cache_init(&cache, as, pa, 8, true) == 8 &&
                cache.ptr && QEMU_PTR_IS_ALIGNED(cache.ptr, 8);
     if (writable) {
         found = qatomic_cmpxchg__nocheck((uint64_t *)cache.ptr,
@@ -143,11 +171,16 @@ static void resident_piece(const Resident *r, uint8_t *host, hwaddr pa,
 static bool resident_range(Int128 start, Int128 len, const MemoryRegion *mr,
                            hwaddr offset, void *opaque)
 {
+    const Resident *r = opaque;
     size_t page = qemu_real_host_page_size();
     hwaddr pa = int128_get64(start), left = int128_get64(len);
     MemoryRegion *region = (MemoryRegion *)mr;
     uint8_t *host;
 
+    if (lu_trap_behind(region, &offset)) {
+        r->fn(r->opaque, pa, left);     /* somebody preserved it */
+        return false;
+    }
     if (!memory_region_is_ram(region) ||
         !memory_access_is_direct(region, false, ram_only)) {
         return false;
@@ -159,7 +192,7 @@ static bool resident_range(Int128 start, Int128 len, const MemoryRegion *mr,
     while (left >= page) {
         unsigned n = MIN(left / page, MINCORE_PAGES);
 
-        resident_piece(opaque, host, pa, page, n);
+        resident_piece(r, host, pa, page, n);
         host += n * page;
         pa += (hwaddr)n * page;
         left -= (hwaddr)n * page;

@@ -14,7 +14,12 @@ void lu_memmap_init(LuMemMap *map)
 void lu_memmap_clear(LuMemMap *map)
 {
     lu_ranges_clear(&map->kept);
-    map->spoken = map->hinted = map->crash = false;
+    if (map->kho.state == LU_KHO_READ) {
+        map->past_fdt = map->kho.fdt.pa;
+        map->past_root = map->kho.fdt.root;
+    }
+    map->spoken = map->hinted = map->known = map->crash = false;
+    map->luo = 0;
     map->mem = NULL;
     map->sink = NULL;
 }
@@ -77,27 +82,72 @@ void lu_memmap_look_again(LuMemMap *map)
     }
 }
 
+/* What the kernel before left is still there, and says nothing of this one. */
+static bool is_past(const LuMemMap *map, const LuKhoFdt *fdt)
+{
+    return fdt->pa == map->past_fdt && fdt->root == map->past_root;
+}
+
+static void scan(LuMemMap *map, LuKho *kho, const LuMem *mem, LuSink *sink)
+{
+    lu_kho_scan(kho, mem, sink);
+    if (kho->state == LU_KHO_READ && is_past(map, &kho->fdt)) {
+        lu_kho_clear(kho);
+        kho->scanned = true;
+    }
+    map->known = kho->state == LU_KHO_READ;
+    map->found = kho->fdt.pa;
+}
+
+void lu_memmap_read(LuMemMap *map, LuKho *kho, const LuMem *mem,
+                    LuSink *sink)
+{
+    if (map->hinted) {
+        lu_kho_read(kho, mem, map->hint, sink);
+        return;
+    }
+    if (map->known) {
+        /* Where a scan has found it in this generation, it will be still. */
+        lu_kho_read(kho, mem, map->found, sink);
+        kho->scanned = true;
+    }
+    if (kho->state != LU_KHO_READ) {
+        lu_kho_clear(kho);
+        scan(map, kho, mem, sink);
+    }
+}
+
 void lu_memmap_look(LuMemMap *map, const LuMem *mem, LuSink *sink)
 {
-    bool found = map->mem == mem && map->kho.scanned && !map->hinted &&
-                 !map->spoken;
-
     map->mem = mem;
     map->sink = sink;
     map->again = false;
-    if (found) {
-        /* Where a scan has found it in this generation, it will be still. */
-        lu_memmap_look_again(map);
-    }
-    if (found && map->kho.state == LU_KHO_READ) {
-        return;
-    }
     lu_kho_clear(&map->kho);
-    if (map->hinted) {
-        lu_kho_read(&map->kho, mem, map->hint, sink);
-    } else if (!map->spoken) {
-        lu_kho_scan(&map->kho, mem, sink);
+    if (map->hinted || !map->spoken) {
+        lu_memmap_read(map, &map->kho, mem, sink);
     }
+}
+
+bool lu_memmap_final(LuMemMap *map, const LuMem *mem, bool may_scan,
+                     LuSink *sink)
+{
+    LuKhoFdt fdt;
+
+    if (map->spoken || map->crash) {
+        return false;           /* the doorbell has the word */
+    }
+    if (!map->hinted && !map->known && may_scan) {
+        LuKho kho = { };
+
+        scan(map, &kho, mem, sink);
+        lu_kho_clear(&kho);
+    }
+    if (!map->luo && (map->hinted || map->known) &&
+        !lu_kho_fdt(mem, map->hinted ? map->hint : map->found, &fdt) &&
+        !is_past(map, &fdt)) {
+        map->luo = fdt.luo.pa;
+    }
+    return map->luo && lu_luo_final(mem, map->luo);
 }
 
 /* Whether KHO takes part: there is something, and it was read at this edge. */

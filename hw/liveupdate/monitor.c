@@ -19,6 +19,7 @@
 #include "monitor/monitor.h"
 #include "system/reset.h"
 #include "system/runstate.h"
+#include "hw/liveupdate/guard.h"
 #include "hw/liveupdate/monitor.h"
 #include "hw/liveupdate/report.h"
 
@@ -31,6 +32,7 @@ struct LuMonitor {
     Object parent_obj;
 
     LuSession session;
+    LuGuard guard;
     char *report_path;
     FILE *report;
     bool exit_code;
@@ -74,6 +76,13 @@ static void on_edge(void *opaque, const LuOp *op, unsigned claims)
                             sink->generation, virtual_now());
 }
 
+static void on_settled(void *opaque)
+{
+    LuMonitor *m = opaque;
+
+    lu_guard_settle(&m->guard);
+}
+
 static void on_reset(void *opaque)
 {
     LuMonitor *m = opaque;
@@ -97,6 +106,7 @@ static void on_shutdown(Notifier *n, void *data)
         return;                 /* -no-shutdown comes here again and again */
     }
     m->told = true;
+    lu_session_close(&m->session);
     info = lu_report_info(&m->session);
     lu_report_line_verdict(m->report, info);
     if (m->exit_code && codes[info->verdict]) {
@@ -161,10 +171,14 @@ static void lu_monitor_complete(UserCreatable *uc, Error **errp)
             return;
         }
     }
+    if (!lu_guard_start(&m->guard, &m->session, errp)) {
+        return;
+    }
     lu_report_run(m->report);
     m->session.books.sink.notify = on_finding;
     m->session.books.sink.opaque = m;
     m->session.edge = on_edge;
+    m->session.settled = on_settled;
     m->session.opaque = m;
     m->shutdown.notify = on_shutdown;
     qemu_register_shutdown_notifier(&m->shutdown);
@@ -202,6 +216,22 @@ static void set_exit_code(Object *obj, bool value, Error **errp)
     LU_MONITOR(obj)->exit_code = value;
 }
 
+static bool get_trap(Object *obj, Error **errp)
+{
+    return LU_MONITOR(obj)->guard.trap;
+}
+
+static void set_trap(Object *obj, bool value, Error **errp)
+{
+    LuMonitor *m = LU_MONITOR(obj);
+
+    if (m->ready) {
+        error_setg(errp, "trap cannot be changed: it is for the whole run");
+        return;
+    }
+    m->guard.trap = value;
+}
+
 static void lu_monitor_init(Object *obj)
 {
     LuMonitor *m = LU_MONITOR(obj);
@@ -215,6 +245,7 @@ static void lu_monitor_finalize(Object *obj)
     LuMonitor *m = LU_MONITOR(obj);
 
     if (m->ready) {
+        lu_guard_stop(&m->guard);
         qemu_unregister_reset(on_reset, m);
         notifier_remove(&m->shutdown);
         the_monitor = NULL;
@@ -239,6 +270,10 @@ static void lu_monitor_class_init(ObjectClass *oc, const void *data)
                                    set_exit_code);
     object_class_property_set_description(oc, "exit-code",
         "let QEMU exit with 10 on FAIL and 12 on INCONCLUSIVE (default: on)");
+    object_class_property_add_bool(oc, "trap", get_trap, set_trap);
+    object_class_property_set_description(oc, "trap",
+        "catch each store into claimed tables and configuration from the "
+        "freeze on, with CPU and instruction; 256 pages, TCG (default: off)");
 }
 
 static const TypeInfo lu_monitor_info = {

@@ -42,6 +42,7 @@ static const LuPhaseEdge edges[] = {
     [LU_CTL_OP_CRASH] = {
         "crash", LU_SCOPE_MACHINE, IN(FROZEN), LU_CLAIM_BLACKOUT },
     [LU_CTL_OP_KHO] = { "kho" },
+    [LU_CTL_OP_MAP] = { "map" },
 };
 
 const LuPhaseEdge *lu_phase_edge(uint8_t op)

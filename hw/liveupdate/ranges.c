@@ -105,3 +105,16 @@ uint64_t lu_ranges_bytes(const LuRanges *set)
     }
     return bytes;
 }
+
+bool lu_ranges_next(const LuRanges *set, hwaddr pa, hwaddr *first,
+                    hwaddr *last)
+{
+    IntervalTreeNode *node = interval_tree_iter_first(
+        (IntervalTreeRoot *)&set->root, pa, UINT64_MAX);
+
+    if (node) {
+        *first = node->start;
+        *last = node->last;
+    }
+    return node;
+}

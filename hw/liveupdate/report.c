@@ -49,12 +49,32 @@ LuFindingInfo *lu_report_finding(const LuFinding *f)
     i->q_new = ev->new_desc;
     i->q_register = ev->has & LU_EV_REG ? g_strdup(ev->reg) : NULL;
     i->phase = ev->has & LU_EV_PHASE ? g_strdup(ev->phase) : NULL;
+    i->has_cpu = ev->has & LU_EV_CPU;
+    i->cpu = ev->cpu;
+    i->has_pc = ev->has & LU_EV_PC;
+    i->pc = ev->pc;
     i->detail = g_strdup(f->detail);
     i->generation = f->generation;
     i->time_ns = f->time_ns;
     i->count = f->count;
     i->consequences = f->consequences;
     return i;
+}
+
+static LuClaimPhaseList *report_phases(const LuClaim *c)
+{
+    LuClaimPhaseList *phases = NULL, **tail = &phases;
+
+    for (unsigned i = LU_CLAIM_PRESERVED; i < LU_CLAIM__MAX; i++) {
+        if (c->said[i]) {
+            LuClaimPhase *p = g_new0(LuClaimPhase, 1);
+
+            p->state = g_strdup(lu_claim_state_name(i));
+            p->source = g_strdup(c->said[i]);
+            QAPI_LIST_APPEND(tail, p);
+        }
+    }
+    return phases;
 }
 
 static LuClaimInfo *report_claim(const LuClaim *c)
@@ -67,6 +87,7 @@ static LuClaimInfo *report_claim(const LuClaim *c)
     i->pasid = c->pasid;
     i->token = c->token;
     i->state = g_strdup(lu_claim_state_name(c->state));
+    i->phases = report_phases(c);
     i->generation = c->generation;
     i->dropped = c->dropped;
     i->idle = c->idle;
@@ -297,6 +318,12 @@ static void finding_text(const LuFindingInfo *f, GString *out)
         g_string_append_printf(out, " 0x%" PRIx64 " -> 0x%" PRIx64,
                                f->old, f->q_new);
     }
+    if (f->has_cpu) {
+        g_string_append_printf(out, " cpu %" PRId64, f->cpu);
+    }
+    if (f->has_pc) {
+        g_string_append_printf(out, " pc 0x%" PRIx64, f->pc);
+    }
     g_string_append_c(out, '\n');
     if (f->detail) {
         g_string_append_printf(out, "    %s\n", f->detail);
@@ -358,6 +385,10 @@ void lu_report_text(const LuInfo *info, GString *out)
                                c->token, c->stream, c->iommu, c->state,
                                c->generation, c->table_pages, c->before,
                                c->blackout, c->after);
+        for (LuClaimPhaseList *p = c->phases; p; p = p->next) {
+            g_string_append_printf(out, "    %s by %s\n", p->value->state,
+                                   p->value->source);
+        }
     }
     for (LuFindingInfoList *l = info->findings; l; l = l->next) {
         finding_text(l->value, out);

@@ -48,11 +48,13 @@ void lu_session_init(LuSession *s, int64_t (*now)(void))
     s->books.sink.now = now;
     lu_ledger_init(&s->books.ledger);
     lu_memmap_init(&s->books.memmap);
+    lu_stores_init(&s->books.stores);
     s->iommus = g_ptr_array_new();
     s->claims = g_hash_table_new(claim_hash, claim_equal);
     s->domains = g_hash_table_new(g_int64_hash, g_int64_equal);
     s->open = g_ptr_array_new();
     s->history = g_ptr_array_new_with_free_func(claim_free);
+    lu_session_forget_evidence(s);
 }
 
 void lu_session_destroy(LuSession *s)
@@ -65,6 +67,7 @@ void lu_session_destroy(LuSession *s)
     g_ptr_array_unref(s->open);
     g_ptr_array_unref(s->history);
     g_ptr_array_unref(s->iommus);
+    lu_stores_destroy(&s->books.stores);
     lu_memmap_destroy(&s->books.memmap);
     lu_ledger_destroy(&s->books.ledger);
     lu_sink_destroy(&s->books.sink);
@@ -103,8 +106,8 @@ static LuIommu *owner_of(LuSession *s, uint16_t rid)
     return NULL;
 }
 
-static LuClaim *find_claim(LuSession *s, LuIommu *iommu, uint16_t rid,
-                           uint32_t pasid)
+LuClaim *lu_session_find(LuSession *s, LuIommu *iommu, uint16_t rid,
+                         uint32_t pasid)
 {
     LuClaim probe = { .iommu = iommu, .rid = rid, .pasid = pasid };
 
@@ -115,11 +118,10 @@ static LuClaim *find_stream(LuSession *s, uint16_t rid, uint32_t pasid)
 {
     LuIommu *iommu = owner_of(s, rid);
 
-    return iommu ? find_claim(s, iommu, rid, pasid) : NULL;
+    return iommu ? lu_session_find(s, iommu, rid, pasid) : NULL;
 }
 
-/* The claim is over: it stays in the history, without its tables. */
-static void end_claim(LuSession *s, LuClaim *c)
+void lu_session_end(LuSession *s, LuClaim *c)
 {
     LuDomain *d = c->domain;
 
@@ -141,6 +143,16 @@ static void end_claim(LuSession *s, LuClaim *c)
     qatomic_set(&s->n_open, s->open->len);
 }
 
+bool lu_session_announced(const LuSession *s)
+{
+    for (guint i = 0; i < s->open->len; i++) {
+        if (!((LuClaim *)g_ptr_array_index(s->open, i))->seen) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * End the open claims of @iommu (NULL: of all units) that are in @state
  * (LU_CLAIM_NONE: in any); no one is at fault.
@@ -156,7 +168,7 @@ static unsigned drop_claims(LuSession *s, const LuIommu *iommu,
         if ((!iommu || c->iommu == iommu) &&
             (!state || c->state == state)) {
             c->dropped = true;
-            end_claim(s, c);
+            lu_session_end(s, c);
             dropped++;
         }
     }
@@ -208,23 +220,22 @@ static LuDomain *domain_of(LuSession *s, const LuClaim *c)
         lu_ctx_same_tables(&named->ctx, &c->ctx)) {
         return named;
     }
+    d = new_domain(c);
+    if (c->seen) {
+        return d;               /* the token is ours: two units share tables */
+    }
     ev = lu_claim_evidence(c);
     ev.detail = "the token names another domain already";
-    d = new_domain(c);
     d->cause = lu_finding(&s->books.sink, LU_RULE_DOM_1, &ev);
     return d;
 }
 
-static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
+int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen)
 {
-    LuIommu *iommu = owner_of(s, op->rid);
     LuWalk s2_walk;
     LuClaim *c;
 
-    if (!iommu) {
-        return LU_CTL_ENOENT;
-    }
-    if (find_claim(s, iommu, op->rid, op->pasid)) {
+    if (lu_session_find(s, iommu, op->rid, op->pasid)) {
         return LU_CTL_EEXIST;
     }
     if (s->open->len >= LU_CLAIMS_MAX) {
@@ -236,7 +247,8 @@ static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
     c->rid = op->rid;
     c->pasid = op->pasid;
     c->token = op->token;
-    c->state = LU_CLAIM_PRESERVED;
+    c->seen = seen;
+    lu_claim_move(c, LU_CLAIM_PRESERVED, op->source);
     c->generation = s->books.sink.generation;
     c->config = g_ptr_array_new();
     c->opaque = iommu->ops->opaque && iommu->ops->opaque(iommu->fe, c->rid);
@@ -256,6 +268,13 @@ static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
     g_ptr_array_add(s->history, c);
     lu_iommu_reconsider(iommu);     /* from now on each access is seen */
     return LU_CTL_OK;
+}
+
+static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
+{
+    LuIommu *iommu = owner_of(s, op->rid);
+
+    return iommu ? lu_session_claim(s, iommu, op, false) : LU_CTL_ENOENT;
 }
 
 static int op_freeze(LuSession *s, const LuOp *op, LuClaim *c)
@@ -442,25 +461,36 @@ static int before_edge(LuSession *s, const LuOp *op)
     LuMemMap *map = &s->books.memmap;
 
     switch (op->op) {
-    case LU_CTL_OP_FREEZE:
-        if (s->iommus->len) {
-            const LuIommu *iommu = g_ptr_array_index(s->iommus, 0);
-
-            lu_memmap_look(map, iommu->mem, &s->books.sink);
-        }
-        return LU_CTL_OK;
     case LU_CTL_OP_KEXEC:
         /* Records are complete by now: the report has them from here. */
         lu_memmap_look_again(map);
+        s->jump = op->source;
         return LU_CTL_OK;
     case LU_CTL_OP_CRASH:
-        return !(op->param & LU_CTL_CRASH_REGION) ||
-               lu_memmap_crash(map, op->addr, op->len)
-               ? LU_CTL_OK : LU_CTL_EINVAL;
+        if (op->param & LU_CTL_CRASH_REGION &&
+            !lu_memmap_crash(map, op->addr, op->len)) {
+            return LU_CTL_EINVAL;
+        }
+        s->jump = op->source;
+        return LU_CTL_OK;
     default:
         return LU_CTL_OK;
     }
 }
+
+/* The map is read; it may say what nobody has. */
+static void look(LuSession *s, const LuOp *op)
+{
+    if (s->iommus->len) {
+        const LuIommu *iommu = g_ptr_array_index(s->iommus, 0);
+
+        lu_memmap_look(&s->books.memmap, iommu->mem, &s->books.sink);
+        s->looked = true;
+        s->books.ledger.visits = LU_LEDGER_VISITS_MAX;
+        lu_session_claim_map(s, op->source);
+    }
+}
+
 
 /* What an operation does once, after every claim has moved. */
 static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
@@ -470,9 +500,16 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
 
         switch (op->op) {
         case LU_CTL_OP_UNPRESERVE:
-            end_claim(s, c);
+            lu_session_end(s, c);
             s->taken_back++;
             g_ptr_array_remove(s->history, c);
+            break;
+        case LU_CTL_OP_ABORT:
+            if (c->seen) {      /* the next freeze looks again */
+                lu_session_end(s, c);
+                s->taken_back++;
+                g_ptr_array_remove(s->history, c);
+            }
             break;
         case LU_CTL_OP_FREEZE:
             lu_claim_judge_frozen(&s->books, c);
@@ -489,7 +526,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
             break;
         case LU_CTL_OP_FINISH:
             s->finished++;
-            end_claim(s, c);
+            lu_session_end(s, c);
             break;
         default:
             break;
@@ -501,15 +538,22 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
         s->books.sink.generation++;
         lu_memmap_clear(&s->books.memmap);
     }
+    if (op->op == LU_CTL_OP_BOOT || op->op == LU_CTL_OP_ABORT) {
+        lu_session_forget_evidence(s);
+    }
 }
 
 /* Move the claims in scope along the edge; none moves unless all may. */
 static int move_claims(LuSession *s, const LuPhaseEdge *edge, const LuOp *op,
                        unsigned *moved)
 {
-    g_autoptr(GPtrArray) claims = claims_in_scope(s, edge, op);
+    g_autoptr(GPtrArray) claims = NULL;
     int ret;
 
+    if (op->op == LU_CTL_OP_FREEZE) {
+        look(s, op);
+    }
+    claims = claims_in_scope(s, edge, op);
     for (guint i = claims->len; i-- > 0; ) {
         LuClaim *c = g_ptr_array_index(claims, i);
 
@@ -533,7 +577,7 @@ static int move_claims(LuSession *s, const LuPhaseEdge *edge, const LuOp *op,
         LuClaim *c = g_ptr_array_index(claims, i);
 
         handle(s, op, c);
-        c->state = edge->to;
+        lu_claim_move(c, edge->to, op->source);
     }
     *moved = claims->len;
     after_edge(s, op, claims);
@@ -560,16 +604,13 @@ static void reach_frozen(LuSession *s, const LuPhaseEdge *edge, const LuOp *op)
     }
 }
 
-int lu_session_op(LuSession *s, const LuOp *op)
+static int carry_out(LuSession *s, const LuPhaseEdge *edge, const LuOp *op)
 {
-    const LuPhaseEdge *edge = lu_phase_edge(op->op);
     unsigned moved = 0;
     int ret;
 
-    if (!edge) {
-        return LU_CTL_EINVAL;
-    }
     lock_all(s);
+    lu_claim_judge_stores(&s->books);
     if (edge->scope == LU_SCOPE_NONE || op->op == LU_CTL_OP_PRESERVE) {
         ret = handle(s, op, NULL);
         moved = op->op == LU_CTL_OP_PRESERVE && ret == LU_CTL_OK;
@@ -584,7 +625,53 @@ int lu_session_op(LuSession *s, const LuOp *op)
     if (op->op == LU_CTL_OP_FREEZE && ret == LU_CTL_OK) {
         reach_frozen(s, edge, op);
     }
+    if (moved && s->settled) {
+        s->settled(s->opaque);
+    }
     return ret;
+}
+
+int lu_session_op(LuSession *s, const LuOp *op)
+{
+    const LuPhaseEdge *edge = lu_phase_edge(op->op);
+    LuOp freeze = { .op = LU_CTL_OP_FREEZE, .source = op->source };
+
+    if (!edge) {
+        return LU_CTL_EINVAL;
+    }
+    if (op->op == LU_CTL_OP_KEXEC && !s->looked && !lu_session_announced(s)) {
+        /* Nobody said that anything is frozen: it is, from here on. */
+        carry_out(s, lu_phase_edge(freeze.op), &freeze);
+    }
+    if (op->op == LU_CTL_OP_BOOT && s->booted && !s->jump) {
+        return LU_CTL_OK;       /* the registers have told of it already */
+    }
+    return carry_out(s, edge, op);
+}
+
+int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
+                         unsigned max)
+{
+    hwaddr first, last;
+    LuKho kho = { };
+    int n = -1;
+
+    lock_all(s);
+    if (s->iommus->len) {
+        const LuIommu *iommu = g_ptr_array_index(s->iommus, 0);
+
+        lu_memmap_read(&s->books.memmap, &kho, iommu->mem, &s->books.sink);
+    }
+    unlock_all(s);
+    if (kho.state == LU_KHO_READ) {
+        /* What is RAM does not reach the last address: @from does not wrap. */
+        for (n = 0; n < max && lu_ranges_next(&kho.kept, from, &first, &last);
+             n++, from = last + 1) {
+            range[n] = (LuSpan) { first, last - first + 1 };
+        }
+    }
+    lu_kho_clear(&kho);
+    return n;
 }
 
 void lu_session_reset(LuSession *s)
@@ -592,7 +679,44 @@ void lu_session_reset(LuSession *s)
     lock_all(s);
     s->resets += drop_claims(s, NULL, LU_CLAIM_NONE);
     lu_memmap_clear(&s->books.memmap);
+    lu_session_forget_evidence(s);
     unlock_all(s);
+    if (s->settled) {
+        s->settled(s->opaque);
+    }
+}
+
+static void promised(GPtrArray *pages, LuPromisedFn *fn, void *opaque)
+{
+    for (guint i = 0; i < pages->len; i++) {
+        fn(opaque, g_ptr_array_index(pages, i));
+    }
+}
+
+void lu_session_promised(LuSession *s, LuPromisedFn *fn, void *opaque)
+{
+    QEMU_LOCK_GUARD(&s->lock);
+    for (guint i = 0; i < s->open->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->open, i);
+
+        if (lu_claim_checked(c)) {
+            promised(c->config, fn, opaque);
+            if (c == lu_domain_claim(c->domain)) {
+                promised(c->domain->pages, fn, opaque);
+            }
+        }
+    }
+}
+
+void lu_session_store(LuSession *s, const LuStore *store)
+{
+    lu_stores_note(&s->books.stores, store);
+}
+
+void lu_session_judge_stores(LuSession *s)
+{
+    QEMU_LOCK_GUARD(&s->lock);
+    lu_claim_judge_stores(&s->books);
 }
 
 /* ------------------------------------------------------------------ */
@@ -631,7 +755,7 @@ bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
         return false;
     }
     QEMU_LOCK_GUARD(&s->lock);
-    return find_claim(s, iommu, rid, pasid);
+    return lu_session_find(s, iommu, rid, pasid);
 }
 
 void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
@@ -641,7 +765,7 @@ void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
     LuClaim *c;
 
     QEMU_LOCK_GUARD(&s->lock);
-    c = find_claim(s, iommu, access->rid, access->pasid);
+    c = lu_session_find(s, iommu, access->rid, access->pasid);
     if (c) {
         lu_claim_access(&s->books, c, access, ctx, walk,
                         seen == LU_XLATE_OK, got == LU_XLATE_OK);
@@ -721,10 +845,16 @@ void lu_sample(LuIommu *iommu, const LuInval *inval)
     for (guint i = 0; i < s->open->len; i++) {
         LuClaim *c = g_ptr_array_index(s->open, i);
 
-        if (c->iommu == iommu && lu_claim_checked(c) &&
-            (!inval || !(inval->match & LU_MATCH_RID) ||
-             !((c->rid ^ inval->rid) & inval->rid_mask))) {
+        if (c->iommu != iommu ||
+            (inval && inval->match & LU_MATCH_RID &&
+             (c->rid ^ inval->rid) & inval->rid_mask)) {
+            continue;
+        }
+        if (lu_claim_checked(c)) {
             lu_claim_check_config(&s->books, c);
+        }
+        if (c->seen) {
+            lu_session_follow(s, c);
         }
     }
 }
@@ -826,7 +956,7 @@ void lu_session_tags(LuSession *s, LuIommu *iommu, const LuStream *stream,
     if (!other) {
         return;
     }
-    c = find_claim(s, iommu, stream->rid, stream->pasid);
+    c = lu_session_find(s, iommu, stream->rid, stream->pasid);
     if (c) {
         ev = lu_claim_evidence(c);
     }

@@ -435,3 +435,14 @@ bool lu_streams_nested(LuStreams *streams, const LuTag *tag)
     }
     return n.found;
 }
+
+void lu_streams_with_pasid(LuStreams *streams,
+                           void (*fn)(void *opaque, uint16_t rid,
+                                      uint32_t pasid), void *opaque)
+{
+    for (GList *l = streams->pasid_order.head; l; l = l->next) {
+        const LuStream *s = l->data;
+
+        fn(opaque, s->rid, s->pasid);
+    }
+}

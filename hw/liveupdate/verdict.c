@@ -30,6 +30,10 @@ bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons)
         return reason(reasons, "the claim of token 0x%" PRIx64 " ended %s, "
                       "not finished", c->token, lu_claim_state_name(c->state));
     }
+    if (!c->said[LU_CLAIM_BLACKOUT]) {
+        return reason(reasons, "nobody said when the jump came for token 0x%"
+                      PRIx64, c->token);
+    }
     if (c->undecided) {
         return reason(reasons, "OWN-1 and OWN-3 are not decided for token 0x%"
                       PRIx64 ": %s", c->token, c->undecided);

@@ -88,12 +88,42 @@ static int bulk(LuCtlState *s, const LuOp *all)
     return ret;
 }
 
+/* To BAR 0, with an empty range behind the last. */
+static int list_map(LuCtlState *s, const LuOp *op)
+{
+    uint8_t *at = memory_region_get_ram_ptr(&s->bulk);
+    g_autofree LuSpan *range = g_new0(LuSpan, LU_CTL_BULK_MAX);
+    int n = lu_session_preserved(s->session, op->addr, range,
+                                 LU_CTL_BULK_MAX - 1);
+
+    if (n < 0) {
+        return LU_CTL_ENOENT;
+    }
+    for (int i = 0; i <= n; i++, at += 16) {
+        stq_le_p(at, range[i].pa);
+        stq_le_p(at + 8, range[i].bytes);
+    }
+    memory_region_set_dirty(&s->bulk, 0, (n + 1) * 16);
+    return LU_CTL_OK;
+}
+
 static void execute(LuCtlState *s)
 {
     LuOp op = op_of_registers(s);
+    int ret;
 
-    put(s, LU_CTL_RESULT, op.op == LU_CTL_OP_BULK
-                          ? bulk(s, &op) : lu_session_op(s->session, &op));
+    switch (op.op) {
+    case LU_CTL_OP_BULK:
+        ret = bulk(s, &op);
+        break;
+    case LU_CTL_OP_MAP:
+        ret = list_map(s, &op);
+        break;
+    default:
+        ret = lu_session_op(s->session, &op);
+        break;
+    }
+    put(s, LU_CTL_RESULT, ret);
 }
 
 /* Registers whose value is the session's. */

@@ -4,104 +4,36 @@
  * the virtual clock drive eight channels; every transfer is complete when its
  * timer or its STEP write is.
  *
- * What a guest can make it do is bounded: a transfer is at most
- * LU_DMA_LEN_MAX bytes through one buffer of that size, a STEP write at most
- * LU_DMA_STEP_MAX transfers, and a timer's period is at least a nanosecond
- * per byte.  It reaches memory only, never registers, its own or another
- * device's, so one engine cannot drive another.  One message interrupt at
- * most follows from a timer or a STEP write.
+ * Here are the PCI function and its own registers.  The engine behind them is
+ * in lu-dma-engine.c, the registers of I/OAT are in lu-dma-ioat.c.
  *
- * docs/specs/lu-dma.rst has the register map.
+ * docs/specs/lu-dma.rst has the register maps.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
-#include "qemu/rcu.h"
 #include "qapi/error.h"
 #include "qemu/bitops.h"
-#include "qemu/bswap.h"
 #include "qemu/host-utils.h"
 #include "qemu/log.h"
 #include "qemu/module.h"
-#include "qemu/timer.h"
 #include "qemu/units.h"
-#include "hw/liveupdate/dma-target.h"
-#include "hw/liveupdate/lu-dma-regs.h"
 #include "hw/pci/msix.h"
-#include "hw/pci/pci_device.h"
 #include "hw/qdev-properties.h"
 #include "migration/vmstate.h"
-#include "system/address-spaces.h"
+#include "lu-dma-internal.h"
 #include "trace.h"
-
-#define TYPE_LU_DMA "lu-dma"
-OBJECT_DECLARE_SIMPLE_TYPE(LuDmaState, LU_DMA)
 
 #define MEM_SIZE_MIN        (4 * KiB)
 #define MEM_SIZE_MAX        (1 * GiB)
 
-/* An access never crosses a page of this size, the smallest of any IOMMU. */
-#define ACCESS_PAGE         (4 * KiB)
-
-#define CTRL_ATTRS \
-    (LU_DMA_CTRL_PASID | LU_DMA_CTRL_PRIV | LU_DMA_CTRL_NO_SNOOP)
 /* The bits that may change while the channel runs. */
 #define CTRL_LIVE \
     (LU_DMA_CTRL_IRQ_DONE | LU_DMA_CTRL_IRQ_ERROR | LU_DMA_CTRL_STOP_ERR)
 #define CTRL_ALL \
     (LU_DMA_CTRL_RUN | LU_DMA_CTRL_ENDLESS | LU_DMA_CTRL_MANUAL | \
-     CTRL_LIVE | CTRL_ATTRS | LU_DMA_CTRL_OP_MASK)
-
-/* The registers of a channel, and what else survives a migration. */
-typedef struct LuDmaChannelRegs {
-    uint32_t ctrl;              /* RUN is set while the channel runs */
-    uint32_t status;            /* DONE, ERROR and BADCFG only */
-    uint64_t src;
-    uint64_t dst;
-    uint32_t len;
-    uint32_t stride;
-    uint32_t slots;
-    uint32_t count;
-    uint32_t period;
-    uint32_t pasid;
-    uint64_t seed;
-    uint64_t seq;
-    uint64_t done;
-    uint64_t errors;
-    uint64_t blocked;
-    uint64_t sum;
-    uint64_t mismatch;
-    uint64_t err_iova;
-    uint32_t err_code;
-    uint32_t vector;
-    uint64_t last_ns;
-    uint64_t gap_ns;
-    uint64_t gap_start_ns;
-    uint64_t blocked_ns;
-    uint32_t left;              /* transfers until COUNT is reached */
-    uint32_t attrs;
-    uint64_t gap_from_ns;       /* when the gap under way began */
-    uint64_t next_ns;           /* when the timer fires */
-} LuDmaChannelRegs;
-
-typedef struct LuDmaChannel {
-    LuDmaState *dma;
-    unsigned index;
-    QEMUTimer timer;
-    LuDmaChannelRegs r;
-} LuDmaChannel;
-
-struct LuDmaState {
-    PCIDevice parent_obj;
-
-    MemoryRegion regs;
-    MemoryRegion mem;
-    uint64_t mem_size;
-    LuDmaChannel channel[LU_DMA_CHANNELS];
-    LuDmaTarget *target;        /* our IOMMU, once @target_sought */
-    bool target_sought;
-    uint8_t buf[LU_DMA_LEN_MAX];
-};
+     LU_DMA_CTRL_PASID | LU_DMA_CTRL_PRIV | LU_DMA_CTRL_NO_SNOOP | \
+     CTRL_LIVE | LU_DMA_CTRL_OP_MASK)
 
 /* How a channel register is reached; registers not listed read as zero. */
 typedef struct LuDmaReg {
@@ -141,392 +73,23 @@ static const LuDmaReg channel_regs[0x100 / 4] = {
     [LU_DMA_ATTRS / 4] = REG(attrs, 4, REG_RO),
 };
 
-static uint64_t now_ns(void)
+static bool lu_transfer(LuDmaChannel *c)
 {
-    return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
-}
-
-static bool is_running(const LuDmaChannel *c)
-{
-    return c->r.ctrl & LU_DMA_CTRL_RUN;
-}
-
-static uint32_t op_of(const LuDmaChannel *c)
-{
-    return (c->r.ctrl & LU_DMA_CTRL_OP_MASK) >> LU_DMA_CTRL_OP_SHIFT;
-}
-
-static unsigned rid_of(LuDmaState *s)
-{
-    return pci_requester_id(PCI_DEVICE(s));
-}
-
-/* The unit with attributes, if this function is behind one of ours. */
-
-typedef struct TargetSearch {
-    uint16_t rid;
-    LuDmaTarget *found;
-} TargetSearch;
-
-static int visit_target(Object *obj, void *opaque)
-{
-    TargetSearch *search = opaque;
-    LuDmaTarget *t = (LuDmaTarget *)object_dynamic_cast(obj,
-                                                        TYPE_LU_DMA_TARGET);
-
-    if (t && LU_DMA_TARGET_GET_CLASS(t)->owns(t, search->rid)) {
-        search->found = t;
-    }
-    return search->found != NULL;
-}
-
-/* IOMMUs neither come nor go while a machine runs: looked for once. */
-static LuDmaTarget *target_of(LuDmaState *s)
-{
-    if (!s->target_sought) {
-        TargetSearch search = { .rid = rid_of(s) };
-
-        object_child_foreach_recursive(object_get_root(), visit_target,
-                                       &search);
-        s->target = search.found;
-        s->target_sought = true;
-    }
-    return s->target;
-}
-
-/* Accesses */
-
-static void note_attrs(LuDmaChannel *c, LuAttrs a)
-{
-    c->r.attrs = LU_DMA_ATTRS_KNOWN | a.type | a.sh << LU_DMA_ATTRS_SH_SHIFT |
-                 (a.snooped ? LU_DMA_ATTRS_SNOOPED : 0) |
-                 (lu_attrs_coherent(a) ? LU_DMA_ATTRS_COHERENT : 0);
-}
-
-static bool access_target(LuDmaChannel *c, hwaddr iova, hwaddr bytes,
-                          uint8_t *buf, bool is_write, MemTxAttrs attrs)
-{
-    LuDmaState *s = c->dma;
-    LuAccess access = {
-        .rid = rid_of(s),
-        .pasid = c->r.ctrl & LU_DMA_CTRL_PASID ? c->r.pasid : LU_NO_PASID,
-        .iova = iova,
-        .perm = is_write ? LU_PERM_W : LU_PERM_R,
-        .priv = c->r.ctrl & LU_DMA_CTRL_PRIV,
-        .no_snoop = c->r.ctrl & LU_DMA_CTRL_NO_SNOOP,
-    };
-
-    RCU_READ_LOCK_GUARD();
-    while (bytes) {
-        LuXlat xlat = LU_DMA_TARGET_GET_CLASS(s->target)->translate(s->target,
-                                                                    &access);
-        hwaddr n = MIN(bytes - 1, xlat.mask & ~access.iova) + 1;
-
-        if (xlat.status != LU_XLATE_OK ||
-            address_space_rw(&address_space_memory, xlat.pa, attrs, buf, n,
-                             is_write) != MEMTX_OK) {
-            return false;
-        }
-        note_attrs(c, xlat.attrs);
-        access.iova += n;
-        buf += n;
-        bytes -= n;
-    }
-    return true;
-}
-
-/*
- * Move LEN bytes between @iova, which may wrap, and the buffer.  Ends at the
- * first page that fails, with its address in ERR_IOVA.
- */
-static bool access_memory(LuDmaChannel *c, hwaddr iova, bool is_write)
-{
-    LuDmaState *s = c->dma;
-    PCIDevice *pdev = PCI_DEVICE(s);
-    const MemTxAttrs attrs = { .memory = true, .requester_id = rid_of(s) };
-    uint32_t pos = 0;
-
-    while (pos < c->r.len) {
-        hwaddr at = iova + pos;
-        hwaddr bytes = MIN(c->r.len - pos, ACCESS_PAGE - at % ACCESS_PAGE);
-        bool ok;
-
-        if (target_of(s)) {
-            ok = access_target(c, at, bytes, s->buf + pos, is_write, attrs);
-        } else {
-            ok = pci_dma_rw(pdev, at, s->buf + pos, bytes,
-                            is_write ? DMA_DIRECTION_FROM_DEVICE
-                                     : DMA_DIRECTION_TO_DEVICE,
-                            attrs) == MEMTX_OK;
-        }
-        if (!ok) {
-            c->r.err_iova = at;
-            return false;
-        }
-        pos += bytes;
-    }
-    return true;
-}
-
-/* What is in the buffer */
-
-static void fill_buffer(LuDmaChannel *c)
-{
-    uint8_t *buf = c->dma->buf;
-
-    for (uint32_t i = 0; i < c->r.len; i += 8) {
-        stq_le_p(buf + i, lu_dma_pattern(c->r.seed, c->r.seq, i / 8));
-    }
-}
-
-/* Offset of the first byte that differs from the pattern; >= LEN: none does. */
-static uint32_t verify_buffer(const LuDmaChannel *c)
-{
-    const uint8_t *buf = c->dma->buf;
-
-    for (uint32_t i = 0; i < c->r.len; i += 8) {
-        uint64_t differ = ldq_le_p(buf + i) ^
-                          lu_dma_pattern(c->r.seed, c->r.seq, i / 8);
-
-        if (differ) {
-            return i + ctz64(differ) / 8;
-        }
-    }
-    return c->r.len;
-}
-
-static uint64_t sum_buffer(LuDmaChannel *c)
-{
-    uint8_t *buf = c->dma->buf;
-    uint64_t sum = 0;
-
-    memset(buf + c->r.len, 0, ROUND_UP(c->r.len, 8) - c->r.len);
-    for (uint32_t i = 0; i < c->r.len; i += 8) {
-        sum += ldq_le_p(buf + i);
-    }
-    return sum;
-}
-
-/* Life of a channel */
-
-/* Account the time since the last success as a gap, if it is the longest. */
-static void note_gap(LuDmaChannel *c, uint64_t now)
-{
-    if (now - c->r.gap_from_ns > c->r.gap_ns) {
-        c->r.gap_ns = now - c->r.gap_from_ns;
-        c->r.gap_start_ns = c->r.gap_from_ns;
-    }
-}
-
-static void arm(LuDmaChannel *c, uint64_t from)
-{
-    c->r.next_ns = from + MAX(MAX(c->r.period, LU_DMA_PERIOD_MIN_NS),
-                              c->r.len);
-    timer_mod(&c->timer, c->r.next_ns);
-}
-
-static void stop(LuDmaChannel *c)
-{
-    if (is_running(c)) {
-        note_gap(c, now_ns());
-        c->r.ctrl &= ~LU_DMA_CTRL_RUN;
-        timer_del(&c->timer);
-        trace_lu_dma_stop(rid_of(c->dma), c->index, c->r.seq, c->r.done,
-                          c->r.errors, c->r.blocked);
-    }
-}
-
-static bool config_is_valid(const LuDmaChannelRegs *r)
-{
-    return r->len && r->len <= LU_DMA_LEN_MAX &&
-           (r->count || r->ctrl & LU_DMA_CTRL_ENDLESS);
-}
-
-static void start(LuDmaChannel *c)
-{
-    uint64_t now = now_ns();
-
-    if (!config_is_valid(&c->r)) {
-        c->r.status = LU_DMA_STATUS_BADCFG;
-        qemu_log_mask(LOG_GUEST_ERROR, "lu-dma: channel %u refuses to run: "
-                      "LEN 0x%x, COUNT %u\n", c->index, c->r.len, c->r.count);
-        return;
-    }
-    c->r.ctrl |= LU_DMA_CTRL_RUN;
-    c->r.status = 0;
-    c->r.left = c->r.count;
-    c->r.gap_from_ns = now;
-    if (!PCI_DEVICE(c->dma)->is_master) {
-        c->r.blocked_ns = now;
-    }
-    trace_lu_dma_start(rid_of(c->dma), c->index, c->r.ctrl, c->r.src,
-                       c->r.dst, c->r.len, c->r.seq);
-    if (!(c->r.ctrl & LU_DMA_CTRL_MANUAL)) {
-        arm(c, now);
-    }
-}
-
-/* Both return whether an interrupt is due. */
-
-static bool landed(LuDmaChannel *c)
-{
-    uint64_t now = now_ns();
-    bool irq = c->r.ctrl & LU_DMA_CTRL_IRQ_DONE;
-
-    trace_lu_dma_transfer(rid_of(c->dma), c->index, op_of(c), c->r.seq);
-    note_gap(c, now);
-    c->r.last_ns = c->r.gap_from_ns = now;
-    c->r.seq++;
-    c->r.done++;
-    if (c->r.ctrl & LU_DMA_CTRL_ENDLESS) {
-        return irq;
-    }
-    if (--c->r.left) {
-        return false;
-    }
-    c->r.status |= LU_DMA_STATUS_DONE;
-    stop(c);
-    return irq;
-}
-
-static bool failed(LuDmaChannel *c, uint32_t code)
-{
-    bool first = !(c->r.status & LU_DMA_STATUS_ERROR);
-
-    trace_lu_dma_error(rid_of(c->dma), c->index, op_of(c), c->r.seq, code,
-                       c->r.err_iova);
-    c->r.err_code = code;
-    c->r.status |= LU_DMA_STATUS_ERROR;
-    if (c->r.ctrl & LU_DMA_CTRL_STOP_ERR) {
-        stop(c);
-    }
-    return first && c->r.ctrl & LU_DMA_CTRL_IRQ_ERROR;
-}
-
-/* Returns LU_DMA_ERR_*, with ERR_IOVA set unless there was none. */
-static uint32_t move(LuDmaChannel *c)
-{
-    static const struct {
-        bool reads, writes;
-    } ops[] = {
-        [LU_DMA_OP_COPY] = { true, true },
-        [LU_DMA_OP_FILL] = { false, true },
-        [LU_DMA_OP_SUM] = { true, false },
-        [LU_DMA_OP_VERIFY] = { true, false },
-    };
-    uint32_t op = op_of(c);
-    uint64_t slot = c->r.slots ? c->r.seq % c->r.slots : c->r.seq;
-    uint64_t src = c->r.src + slot * c->r.stride;
-    uint64_t dst = c->r.dst + slot * c->r.stride;
-    uint32_t equal;
-
-    if (c->r.ctrl & CTRL_ATTRS && !target_of(c->dma)) {
-        c->r.err_iova = ops[op].reads ? src : dst;
-        return LU_DMA_ERR_ATTRS;
-    }
-    if (ops[op].reads && !access_memory(c, src, false)) {
-        return LU_DMA_ERR_READ;
-    }
-    if (op == LU_DMA_OP_FILL) {
-        fill_buffer(c);
-    } else if (op == LU_DMA_OP_SUM) {
-        c->r.sum += sum_buffer(c);
-    } else if (op == LU_DMA_OP_VERIFY) {
-        equal = verify_buffer(c);
-        if (equal < c->r.len) {
-            c->r.err_iova = src + equal;
-            return LU_DMA_ERR_VERIFY;
-        }
-    }
-    if (ops[op].writes && !access_memory(c, dst, true)) {
-        return LU_DMA_ERR_WRITE;
-    }
-    return LU_DMA_ERR_NONE;
-}
-
-/* One transfer of a running channel; returns whether an interrupt is due. */
-static bool transfer(LuDmaChannel *c)
-{
-    uint32_t code;
+    uint32_t code = lu_dma_move(c);
     bool irq;
 
-    if (!PCI_DEVICE(c->dma)->is_master) {
-        trace_lu_dma_blocked(rid_of(c->dma), c->index, c->r.seq);
-        c->r.blocked++;
-        return false;
-    }
-    code = move(c);
     switch (code) {
     case LU_DMA_ERR_NONE:
-        return landed(c);
+        return lu_dma_landed(c);
     case LU_DMA_ERR_VERIFY:
         /* The read itself went well: the channel goes on to the next slot. */
         c->r.mismatch++;
-        irq = landed(c);
-        return failed(c, code) || irq;
+        irq = lu_dma_landed(c);
+        return lu_dma_failed(c, code) || irq;
     default:
         c->r.errors++;
-        return failed(c, code);
+        return lu_dma_failed(c, code);
     }
-}
-
-/*
- * The guard is set here, so that a message to our own registers goes nowhere.
- * What the message reaches may unplug us.
- */
-static void interrupt(LuDmaChannel *c)
-{
-    PCIDevice *pdev = PCI_DEVICE(c->dma);
-
-    if (msix_enabled(pdev)) {
-        trace_lu_dma_irq(rid_of(c->dma), c->index, c->r.vector);
-        msix_notify(pdev, c->r.vector);
-    }
-}
-
-static void on_timer(void *opaque)
-{
-    LuDmaChannel *c = opaque;
-    LuDmaState *s = c->dma;
-    MemReentrancyGuard *guard = &DEVICE(s)->mem_reentrancy_guard;
-    bool irq;
-
-    object_ref(s);
-    guard->engaged_in_io = true;
-    irq = transfer(c);
-    if (is_running(c)) {
-        uint64_t now = now_ns();
-
-        /* Periods that were missed are not made up for. */
-        arm(c, c->r.next_ns);
-        if (c->r.next_ns <= now) {
-            arm(c, now);
-        }
-    }
-    if (irq) {
-        interrupt(c);
-    }
-    guard->engaged_in_io = false;
-    object_unref(s);
-}
-
-static void step(LuDmaChannel *c, uint32_t n)
-{
-    bool irq = false;
-
-    n = MIN(n, LU_DMA_STEP_MAX);
-    while (n-- && is_running(c)) {
-        irq |= transfer(c);
-    }
-    if (irq) {
-        interrupt(c);
-    }
-}
-
-static void reset_channel(LuDmaChannel *c)
-{
-    stop(c);
-    c->r = (LuDmaChannelRegs) { .vector = c->index };
 }
 
 /* Registers.  Both accessors take aligned accesses of 4 or 8 bytes. */
@@ -547,8 +110,8 @@ static uint32_t read_channel(LuDmaChannel *c, hwaddr offset)
 
     if (offset == LU_DMA_STATUS) {
         return c->r.status |
-               (is_running(c) ? LU_DMA_STATUS_RUNNING : 0) |
-               (is_running(c) && !PCI_DEVICE(c->dma)->is_master
+               (lu_dma_is_running(c) ? LU_DMA_STATUS_RUNNING : 0) |
+               (lu_dma_is_running(c) && !PCI_DEVICE(c->dma)->is_master
                 ? LU_DMA_STATUS_BLOCKED : 0);
     }
     switch (reg->size) {
@@ -563,15 +126,22 @@ static uint32_t read_channel(LuDmaChannel *c, hwaddr offset)
 
 static void write_ctrl(LuDmaChannel *c, uint32_t val)
 {
-    if (is_running(c) && val & LU_DMA_CTRL_RUN) {
+    if (lu_dma_is_running(c) && val & LU_DMA_CTRL_RUN) {
         c->r.ctrl = (c->r.ctrl & ~CTRL_LIVE) | (val & CTRL_LIVE);
         return;
     }
-    stop(c);
+    lu_dma_stop(c);
     c->r.ctrl = val & CTRL_ALL & ~LU_DMA_CTRL_RUN;
-    if (val & LU_DMA_CTRL_RUN) {
-        start(c);
+    if (!(val & LU_DMA_CTRL_RUN)) {
+        return;
     }
+    if (lu_dma_config_is_valid(&c->r)) {
+        lu_dma_start(c);
+        return;
+    }
+    c->r.status = LU_DMA_STATUS_BADCFG;
+    qemu_log_mask(LOG_GUEST_ERROR, "lu-dma: channel %u refuses to run: "
+                  "LEN 0x%x, COUNT %u\n", c->index, c->r.len, c->r.count);
 }
 
 static void write_field(LuDmaChannel *c, hwaddr offset, uint32_t val)
@@ -581,7 +151,7 @@ static void write_field(LuDmaChannel *c, hwaddr offset, uint32_t val)
     void *field = (void *)&c->r + reg->field;
 
     if (!reg->size || reg->write == REG_RO ||
-        (reg->write == REG_STOPPED && is_running(c))) {
+        (reg->write == REG_STOPPED && lu_dma_is_running(c))) {
         qemu_log_mask(LOG_GUEST_ERROR, "lu-dma: channel %u: write of 0x%x to "
                       "0x%" HWADDR_PRIx " ignored\n", c->index, val, offset);
         return;
@@ -603,11 +173,11 @@ static void write_channel(LuDmaChannel *c, hwaddr offset, uint32_t val)
         break;
     case LU_DMA_GAP_NS:
     case LU_DMA_GAP_NS + 4:
-        c->r.gap_from_ns = now_ns();
+        c->r.gap_from_ns = lu_dma_now();
         c->r.gap_ns = c->r.gap_start_ns = 0;
         break;
     case LU_DMA_STEP:
-        step(c, val);
+        lu_dma_step(c, val);
         break;
     default:
         write_field(c, offset, val);
@@ -625,10 +195,10 @@ static uint32_t read_global(LuDmaState *s, hwaddr offset, uint64_t now)
     case LU_DMA_VERSION:
         return LU_DMA_VERSION_VALUE;
     case LU_DMA_CAPS:
-        return LU_DMA_CHANNELS | (target_of(s) ? LU_DMA_CAPS_ATTRS : 0);
+        return LU_DMA_CHANNELS | (lu_dma_target(s) ? LU_DMA_CAPS_ATTRS : 0);
     case LU_DMA_RUNNING:
         for (unsigned i = 0; i < LU_DMA_CHANNELS; i++) {
-            running |= is_running(&s->channel[i]) << i;
+            running |= lu_dma_is_running(&s->channel[i]) << i;
         }
         return running;
     case LU_DMA_TIME:
@@ -653,11 +223,11 @@ static uint64_t regs_read(void *opaque, hwaddr offset, unsigned size)
 {
     LuDmaState *s = opaque;
     LuDmaChannel *c = channel_at(s, offset);
-    uint64_t now = now_ns();
+    uint64_t now = lu_dma_now();
     uint64_t val = 0;
 
-    if (c && is_running(c)) {
-        note_gap(c, now);
+    if (c && lu_dma_is_running(c)) {
+        lu_dma_note_gap(c, now);
     }
     for (unsigned i = 0; i < size; i += 4) {
         uint32_t half = c ? read_channel(c, (offset + i) % 0x100)
@@ -675,9 +245,9 @@ static void regs_write(void *opaque, hwaddr offset, uint64_t val,
     LuDmaChannel *c = channel_at(s, offset);
 
     if (offset == LU_DMA_RESET && val & 1) {
-        trace_lu_dma_reset(rid_of(s));
+        trace_lu_dma_reset(lu_dma_rid(s));
         for (unsigned i = 0; i < LU_DMA_CHANNELS; i++) {
-            reset_channel(&s->channel[i]);
+            lu_dma_reset_channel(&s->channel[i]);
         }
     }
     for (unsigned i = 0; c && i < size; i += 4) {
@@ -695,6 +265,29 @@ static const MemoryRegionOps regs_ops = {
 
 /* The PCI function */
 
+static const LuDmaPersonality lu = {
+    .name = "lu",
+    .vendor_id = LU_DMA_VENDOR_ID,
+    .device_id = LU_DMA_DEVICE_ID,
+    .class_id = PCI_CLASS_OTHERS,
+    .revision = LU_DMA_VERSION_VALUE,
+    .channels = LU_DMA_CHANNELS,
+    .regs = &regs_ops,
+    .transfer = lu_transfer,
+};
+
+static const LuDmaPersonality *find_personality(const char *name)
+{
+    static const LuDmaPersonality *const all[] = { &lu, &lu_dma_ioat };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+        if (!name || g_str_equal(name, all[i]->name)) {
+            return all[i];
+        }
+    }
+    return NULL;
+}
+
 static void lu_dma_config_write(PCIDevice *pdev, uint32_t addr, uint32_t val,
                                 int len)
 {
@@ -702,14 +295,28 @@ static void lu_dma_config_write(PCIDevice *pdev, uint32_t addr, uint32_t val,
     bool was_master = pdev->is_master;
 
     pci_default_write_config(pdev, addr, val, len);
+    if (pci_is_express(pdev)) {
+        pcie_cap_flr_write_config(pdev, addr, val, len);
+    }
     if (was_master == pdev->is_master) {
         return;
     }
-    trace_lu_dma_bus_master(rid_of(s), pdev->is_master, now_ns());
+    trace_lu_dma_bus_master(lu_dma_rid(s), pdev->is_master, lu_dma_now());
     for (unsigned i = 0; was_master && i < LU_DMA_CHANNELS; i++) {
-        if (is_running(&s->channel[i])) {
-            s->channel[i].r.blocked_ns = now_ns();
+        if (lu_dma_is_running(&s->channel[i])) {
+            s->channel[i].r.blocked_ns = lu_dma_now();
         }
+    }
+}
+
+static void set_identity(PCIDevice *pdev, const LuDmaPersonality *who)
+{
+    pci_config_set_vendor_id(pdev->config, who->vendor_id);
+    pci_config_set_device_id(pdev->config, who->device_id);
+    pci_config_set_class(pdev->config, who->class_id);
+    pci_config_set_revision(pdev->config, who->revision);
+    if (!who->express) {
+        pdev->cap_present &= ~QEMU_PCI_CAP_EXPRESS;
     }
 }
 
@@ -717,14 +324,20 @@ static void lu_dma_realize(PCIDevice *pdev, Error **errp)
 {
     LuDmaState *s = LU_DMA(pdev);
 
+    s->personality = find_personality(s->personality_name);
+    if (!s->personality) {
+        error_setg(errp, "personality is lu or ioat");
+        return;
+    }
     if (s->mem_size && (!is_power_of_2(s->mem_size) ||
                         s->mem_size < MEM_SIZE_MIN ||
                         s->mem_size > MEM_SIZE_MAX)) {
         error_setg(errp, "mem-size is 0 or a power of two from 4K to 1G");
         return;
     }
-    memory_region_init_io(&s->regs, OBJECT(s), &regs_ops, s, "lu-dma-regs",
-                          LU_DMA_REGS_SIZE);
+    set_identity(pdev, s->personality);
+    memory_region_init_io(&s->regs, OBJECT(s), s->personality->regs, s,
+                          "lu-dma-regs", LU_DMA_REGS_SIZE);
     pci_register_bar(pdev, LU_DMA_BAR_REGS, PCI_BASE_ADDRESS_SPACE_MEMORY,
                      &s->regs);
     if (s->mem_size) {
@@ -737,16 +350,17 @@ static void lu_dma_realize(PCIDevice *pdev, Error **errp)
                          PCI_BASE_ADDRESS_MEM_PREFETCH |
                          PCI_BASE_ADDRESS_MEM_TYPE_64, &s->mem);
     }
-    if (msix_init_exclusive_bar(pdev, LU_DMA_CHANNELS, LU_DMA_BAR_MSIX,
-                                errp)) {
+    if (s->personality->realize && !s->personality->realize(s, errp)) {
+        return;
+    }
+    if (msix_init_exclusive_bar(pdev, s->personality->channels,
+                                LU_DMA_BAR_MSIX, errp)) {
         return;
     }
     for (unsigned i = 0; i < LU_DMA_CHANNELS; i++) {
-        LuDmaChannel *c = &s->channel[i];
-
-        c->dma = s;
-        c->index = i;
-        timer_init_ns(&c->timer, QEMU_CLOCK_VIRTUAL, on_timer, c);
+        lu_dma_channel_init(s, i);
+    }
+    for (unsigned i = 0; i < s->personality->channels; i++) {
         msix_vector_use(pdev, i);
     }
 }
@@ -756,7 +370,7 @@ static void lu_dma_exit(PCIDevice *pdev)
     LuDmaState *s = LU_DMA(pdev);
 
     for (unsigned i = 0; i < LU_DMA_CHANNELS; i++) {
-        stop(&s->channel[i]);
+        lu_dma_stop(&s->channel[i]);
     }
     msix_uninit_exclusive_bar(pdev);
 }
@@ -766,7 +380,10 @@ static void lu_dma_reset_hold(Object *obj, ResetType type)
     LuDmaState *s = LU_DMA(obj);
 
     for (unsigned i = 0; i < LU_DMA_CHANNELS; i++) {
-        reset_channel(&s->channel[i]);
+        lu_dma_reset_channel(&s->channel[i]);
+    }
+    if (s->personality->reset) {
+        s->personality->reset(s);
     }
 }
 
@@ -777,14 +394,14 @@ static int lu_dma_post_load(void *opaque, int version_id)
     for (unsigned i = 0; i < LU_DMA_CHANNELS; i++) {
         LuDmaChannel *c = &s->channel[i];
 
-        timer_del(&c->timer);
         if (c->r.vector >= LU_DMA_CHANNELS ||
-            (is_running(c) && !config_is_valid(&c->r))) {
+            (lu_dma_is_running(c) &&
+             (i >= s->personality->channels ||
+              c->r.vector >= s->personality->channels ||
+              !lu_dma_config_is_valid(&c->r)))) {
             return -EINVAL;
         }
-        if (is_running(c) && !(c->r.ctrl & LU_DMA_CTRL_MANUAL)) {
-            timer_mod(&c->timer, c->r.next_ns);
-        }
+        lu_dma_resume(c);
     }
     return 0;
 }
@@ -838,11 +455,22 @@ static const VMStateDescription vmstate_lu_dma = {
                              vmstate_channel, LuDmaChannel),
         VMSTATE_END_OF_LIST()
     },
+    .subsections = (const VMStateDescription * const []) {
+        &vmstate_lu_dma_ioat,
+        NULL
+    },
 };
 
 static const Property lu_dma_properties[] = {
+    DEFINE_PROP_STRING("personality", LuDmaState, personality_name),
     DEFINE_PROP_SIZE("mem-size", LuDmaState, mem_size, 64 * KiB),
 };
+
+/* Known before the configuration space is made; taken back where not so. */
+static void lu_dma_instance_init(Object *obj)
+{
+    PCI_DEVICE(obj)->cap_present |= QEMU_PCI_CAP_EXPRESS;
+}
 
 static void lu_dma_class_init(ObjectClass *klass, const void *data)
 {
@@ -856,11 +484,9 @@ static void lu_dma_class_init(ObjectClass *klass, const void *data)
     pc->realize = lu_dma_realize;
     pc->exit = lu_dma_exit;
     pc->config_write = lu_dma_config_write;
-    pc->vendor_id = LU_DMA_VENDOR_ID;
-    pc->device_id = LU_DMA_DEVICE_ID;
-    pc->revision = LU_DMA_VERSION_VALUE;
-    pc->class_id = PCI_CLASS_OTHERS;
     device_class_set_props(dc, lu_dma_properties);
+    object_class_property_set_description(klass, "personality",
+        "what drivers take it for: lu (default), or ioat, an Intel I/OAT 3.3");
     object_class_property_set_description(klass, "mem-size",
         "bytes of device memory in BAR 2: 0 (no BAR) or a power of two, "
         "4K to 1G");
@@ -876,9 +502,11 @@ static const TypeInfo lu_dma_types[] = {
         .name = TYPE_LU_DMA,
         .parent = TYPE_PCI_DEVICE,
         .instance_size = sizeof(LuDmaState),
+        .instance_init = lu_dma_instance_init,
         .class_init = lu_dma_class_init,
         .interfaces = (const InterfaceInfo[]) {
             { INTERFACE_CONVENTIONAL_PCI_DEVICE },
+            { INTERFACE_PCIE_DEVICE },
             { }
         },
     },

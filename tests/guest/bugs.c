@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "guest.h"
+#include "raw.h"
 
 /* Long enough for a few transfers to meet what was broken. */
 #define BITE_NS     100000
@@ -22,8 +23,8 @@ static void table_changed(Guest *g, GuestStream *s)
 
     MUST(pg_walk(&g->plat, t, s->ring.iova + ring_bytes(s) - 1, &w) &&
          w.kind == PG_LEAF);
-    plat_w64(&g->plat, w.desc_pa,
-             t->fmt->leaf(w.level, s->ring.pa, PG_READ | PG_WRITE));
+    raw_write(w.desc_pa, t->fmt->leaf(w.level, s->ring.pa,
+                                      PG_READ | PG_WRITE), 8);
 }
 
 static void enable_drop(Guest *g, GuestStream *s)
@@ -47,7 +48,7 @@ static void stream_cleared(Guest *g, GuestStream *s)
     uint64_t at = g->io.ops->stream_entry(&g->io, s->dma.rid);
     uint64_t was = plat_r64(&g->plat, at);
 
-    plat_w64(&g->plat, at, was & ~1ull);
+    raw_write(at, was & ~1ull, 8);
     guest_wait(g, BITE_NS);
     plat_w64(&g->plat, at, was);
 }

@@ -16,7 +16,7 @@
 
 enum {
     BUG_NONE,
-#define GUEST_BUG(sym, name, arm, x86, text) BUG_##sym
+#define GUEST_BUG(sym, name, arm, x86, unannounced, text) BUG_##sym
 #include "bugs.def"
 #undef GUEST_BUG
 };

@@ -58,15 +58,22 @@ static int ring_range(Guest *g, const char *name, uint32_t op, uint64_t addr,
     return ring(g, name, op);
 }
 
+int claim_ring_addr(Guest *g, const char *name, uint32_t op, uint64_t addr)
+{
+    return ring_range(g, name, op, addr, 0);
+}
+
 int claim_find(Guest *g)
 {
-    char bdf[32], path[128];
+    char path[128];
     unsigned int at, i;
 
-    if (!pci_find(LU_CTL_VENDOR_ID, LU_CTL_DEVICE_ID, bdf, sizeof(bdf))) {
+    if (!pci_find(LU_CTL_VENDOR_ID, LU_CTL_DEVICE_ID, g->ctl_bdf,
+                  sizeof(g->ctl_bdf))) {
         return fail("no lu-ctl among the PCI devices");
     }
-    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config",
+             g->ctl_bdf);
     g->ctl = open(path, O_RDWR | O_CLOEXEC);
     if (g->ctl < 0) {
         return fail("%s: %s", path, strerror(errno));

@@ -61,6 +61,7 @@ struct Guest {
     uint64_t list_pa;           /* where the page list is in RAM */
     int ctl;                    /* configuration space of lu-ctl */
     unsigned int ctl_cap;       /* its capability there */
+    char ctl_bdf[32];           /* as sysfs names it */
     int session;                /* LUO session */
 };
 
@@ -94,6 +95,8 @@ bool pci_find(unsigned int vendor, unsigned int device, char *bdf,
 
 /* claim.c: steps that announce the handoff */
 int claim_find(Guest *g);
+/* One operation with ADDR: 0, or fail() with @name. */
+int claim_ring_addr(Guest *g, const char *name, uint32_t op, uint64_t addr);
 int claim_freeze(Guest *g);
 int claim_crash(Guest *g);
 int claim_boot(Guest *g);
@@ -118,6 +121,9 @@ int load_run(Guest *g);
 /* luo.c: a memfd that the kernel is to carry over */
 int luo_preserve(Guest *g);
 int luo_check(Guest *g);
+
+/* kho.c: what the kernel shows of its preserved memory, and what lu-ctl does */
+int kho_compare(Guest *g);
 
 /* engine.c: steps of the engine */
 int engine_find(Guest *g);

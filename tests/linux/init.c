@@ -159,6 +159,8 @@ static const Step after_panic[] = {
 
 static const Step preserve[] = {
     { "preserve", luo_preserve },
+    { "find-doorbell", claim_find },
+    { "compare-map", kho_compare },
     { }
 };
 

@@ -9,6 +9,7 @@
 #include "qemu/host-utils.h"
 #include "qemu/units.h"
 #include "qobject/qdict.h"
+#include "lu-arms.h"
 #include "lu-case.h"
 
 #define RAM_BYTES       (2 * GiB)
@@ -57,6 +58,8 @@ const CaseKind *case_kind(const char *name)
 /* ------------------------------------------------------------------ */
 /* Machines                                                           */
 
+CaseSetup case_setup = { "", "" };
+
 static Case *the_machine;
 
 static bool is_x86(const Case *c)
@@ -99,6 +102,7 @@ static Case *start(const CaseKind *kind, char *props)
 {
     bool x86 = g_str_equal(kind->arch, "x86_64");
     g_autoptr(GString) engines = g_string_new(NULL);
+    const CaseSetup *more = &case_setup;
     Case *c = g_new0(Case, 1);
 
     c->props = props;
@@ -110,10 +114,10 @@ static Case *start(const CaseKind *kind, char *props)
     }
     plat_qtest_init(&c->pq, HEAP_OFF, HEAP_END);
     c->pq.qts = qtest_initf(
-        "%s -m %d -nodefaults -object lu-monitor,id=lu0,exit-code=off "
+        "%s -m %d -nodefaults %s -object lu-monitor,id=lu0,exit-code=off%s "
         "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10%s",
         x86 ? "-M q35" : "-M virt,highmem-ecam=off -cpu max",
-        (int)(RAM_BYTES / MiB),
+        (int)(RAM_BYTES / MiB), more->options, more->monitor,
         x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0", props,
         engines->str);
     c->io = (Iommu) {
@@ -486,9 +490,11 @@ static void run(const void *arg)
 {
     const CaseTest *t = arg;
     Case *c = case_begin(t->kind, t->props);
+    QDict *mark = lu_arms_mark(c->pq.qts);
 
     t->fn(c);
     case_end(c);
+    lu_arms_tell(c->pq.qts, mark);
 }
 
 static bool names(const char *kinds, const CaseKind *kind)

@@ -19,6 +19,13 @@
 
 #define CASE_ENGINES 8
 
+/* More of the command line, the same for all machines of a program. */
+typedef struct CaseSetup {
+    const char *monitor;        /* properties of the lu-monitor: ",trap=on" */
+    const char *options;        /* "-accel tcg" */
+} CaseSetup;
+extern CaseSetup case_setup;
+
 /*
  * What domains are made of: formats, geometry, and an address to map that has
  * something in every level of the table.

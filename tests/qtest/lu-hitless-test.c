@@ -13,6 +13,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/bitops.h"
+#include "lu-arms.h"
 #include "lu-case.h"
 
 #define WORDS           4
@@ -34,6 +35,7 @@ typedef struct Entry {
     void (*told)(struct Entry *e);
     uint64_t page;
     bool watched;               /* accesses must land */
+    QDict *mark;                /* where it began */
 } Entry;
 
 static void look(Entry *e)
@@ -352,7 +354,9 @@ static Entry begin(const char *kind, const char *props)
 {
     Case *c = case_begin(case_kind(kind), props);
 
-    return (Entry) { .c = c, .page = case_page(c) };
+    return (Entry) {
+        .c = c, .page = case_page(c), .mark = lu_arms_mark(c->pq.qts),
+    };
 }
 
 static void end(Entry *e, const uint64_t *last)
@@ -360,6 +364,7 @@ static void end(Entry *e, const uint64_t *last)
     case_set_all(e->c, e->at, last, e->words);
     e->told(e);
     case_end(e->c);
+    lu_arms_tell(e->c->pq.qts, e->mark);
 }
 
 static Entry begin_ste(uint64_t w[STES][WORDS])

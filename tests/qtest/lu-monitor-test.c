@@ -181,6 +181,8 @@ static void test_refusals(void)
           "cannot write report '/nowhere/x'" },
         { { "-object", "lu-monitor,id=a", "-object", "lu-monitor,id=b" },
           "only one lu-monitor is possible" },
+        { { "-accel", "qtest", "-object", "lu-monitor,id=a,trap=on" },
+          "use -accel tcg" },
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -206,11 +206,16 @@ static const Row rows[] = {
     { "sm/context/no-pc", &second, CONTEXT_ENTRY, OUT,
       { CC_DEVICE(0, RID, 0) } },
     { "sm/context/no-cc", &second, CONTEXT_ENTRY, OUT, { PC_GLOBAL } },
-    /* the PASID cache: of a directory entry hardware knows no PASID */
+    /* the PASID cache: a directory entry by the PASIDs it leads to */
     { "sm/dir/global", &second, DIR_ENTRY, IN, { PC_GLOBAL } },
     { "sm/dir/domain", &second, DIR_ENTRY, IN, { PC_DOMAIN(DID) } },
     { "sm/dir/domain-other", &second, DIR_ENTRY, OUT, { PC_DOMAIN(DID2) } },
-    { "sm/dir/pasid", &second, DIR_ENTRY, OUT, { PC_PASID(DID, 0) } },
+    { "sm/dir/pasid", &second, DIR_ENTRY, IN, { PC_PASID(DID, 0) } },
+    { "sm/dir/pasid-other", &second, DIR_ENTRY, OUT,
+      { PC_PASID(DID, PASID) } },
+    { "sm/dir/pasid-5", &second, DIR_ENTRY, IN, { PC_PASID(DID, PASID) },
+      PASID },
+    { "sm/dir/pasid-domain", &second, DIR_ENTRY, OUT, { PC_PASID(DID2, 0) } },
     { "sm/dir/cc", &second, DIR_ENTRY, OUT, { CC_GLOBAL } },
     { "sm/pasid/global", &second, PASID_ENTRY, IN, { PC_GLOBAL } },
     { "sm/pasid/domain", &second, PASID_ENTRY, IN, { PC_DOMAIN(DID) } },

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include "lu-arms.h"
 #include "lu-vtd-machine.h"
 
 static const Setup off = { "pt=on" };
@@ -481,6 +482,7 @@ static void test_one_change(void)
     set_reg(m, GCMD, TE | IRE | CFI);
     set_reg(m, GCMD, TE | IRE | CFI | SRTP);
     check_finding(m, NULL);
+    lu_arms_tell(m->qts, NULL);
     stop(m);
 }
 
@@ -491,6 +493,7 @@ static void test_two_changes(void)
 
     set_reg(m, GCMD, SRTP);
     check_finding(m, "REG-7");
+    lu_arms_tell(m->qts, NULL);
     stop(m);
 }
 
@@ -505,6 +508,7 @@ static void test_translation_dropped(const void *data)
     check_finding(m, NULL);
     set_reg(m, GCMD, 0);
     check_finding(m, "CON-4");
+    lu_arms_tell(m->qts, NULL);
     stop(m);
 }
 
@@ -554,6 +558,7 @@ static void test_moment(const void *data)
     put(m, t->entry, entry);
     check_lands(m, iova_of(t->setup), pa_of(t->setup), pasid);
     check_finding(m, t->noticed ? "CON-6" : NULL);
+    lu_arms_tell(m->qts, NULL);
     stop(m);
 }
 

@@ -622,6 +622,29 @@ static void assert_only_rule(Story *st, const char *rule)
     g_assert_cmpint(order->len > 0, ==, rule != NULL);
 }
 
+/* As tests/qtest/lu-arms.h says it. */
+static void tell_arms(const LuSink *sink)
+{
+    g_autoptr(GString) breaks = g_string_new("breaks");
+    g_autoptr(GString) keeps = g_string_new("keeps");
+
+    for (LuRule rule = 0; rule < LU_RULE__MAX; rule++) {
+        bool broken = false;
+
+        for (guint i = 0; i < sink->order->len; i++) {
+            const LuFinding *f = g_ptr_array_index(sink->order, i);
+
+            broken |= f->rule == rule;
+        }
+        if (broken || sink->evaluated[rule]) {
+            g_string_append_printf(broken ? breaks : keeps, " %s",
+                                   lu_rule_info[rule].name);
+        }
+    }
+    g_test_message("%s", breaks->str);
+    g_test_message("%s", keeps->str);
+}
+
 static void test_case(gconstpointer data)
 {
     const Case *c = data;
@@ -642,6 +665,99 @@ static void test_case(gconstpointer data)
     }
     assert_only_rule(&st, c->rule);
     g_assert_cmpint(lu_session_verdict(&st.s, NULL), ==, c->verdict);
+    tell_arms(&st.s.books.sink);
+    story_end(&st);
+}
+
+/* What a trap says of a store by CPU 1 at 0x1234. */
+static void caught(Story *st, hwaddr pa, uint64_t old, uint64_t new)
+{
+    LuStore store = {
+        .pa = pa, .old = old, .new = new, .cpu = 1, .has_pc = true,
+        .pc = 0x1234,
+    };
+
+    lu_session_store(&st->s, &store);
+}
+
+/* A store is enough, though memory is as it was before anybody looks. */
+static void test_store(void)
+{
+    const LuFinding *f;
+    uint64_t was;
+    Story st;
+
+    story_begin(&st);
+    for (Step step = SETUP; step <= BLACKOUT; step++) {
+        tell(&st, step);
+    }
+    was = lu_array_get(st.mem, st.leaf);
+    caught(&st, st.leaf, was, 0);
+    caught(&st, st.leaf, 0, was);
+    lu_session_judge_stores(&st.s);
+    assert_only_rule(&st, "TBL-1");
+    g_assert_cmpint(st.s.books.sink.order->len, ==, 1);
+    f = g_ptr_array_index(st.s.books.sink.order, 0);
+    g_assert_cmphex(f->ev.desc_pa, ==, st.leaf);
+    g_assert_cmphex(f->ev.new_desc, ==, 0);
+    g_assert_cmpint(f->ev.has & (LU_EV_CPU | LU_EV_PC), ==,
+                    LU_EV_CPU | LU_EV_PC);
+    g_assert_cmpint(f->ev.cpu, ==, 1);
+    g_assert_cmphex(f->ev.pc, ==, 0x1234);
+    story_end(&st);
+}
+
+/* Whoever finds a change names who made it: the one that is there now. */
+static void test_store_found(void)
+{
+    const LuFinding *f;
+    Story st;
+
+    story_begin(&st);
+    for (Step step = SETUP; step <= BLACKOUT; step++) {
+        tell(&st, step);
+    }
+    clear_entry_sampled(&st);
+    f = g_ptr_array_index(st.s.books.sink.order, 0);
+    g_assert_cmpint(f->ev.has & (LU_EV_CPU | LU_EV_PC), ==, 0);
+    story_end(&st);
+
+    story_begin(&st);
+    for (Step step = SETUP; step <= BLACKOUT; step++) {
+        tell(&st, step);
+    }
+    caught(&st, toy_entry(&st.toy, RID), 1, 2);
+    caught(&st, toy_entry(&st.toy, RID), 2, 0);
+    clear_entry_sampled(&st);
+    assert_only_rule(&st, "CON-6");
+    f = g_ptr_array_index(st.s.books.sink.order, 0);
+    g_assert_cmphex(f->ev.pc, ==, 0x1234);
+    story_end(&st);
+}
+
+/* Mutable bits, other memory, and any time but a freeze: no finding. */
+static void test_store_harmless(void)
+{
+    Story st;
+
+    story_begin(&st);
+    for (Step step = SETUP; step <= END; step++) {
+        uint64_t was = step > SETUP ? lu_array_get(st.mem, st.leaf) : 0;
+
+        if (step == FREEZE || step == FINISH) {
+            caught(&st, st.leaf, was, 0);       /* preserved, replaced */
+        } else if (step > FREEZE && step < FINISH) {
+            caught(&st, st.leaf, was, was | 1ull << 52);
+            caught(&st, st.data, 0, 1);
+        }
+        tell(&st, step);
+    }
+    for (unsigned i = 0; i < 2 * LU_STORES_MAX; i++) {
+        caught(&st, st.leaf, 0, 1);             /* no claim is left */
+    }
+    lu_session_judge_stores(&st.s);
+    assert_only_rule(&st, NULL);
+    g_assert_cmpint(lu_session_verdict(&st.s, NULL), ==, LU_VERDICT_PASS);
     story_end(&st);
 }
 
@@ -1336,6 +1452,9 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(path, &cases[i], test_case);
     }
+    g_test_add_func("/core/store", test_store);
+    g_test_add_func("/core/store/found", test_store_found);
+    g_test_add_func("/core/store/harmless", test_store_harmless);
     g_test_add_func("/core/consequences", test_consequences);
     g_test_add_func("/core/generations", test_generations);
     g_test_add_func("/core/inconclusive", test_inconclusive);

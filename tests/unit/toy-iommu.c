@@ -77,10 +77,19 @@ static bool toy_owns(void *fe, uint16_t rid)
     return rid < TOY_STREAMS;
 }
 
+static void toy_requesters(void *fe, void (*fn)(void *, uint16_t),
+                           void *opaque)
+{
+    for (unsigned rid = 0; rid < TOY_STREAMS; rid++) {
+        fn(opaque, rid);
+    }
+}
+
 static const LuFrontEnd toy_ops = {
     .resolve = toy_resolve,
     .fault = toy_fault,
     .owns = toy_owns,
+    .requesters = toy_requesters,
     .config_rule = LU_RULE_CON_6,
     .enable_rule = LU_RULE_CON_4,
     .tag_rule = LU_RULE_BBM_10,

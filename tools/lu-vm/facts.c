@@ -135,6 +135,9 @@ static void data(const LuVmRun *run, GPtrArray *facts)
         { "refused-while-mapped", "load", "end", "refused" },
         { "wrong-pages", "load", "end", "wrong" },
         { "landed-after-unmap", "load", "end", "stale" },
+        { "kho-pages", "kho", "preserved", "pages" },
+        { "kho-ranges", "kho", "preserved", "ranges" },
+        { "kho-wrong", "kho", "preserved", "wrong" },
         { "memfd-bytes", "luo", "end", "bytes" },
         { "memfd-wrong", "luo", "end", "wrong" },
         { }

@@ -176,6 +176,10 @@ static void check_findings(const Judge *j)
         lu_vm_reason(j->v, LU_VM_INCONCLUSIVE, "lu-monitor gave no verdict");
         return;
     }
+    if (j->run->o->stock) {
+        lu_vm_reason(j->v, LU_VM_INCONCLUSIVE, "QEMU's own IOMMU checks "
+                     "nothing");
+    }
     QLIST_FOREACH_ENTRY(qdict_get_qlist(j->run->monitor, "findings"), entry) {
         judge_finding(j, qobject_to(QDict, qlist_entry_obj(entry)));
     }

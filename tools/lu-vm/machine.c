@@ -10,6 +10,7 @@
 typedef struct Machine {
     const char *words;          /* of QEMU's command line */
     const char *iommu;          /* -device */
+    const char *stock;          /* -device, of QEMU's own */
     const char *append;         /* of Linux's */
     const char *events[5];      /* of the trace: what trace.c reads */
 } Machine;
@@ -19,6 +20,7 @@ static const Machine machines[LU_VM_ARCH__MAX] = {
     [LU_VM_X86_64] = {
         .words = "-M q35",
         .iommu = "intel-iommu-lu,intremap=on",
+        .stock = "intel-iommu,intremap=on",
         .append = "console=ttyS0 no_timer_check intel_iommu=on",
         .events = { "lu_enable", "lu_dma_bus_master", "lu_vtd_latch" },
     },
@@ -30,6 +32,7 @@ static const Machine machines[LU_VM_ARCH__MAX] = {
     [LU_VM_AARCH64] = {
         .words = "-M virt,gic-version=3,its=off -cpu cortex-a76",
         .iommu = "arm-smmuv3-lu,primary-bus=pcie.0",
+        .stock = "arm-smmuv3,primary-bus=pcie.0",
         .append = "console=ttyAMA0 "
                   "vfio_iommu_type1.allow_unsafe_interrupts=1 "
                   "iommufd.allow_unsafe_interrupts=1",
@@ -95,7 +98,8 @@ char **lu_vm_machine_argv(const LuVmOptions *o, int qmp, Error **errp)
     add(argv, "-object");
     add(argv, "lu-monitor,id=lu0,report=" LU_VM_FILE_REPORT);
     add(argv, "-device");
-    add(argv, "%s%s%s", m->iommu, o->iommu ? "," : "", o->iommu ?: "");
+    add(argv, "%s%s%s", o->stock ? m->stock : m->iommu, o->iommu ? "," : "",
+        o->iommu ?: "");
     add_words(argv, "-device lu-ctl,addr=0x10 -device lu-dma,addr=0x11 "
               "-chardev stdio,id=console,signal=off -serial chardev:console "
               "-mon chardev=qmp,mode=control -D " LU_VM_FILE_TRACE,
@@ -105,6 +109,10 @@ char **lu_vm_machine_argv(const LuVmOptions *o, int qmp, Error **errp)
     for (const char *const *event = m->events; *event; event++) {
         add(argv, "-trace");
         add(argv, "%s", *event);
+    }
+    if (o->history) {
+        add_words(argv, "-device lu-recorder -trace lu_recorder_* -trace lu_op",
+                  &error_abort);
     }
     add(argv, "-seed");
     add(argv, "%d", o->seed);

@@ -33,10 +33,13 @@ typedef struct LuVmOptions {
     char *iommu;                /* further properties, NULL for none */
     int timeout;                /* seconds; 0: none */
     int seed;
-    bool icount;
-    bool ktap;
-    bool gdb;
-    bool bisect;
+    /* Not bool: GLib's parser writes a gboolean. */
+    gboolean stock;             /* QEMU's own IOMMU */
+    gboolean history;           /* trace what is done to the IOMMU */
+    gboolean icount;
+    gboolean ktap;
+    gboolean gdb;
+    gboolean bisect;
 } LuVmOptions;
 
 /*

@@ -13,6 +13,7 @@
 #include "hw/liveupdate/iommu.h"
 #include "hw/liveupdate/ledger.h"
 #include "hw/liveupdate/memmap.h"
+#include "hw/liveupdate/stores.h"
 
 /* The life of a claim, in order. */
 typedef enum LuClaimState {
@@ -32,6 +33,7 @@ typedef struct LuBooks {
     LuSink sink;
     LuLedger ledger;
     LuMemMap memmap;
+    LuStores stores;            /* caught in claimed tables, configuration */
 } LuBooks;
 
 typedef struct LuDomain {
@@ -52,7 +54,9 @@ typedef struct LuClaim {
     uint32_t pasid;             /* LU_NO_PASID: none */
     uint64_t token;
     LuClaimState state;
+    const char *said[LU_CLAIM__MAX];    /* static: who moved it to each */
     unsigned generation;        /* in which it was preserved */
+    bool seen;                  /* by the map: its phases are seen, not said */
     bool idle;                  /* no DMA is expected */
     bool crash;                 /* handed to a crash kernel, which only reads */
     bool dropped;               /* ended without being handed on */
@@ -76,6 +80,14 @@ static inline bool lu_claim_checked(const LuClaim *c)
 
 const char *lu_claim_state_name(LuClaimState state);
 
+/* @source: static text, who says so. */
+static inline void lu_claim_move(LuClaim *c, LuClaimState state,
+                                 const char *source)
+{
+    c->state = state;
+    c->said[state] = source;
+}
+
 /* Evidence that names the claim; the caller adds what it knows. */
 LuEvidence lu_claim_evidence(const LuClaim *c);
 
@@ -93,12 +105,33 @@ bool lu_ctx_same_tables(const LuCtx *a, const LuCtx *b);
 void lu_claim_freeze(LuBooks *books, LuClaim *c);
 void lu_claim_judge_frozen(LuBooks *books, LuClaim *c);
 
+/*
+ * Whether the map holds what @ctx translates by, in whole or in part: tables
+ * of the stage that the host owns, or what leads only there (a CD table).
+ * Configuration that others share says nothing.  *@token is then the address
+ * of the top table.
+ */
+bool lu_ctx_in_map(LuBooks *books, LuIommu *iommu, const LuCtx *ctx,
+                   uint32_t pasid, uint64_t *token);
+
+/*
+ * The stream has gone over to the tables of @now: CON-1, CON-8 for the first
+ * page of RAM that it reaches no longer, or elsewhere.
+ */
+void lu_claim_compare(LuBooks *books, LuClaim *c, const LuCtx *now);
+
 /* Let go of what the ledger holds: the freeze is over. */
 void lu_claim_thaw(LuBooks *books, LuClaim *c);
 void lu_domain_thaw(LuBooks *books, LuDomain *d);
 
 /* Compare the tables with the freeze: @rule is TBL-1 or DOM-5. */
 void lu_domain_check_tables(LuBooks *books, LuDomain *d, LuRule rule);
+
+/*
+ * Judge the stores caught since the last time: TBL-1, DOM-5.  Only the
+ * session's lock is needed.
+ */
+void lu_claim_judge_stores(LuBooks *books);
 
 /* Sample the configuration now: CON-5 or CON-6. */
 void lu_claim_check_config(LuBooks *books, LuClaim *c);
@@ -123,6 +156,8 @@ static inline LuClaim *lu_domain_claim(const LuDomain *d)
 
 /* Hardware has left the domain's tables: they may be freed from now on. */
 void lu_domain_replaced(LuDomain *domain);
+/* It walks them again. */
+void lu_domain_returned(LuDomain *domain);
 
 /* The largest table there is: 16 concatenated ones of 64 KiB. */
 #define LU_TABLE_BYTES_MAX (1024 * 1024)

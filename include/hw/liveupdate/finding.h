@@ -62,6 +62,8 @@ typedef struct LuEvidence {
 #define LU_EV_DESC      (1u << 6)   /* old_desc, new_desc, desc_pa */
 #define LU_EV_PHASE     (1u << 7)   /* phase: static text */
 #define LU_EV_REG       (1u << 8)   /* reg: static name; old_desc, new_desc */
+#define LU_EV_CPU       (1u << 9)   /* index of the CPU that stored it */
+#define LU_EV_PC        (1u << 10)  /* and its instruction */
     const char *unit;           /* LuIommu.id or NULL */
     uint16_t rid;
     uint32_t pasid;
@@ -74,6 +76,8 @@ typedef struct LuEvidence {
     uint64_t new_desc;
     const char *phase;
     const char *reg;
+    int cpu;
+    uint64_t pc;
     const char *detail;         /* one clause, copied; NULL for none */
 } LuEvidence;
 

@@ -125,6 +125,9 @@ typedef struct LuFrontEnd {
                     const hwaddr *pa, uint32_t *code);
     /* Whether PCI requester @rid is translated by this unit. */
     bool (*owns)(void *fe, uint16_t rid);
+    /* Call @fn for every PCI requester that is, DMA aliases once each. */
+    void (*requesters)(void *fe, void (*fn)(void *opaque, uint16_t rid),
+                       void *opaque);
     /*
      * Whether somebody keeps translations for @rid outside the model, so that
      * not all its accesses are seen (notifiers: vhost).  May be NULL.
@@ -259,6 +262,17 @@ void lu_sample(LuIommu *iommu, const LuInval *inval);
  * BQL held.
  */
 void lu_doorbell(LuIommu *iommu);
+
+/*
+ * What a handoff is seen by when nobody announces it.  To be told before it
+ * takes effect; BQL held, LuIommu.lock not.
+ */
+typedef enum LuSign {
+    LU_SIGN_DOORBELL,           /* invalidations were rung for */
+    LU_SIGN_OFF,                /* the queue, or translation, is turned off */
+    LU_SIGN_QUEUE_ON,
+} LuSign;
+void lu_sign(LuIommu *iommu, LuSign sign);
 
 /* A register rule was broken (REG-*): report with the register's name. */
 void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,

@@ -67,6 +67,7 @@
 #define LU_CTL_OP_IDLE          15  /* STREAM: no DMA is expected */
 #define LU_CTL_OP_CRASH         16  /* the jump is to a crash kernel */
 #define LU_CTL_OP_KHO           17  /* ADDR: the KHO device tree is there */
+#define LU_CTL_OP_MAP           18  /* ADDR: list what KHO preserves above */
 
 /* PARAM of CRASH: ADDR and LEN are the region of the crash kernel */
 #define LU_CTL_CRASH_REGION     (1u << 31)

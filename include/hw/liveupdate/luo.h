@@ -51,6 +51,12 @@ const char *lu_luo_read(LuLuo *luo, const LuMem *mem, hwaddr pa,
                         uint64_t bytes, unsigned page_lg2,
                         const LuRanges *kept);
 
+/*
+ * Whether the record at @pa names sessions: the kernel writes that
+ * last, on its way down.  False as well when it is not LU_LUO_VERSION.
+ */
+bool lu_luo_final(const LuMem *mem, hwaddr pa);
+
 /* Copy at most @n bytes of guest text to @to[@n + 1], printable. */
 void lu_luo_text(char *to, const uint8_t *from, size_t n);
 

@@ -32,6 +32,10 @@ typedef struct LuMemMap {
     LuKho kho;                  /* as of the last look */
     bool hinted;                /* @hint is where its device tree is */
     hwaddr hint;
+    bool known;                 /* a scan has found it at @found */
+    hwaddr found;
+    hwaddr luo;                 /* the record of LUO, once seen; 0: not yet */
+    hwaddr past_fdt, past_root; /* of the kernel before */
     bool crash;                 /* the region of the crash kernel is known */
     hwaddr crash_first, crash_last;
     /* The look under way; a no of KHO is looked at again, once. */
@@ -62,6 +66,20 @@ void lu_memmap_clear(LuMemMap *map);
  * are used by lu_memmap_covers() until the next look or lu_memmap_clear().
  */
 void lu_memmap_look(LuMemMap *map, const LuMem *mem, LuSink *sink);
+
+/*
+ * Whether the kernel has written its last word for the next one: LUO's record
+ * names sessions.  Before the device tree is known, @scan lets it be looked
+ * for.  No edge: what covers() answers does not change.
+ */
+bool lu_memmap_final(LuMemMap *map, const LuMem *mem, bool scan, LuSink *sink);
+
+/*
+ * Read the records of KHO as they are now into the cleared @kho, with a scan
+ * if need be.  No edge, either.
+ */
+void lu_memmap_read(LuMemMap *map, LuKho *kho, const LuMem *mem,
+                    LuSink *sink);
 
 /* A later edge: read again the device tree that was read at the last look. */
 void lu_memmap_look_again(LuMemMap *map);

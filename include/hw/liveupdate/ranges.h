@@ -27,6 +27,9 @@ void lu_ranges_clear(LuRanges *set);
 bool lu_ranges_run(const LuRanges *set, hwaddr pa, hwaddr *last);
 /* Whether all of [@first, @last] is in the set. */
 bool lu_ranges_cover(const LuRanges *set, hwaddr first, hwaddr last);
+/* The first range that ends at or after @pa; false if there is none. */
+bool lu_ranges_next(const LuRanges *set, hwaddr pa, hwaddr *first,
+                    hwaddr *last);
 /* How many addresses there are; 0 also stands for all 2^64. */
 uint64_t lu_ranges_bytes(const LuRanges *set);
 

@@ -52,8 +52,16 @@ struct LuSession {
     unsigned taken_back;        /* claims unpreserved; not in @history */
     unsigned finished;          /* claims that came to their end */
     unsigned lost;              /* ended too early, no longer in @history */
+    /* What is seen of a handoff, and not said (evidence.c). */
+    bool looked;                /* the map was read for this generation */
+    const char *jump;           /* static: who said the jump comes; or NULL */
+    bool booted;                /* the registers told of this kernel's boot */
+    unsigned scans;             /* for want of a device tree, this generation */
+    int64_t next_scan_ns;
     /* Called after each operation that may move claims; lock held. */
     void (*edge)(void *opaque, const LuOp *op, unsigned moved);
+    /* Called when claims have come, moved or gone; no lock held.  BQL held. */
+    void (*settled)(void *opaque);
     void *opaque;
 };
 
@@ -66,6 +74,19 @@ void lu_session_destroy(LuSession *s);
  */
 int lu_session_op(LuSession *s, const LuOp *op);
 
+/*
+ * The first @max ranges, at most, that the records of KHO preserve at or above
+ * @from, as they are in RAM now; no claim moves.  Returns how many there are
+ * in @range, or -1 when there are no records, or none that can be read.  BQL
+ * held.
+ */
+typedef struct LuSpan {
+    hwaddr pa;
+    uint64_t bytes;
+} LuSpan;
+int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
+                         unsigned max);
+
 /* The machine was reset: open claims end without findings. */
 void lu_session_reset(LuSession *s);
 
@@ -77,6 +98,20 @@ LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons);
 
 /* Whether @c by itself keeps no run from passing.  The lock is held. */
 bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons);
+
+/*
+ * Call @fn for what must not change now: the tables and configuration of
+ * every claim that is frozen and not replaced yet.  The lock is held.
+ */
+typedef void LuPromisedFn(void *opaque, const LuPage *page);
+void lu_session_promised(LuSession *s, LuPromisedFn *fn, void *opaque);
+
+/*
+ * A store into such memory was caught, by any thread with any lock.  It is
+ * judged before the next operation, or when lu_session_judge_stores() asks.
+ */
+void lu_session_store(LuSession *s, const LuStore *store);
+void lu_session_judge_stores(LuSession *s);
 
 /* The unit that translates @rid, or NULL.  BQL held. */
 LuIommu *lu_session_owner(LuSession *s, uint16_t rid);
@@ -105,6 +140,30 @@ void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
  */
 void lu_session_tags(LuSession *s, LuIommu *iommu, const LuStream *stream,
                      const LuStream *other, const LuTag *tag);
+
+/*
+ * Parts of an operation.  All locks are held.
+ *
+ * Claim the stream of @op on @iommu; returns as lu_session_op().  @seen: it is
+ * the map that says so, and tells the claim's phases from then on.
+ */
+int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen);
+/* @c is over: it stays in the history as it is, without its tables. */
+void lu_session_end(LuSession *s, LuClaim *c);
+/* The open claim, or NULL. */
+LuClaim *lu_session_find(LuSession *s, LuIommu *iommu, uint16_t rid,
+                         uint32_t pasid);
+/* Whether claims that somebody announced are open: nothing else is asked. */
+bool lu_session_announced(const LuSession *s);
+/* The map was read at an edge that @source told of: claim what is in it. */
+void lu_session_claim_map(LuSession *s, const char *source);
+/* Each generation tells of its own jump. */
+void lu_session_forget_evidence(LuSession *s);
+/* Look at what has become of @c, which was seen; only its unit's lock. */
+void lu_session_follow(LuSession *s, LuClaim *c);
+
+/* The machine stops: claims that were seen and are replaced have ended. */
+void lu_session_close(LuSession *s);
 
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid);
 uint64_t lu_session_errors(LuSession *s);

@@ -68,6 +68,11 @@ void lu_streams_undecide(LuStreams *streams);
 /* Whether some stream has stage 1 of @tag behind a stage 2. */
 bool lu_streams_nested(LuStreams *streams, const LuTag *tag);
 
+/* Call @fn for every stream with a PASID; it must not make streams. */
+void lu_streams_with_pasid(LuStreams *streams,
+                           void (*fn)(void *opaque, uint16_t rid,
+                                      uint32_t pasid), void *opaque);
+
 /* Forget the answers for input pages [@first, @last] of every stream. */
 void lu_streams_forget(LuStreams *streams, uint64_t first, uint64_t last);
 unsigned lu_streams_count(const LuStreams *streams);

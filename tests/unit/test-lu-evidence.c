@@ -1,0 +1,531 @@
+/*
+ * Handoffs on the toy IOMMU that nobody announces: what is in the memory map
+ * is claimed, and LUO's record, the registers and the tables tell the phases.
+ * One thing is done otherwise at a time.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "hw/liveupdate/lu-ctl-regs.h"
+#include "lu-kho-fixture.h"
+#include "toy-iommu.h"
+
+#define MEM_BASE    0x100000
+#define MEM_BYTES   (8 * 1024 * 1024)
+#define RID         1
+#define OTHER       2
+#define IOVA        0x40000000ull
+#define LUO_SESSIONS_AT 0x10    /* in struct luo_ser */
+
+typedef struct Story {
+    LuArrayMem *mem;
+    LuKhoPlat kp;
+    Kho k;
+    ToyIommu toy;
+    LuSession s;
+    hwaddr table[3];            /* top first */
+    hwaddr data, luo;
+    unsigned left_out;          /* tables not preserved, a bit each */
+    unsigned updates;
+    unsigned edges[LU_CTL_OP_KHO + 1];
+} Story;
+
+static void count_edge(void *opaque, const LuOp *op, unsigned moved)
+{
+    Story *st = opaque;
+
+    st->edges[op->op] += moved;
+}
+
+static hwaddr target_of(Story *st, hwaddr desc)
+{
+    return lu_array_get(st->mem, desc) & ~0xfffull;
+}
+
+static void new_domain(Story *st, uint16_t rid, hwaddr data, hwaddr table[3])
+{
+    hwaddr pte;
+
+    table[0] = toy_new_table(&st->toy);
+    pte = toy_map(&st->toy, table[0], IOVA, data);
+    table[1] = target_of(st, table[0] + 8 * (IOVA >> 30));
+    table[2] = pte & ~0xfffull;
+    toy_attach(&st->toy, rid, table[0], 5 + st->updates);
+}
+
+static void story_begin(Story *st)
+{
+    memset(st, 0, sizeof(*st));
+    st->mem = lu_array_new(MEM_BASE, MEM_BYTES);
+    lu_kho_plat_init(&st->kp, st->mem);
+    lu_session_init(&st->s, NULL);
+    st->s.edge = count_edge;
+    st->s.opaque = st;
+    toy_init(&st->toy, st->mem, "toy0");
+    lu_session_add(&st->s, &st->toy.iommu);
+    st->data = lu_array_alloc(st->mem, 4096, 4096);
+    new_domain(st, RID, st->data, st->table);
+}
+
+static void story_end(Story *st)
+{
+    toy_destroy(&st->toy);
+    lu_session_destroy(&st->s);
+    lu_array_free(st->mem);
+}
+
+/* What this kernel hands on; of LUO there is a session. */
+static void preserve(Story *st)
+{
+    static const KhoFile files[] = { { "memfd-v2", 0x1000, 0x77 } };
+    static const KhoSession sessions[] = { { "vm0", files, 1 } };
+    KhoBlob blobs[2];
+
+    g_assert_true(kho_begin(&st->k, &st->kp.plat, 12));
+    for (unsigned i = 0; i < 3; i++) {
+        if (!(st->left_out & 1u << i)) {
+            g_assert_true(kho_preserve(&st->k, st->table[i], 4096));
+        }
+    }
+    g_assert_true(kho_preserve(&st->k, st->data, 4096));
+    g_assert_true(kho_preserve(&st->k, st->toy.config, 4096));
+    st->luo = kho_luo(&st->k, st->updates, sessions, 1, NULL, 0);
+    blobs[0] = (KhoBlob) { "kexec-metadata",
+                           kho_metadata(&st->k, ++st->updates),
+                           KHO_METADATA_BYTES };
+    blobs[1] = (KhoBlob) { "LUO", st->luo, KHO_LUO_BYTES };
+    kho_publish(&st->k, blobs, 2);
+}
+
+static void sign(Story *st, LuSign sign)
+{
+    lu_sign(&st->toy.iommu, sign);
+}
+
+static int ring(Story *st, uint8_t code, uint64_t addr)
+{
+    LuOp o = {
+        .op = code, .rid = RID, .pasid = LU_NO_PASID, .token = 0x7001,
+        .addr = addr, .source = "test",
+    };
+
+    return lu_session_op(&st->s, &o);
+}
+
+static void dma(Story *st)
+{
+    hwaddr pa;
+
+    g_assert_true(toy_access(&st->toy, RID, IOVA, LU_PERM_W, &pa));
+    g_assert_cmphex(pa, ==, st->data);
+}
+
+static void jump(Story *st)
+{
+    sign(st, LU_SIGN_OFF);
+    dma(st);
+    sign(st, LU_SIGN_QUEUE_ON);
+    dma(st);
+}
+
+/* A new domain whose page is @data; the invalidation makes it be seen. */
+static void replace(Story *st, hwaddr data)
+{
+    new_domain(st, RID, data, st->table);
+    lu_doorbell(&st->toy.iommu);
+}
+
+static const LuClaim *claim(Story *st, guint i)
+{
+    g_assert_cmpuint(i, <, st->s.history->len);
+    return g_ptr_array_index(st->s.history, i);
+}
+
+static unsigned findings(Story *st, LuRule rule)
+{
+    unsigned n = 0;
+
+    for (guint i = 0; i < st->s.books.sink.order->len; i++) {
+        const LuFinding *f = g_ptr_array_index(st->s.books.sink.order, i);
+
+        n += f->rule == rule;
+        g_assert_cmpint(f->rule, ==, rule);
+    }
+    return n;
+}
+
+static bool noted(Story *st, const char *part)
+{
+    for (guint i = 0; i < st->s.books.sink.notes->len; i++) {
+        if (strstr(g_ptr_array_index(st->s.books.sink.notes, i), part)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static LuVerdict verdict(Story *st)
+{
+    lu_session_close(&st->s);
+    return lu_session_verdict(&st->s, NULL);
+}
+
+static void assert_reason(Story *st, const char *part)
+{
+    g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free);
+    bool found = false;
+
+    g_assert_cmpint(lu_session_verdict(&st->s, reasons), ==,
+                    LU_VERDICT_INCONCLUSIVE);
+    for (guint i = 0; i < reasons->len; i++) {
+        found |= strstr(g_ptr_array_index(reasons, i), part) != NULL;
+    }
+    g_assert_true(found);
+}
+
+/* ------------------------------------------------------------------ */
+
+static void test_whole(void)
+{
+    static const char *const said[LU_CLAIM__MAX] = {
+        [LU_CLAIM_PRESERVED] = "map", [LU_CLAIM_FROZEN] = "luo",
+        [LU_CLAIM_BLACKOUT] = "luo", [LU_CLAIM_RESTORING] = "registers",
+        [LU_CLAIM_REPLACED] = "tables", [LU_CLAIM_FINISHED] = "stop",
+    };
+    hwaddr top;
+    Story st;
+
+    story_begin(&st);
+    top = st.table[0];
+    preserve(&st);
+    jump(&st);
+    replace(&st, st.data);
+    dma(&st);
+    g_assert_cmpint(verdict(&st), ==, LU_VERDICT_PASS);
+    g_assert_cmpuint(st.s.history->len, ==, 1);
+    g_assert_cmphex(claim(&st, 0)->token, ==, top);
+    g_assert_cmpuint(claim(&st, 0)->n_pages, ==, 3);
+    for (unsigned i = 0; i < LU_CLAIM__MAX; i++) {
+        g_assert_cmpstr(claim(&st, 0)->said[i], ==, said[i]);
+    }
+    g_assert_cmpuint(st.edges[LU_CTL_OP_KEXEC], ==, 1);
+    g_assert_cmpuint(st.edges[LU_CTL_OP_FINISH], ==, 1);
+    g_assert_cmpuint(lu_session_generation(&st.s), ==, 1);
+    story_end(&st);
+}
+
+/* Of all operations, only the jump and the boot are announced. */
+static void test_jump_rung(void)
+{
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_KEXEC, 0), ==, LU_CTL_OK);
+    dma(&st);
+    sign(&st, LU_SIGN_OFF);
+    sign(&st, LU_SIGN_QUEUE_ON);    /* who says the one says the other */
+    g_assert_cmpuint(lu_session_generation(&st.s), ==, 0);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_BOOT, 0), ==, LU_CTL_OK);
+    replace(&st, st.data);
+    g_assert_cmpint(verdict(&st), ==, LU_VERDICT_PASS);
+    g_assert_cmpstr(claim(&st, 0)->said[LU_CLAIM_PRESERVED], ==, "map");
+    g_assert_cmpstr(claim(&st, 0)->said[LU_CLAIM_BLACKOUT], ==, "test");
+    story_end(&st);
+}
+
+/* The boot is seen before it is announced: it is one boot. */
+static void test_boot_twice(void)
+{
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    jump(&st);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_BOOT, 0), ==, LU_CTL_OK);
+    g_assert_cmpuint(lu_session_generation(&st.s), ==, 1);
+    replace(&st, st.data);
+    g_assert_cmpint(verdict(&st), ==, LU_VERDICT_PASS);
+    story_end(&st);
+}
+
+/* A part of the tables is not in the map, the top as well as any other. */
+static void test_partly(const void *arg)
+{
+    Story st;
+
+    story_begin(&st);
+    st.left_out = GPOINTER_TO_UINT(arg);
+    preserve(&st);
+    sign(&st, LU_SIGN_OFF);
+    if (st.left_out == 7) {
+        g_assert_cmpuint(st.s.history->len, ==, 0);
+        assert_reason(&st, "no live update claimed");
+    } else {
+        g_assert_cmpuint(st.s.history->len, ==, 1);
+        g_assert_cmpuint(findings(&st, LU_RULE_OWN_1), ==, 1);
+    }
+    story_end(&st);
+}
+
+/* A neighbour in the same configuration table is not claimed. */
+static void test_neighbour(void)
+{
+    hwaddr table[3];
+    Story st;
+
+    story_begin(&st);
+    new_domain(&st, OTHER, st.data, table);
+    preserve(&st);
+    jump(&st);
+    g_assert_cmpuint(st.s.history->len, ==, 1);
+    g_assert_cmpuint(claim(&st, 0)->rid, ==, RID);
+    story_end(&st);
+}
+
+/* Who shares the domain shares the fate. */
+static void test_shared(void)
+{
+    Story st;
+
+    story_begin(&st);
+    toy_attach(&st.toy, OTHER, st.table[0], 5);
+    preserve(&st);
+    jump(&st);
+    g_assert_cmpuint(st.s.history->len, ==, 2);
+    g_assert_true(claim(&st, 0)->domain == claim(&st, 1)->domain);
+    g_assert_cmpuint(findings(&st, LU_RULE_DOM_1), ==, 0);
+    replace(&st, st.data);
+    /* One of two has left: the tables are still walked. */
+    g_assert_false(claim(&st, 0)->domain->replaced);
+    story_end(&st);
+}
+
+/* A queue that is turned off means nothing until LUO has had its last word. */
+static void test_not_final(void)
+{
+    uint64_t sessions;
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    sessions = lu_array_get(st.mem, st.luo + LUO_SESSIONS_AT);
+    lu_array_set(st.mem, st.luo + LUO_SESSIONS_AT, 0);
+    sign(&st, LU_SIGN_OFF);
+    sign(&st, LU_SIGN_QUEUE_ON);
+    g_assert_cmpuint(st.s.history->len, ==, 0);
+    g_assert_cmpuint(lu_session_generation(&st.s), ==, 0);
+    lu_array_set(st.mem, st.luo + LUO_SESSIONS_AT, sessions);
+    sign(&st, LU_SIGN_DOORBELL);    /* now known: any doorbell will do */
+    g_assert_cmpuint(st.s.history->len, ==, 1);
+    g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_BLACKOUT);
+    story_end(&st);
+}
+
+/* The next kernel is no live update just since the last one was. */
+static void test_past(void)
+{
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    jump(&st);
+    replace(&st, st.data);
+    sign(&st, LU_SIGN_OFF);
+    sign(&st, LU_SIGN_QUEUE_ON);
+    g_assert_cmpuint(lu_session_generation(&st.s), ==, 1);
+    g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_REPLACED);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_FREEZE, 0), ==, LU_CTL_OK);
+    g_assert_cmpuint(st.s.history->len, ==, 1);
+    story_end(&st);
+}
+
+static void test_chain(void)
+{
+    Story st;
+
+    story_begin(&st);
+    for (unsigned i = 0; i < 3; i++) {
+        preserve(&st);
+        jump(&st);
+        replace(&st, st.data);
+    }
+    g_assert_cmpint(verdict(&st), ==, LU_VERDICT_PASS);
+    g_assert_cmpuint(st.s.history->len, ==, 3);
+    story_end(&st);
+}
+
+/* The next kernel hands on the very tables it was handed. */
+static void test_handed_on(void)
+{
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    jump(&st);
+    preserve(&st);
+    jump(&st);
+    replace(&st, st.data);
+    g_assert_cmpint(verdict(&st), ==, LU_VERDICT_PASS);
+    g_assert_cmpuint(st.s.history->len, ==, 2);
+    story_end(&st);
+}
+
+/* ... or forgets to, while the stream still goes by them. */
+static void test_forgotten(void)
+{
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    jump(&st);
+    st.left_out = 7;
+    preserve(&st);
+    sign(&st, LU_SIGN_OFF);
+    g_assert_cmpuint(st.s.history->len, ==, 1);
+    assert_reason(&st, "ended restoring, not finished");
+    story_end(&st);
+}
+
+static void test_elsewhere(void)
+{
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    jump(&st);
+    replace(&st, lu_array_alloc(st.mem, 4096, 4096));
+    g_assert_cmpuint(findings(&st, LU_RULE_CON_1), ==, 1);
+    story_end(&st);
+}
+
+static void test_lost(void)
+{
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    jump(&st);
+    toy_attach(&st.toy, RID, toy_new_table(&st.toy), 9);
+    lu_doorbell(&st.toy.iommu);
+    g_assert_cmpuint(findings(&st, LU_RULE_CON_8), ==, 1);
+    story_end(&st);
+}
+
+/* A change of the old tables shows when they are left. */
+static void test_changed(void)
+{
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    jump(&st);
+    toy_map(&st.toy, st.table[0], IOVA + 4096, st.data);
+    replace(&st, st.data);
+    g_assert_cmpuint(findings(&st, LU_RULE_TBL_1), ==, 1);
+    story_end(&st);
+}
+
+static void test_back(void)
+{
+    hwaddr top;
+    Story st;
+
+    story_begin(&st);
+    top = st.table[0];
+    preserve(&st);
+    jump(&st);
+    replace(&st, st.data);
+    g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_REPLACED);
+    toy_attach(&st.toy, RID, top, 5);
+    lu_doorbell(&st.toy.iommu);
+    g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_RESTORING);
+    g_assert_true(noted(&st, "went back"));
+    replace(&st, st.data);
+    g_assert_cmpint(verdict(&st), ==, LU_VERDICT_PASS);
+    story_end(&st);
+}
+
+/* Announced claims go before; what the map says beyond them is said. */
+static void test_announced(void)
+{
+    Story st;
+
+    story_begin(&st);
+    toy_attach(&st.toy, OTHER, st.table[0], 5);
+    preserve(&st);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_KHO, st.k.fdt), ==, LU_CTL_OK);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_PRESERVE, 0), ==, LU_CTL_OK);
+    sign(&st, LU_SIGN_OFF);
+    g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_PRESERVED);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_FREEZE, 0), ==, LU_CTL_OK);
+    sign(&st, LU_SIGN_OFF);
+    g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_FROZEN);
+    g_assert_cmpuint(st.s.history->len, ==, 1);
+    g_assert_true(noted(&st, "stream 00:00.2 of toy0"));
+    story_end(&st);
+}
+
+/* A jump that fails: nothing is claimed until it is tried again. */
+static void test_abort(void)
+{
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    sign(&st, LU_SIGN_OFF);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_ABORT, 0), ==, LU_CTL_OK);
+    g_assert_cmpuint(st.s.history->len, ==, 0);
+    jump(&st);
+    replace(&st, st.data);
+    g_assert_cmpint(verdict(&st), ==, LU_VERDICT_PASS);
+    g_assert_cmpuint(st.s.history->len, ==, 1);
+    story_end(&st);
+}
+
+/* Nobody tells of the jump: who could say what came in the blackout? */
+static void test_no_jump(void)
+{
+    LuClaim *c;
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_FREEZE, 0), ==, LU_CTL_OK);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_IDLE, 0), ==, LU_CTL_OK);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_BOOT, 0), ==, LU_CTL_OK);
+    replace(&st, st.data);
+    lu_session_close(&st.s);
+    c = g_ptr_array_index(st.s.history, 0);
+    g_assert_true(c->idle);
+    assert_reason(&st, "nobody said when the jump came");
+    story_end(&st);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/evidence/whole", test_whole);
+    g_test_add_func("/evidence/jump-rung", test_jump_rung);
+    g_test_add_func("/evidence/boot-twice", test_boot_twice);
+    g_test_add_data_func("/evidence/no-top", GUINT_TO_POINTER(1), test_partly);
+    g_test_add_data_func("/evidence/no-leaf-table", GUINT_TO_POINTER(4),
+                         test_partly);
+    g_test_add_data_func("/evidence/nothing", GUINT_TO_POINTER(7),
+                         test_partly);
+    g_test_add_func("/evidence/neighbour", test_neighbour);
+    g_test_add_func("/evidence/shared", test_shared);
+    g_test_add_func("/evidence/not-final", test_not_final);
+    g_test_add_func("/evidence/past", test_past);
+    g_test_add_func("/evidence/chain", test_chain);
+    g_test_add_func("/evidence/handed-on", test_handed_on);
+    g_test_add_func("/evidence/forgotten", test_forgotten);
+    g_test_add_func("/evidence/elsewhere", test_elsewhere);
+    g_test_add_func("/evidence/lost", test_lost);
+    g_test_add_func("/evidence/changed", test_changed);
+    g_test_add_func("/evidence/back", test_back);
+    g_test_add_func("/evidence/announced", test_announced);
+    g_test_add_func("/evidence/abort", test_abort);
+    g_test_add_func("/evidence/no-jump", test_no_jump);
+    return g_test_run();
+}
