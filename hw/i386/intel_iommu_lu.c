@@ -380,6 +380,12 @@ static LuXlat lu_vtd_dma_translate(LuDmaTarget *target,
     return lu_vtd_translate(INTEL_IOMMU_LU(target), access);
 }
 
+static void lu_vtd_dma_uncached(LuDmaTarget *target, const LuAccess *access,
+                                const LuXlat *x, bool stale)
+{
+    lu_uncached(&INTEL_IOMMU_LU(target)->iommu, access, x, stale);
+}
+
 static bool lu_vtd_dma_owns(LuDmaTarget *target, uint16_t rid)
 {
     LuVtdState *lu = INTEL_IOMMU_LU(target);
@@ -476,6 +482,7 @@ static void lu_vtd_class_init(ObjectClass *klass, const void *data)
                                        lu_vtd_reset_exit,
                                        &lvc->parent_phases);
     ldc->translate = lu_vtd_dma_translate;
+    ldc->uncached = lu_vtd_dma_uncached;
     ldc->owns = lu_vtd_dma_owns;
     device_class_set_props(dc, lu_vtd_properties);
     for (size_t i = 0; i < ARRAY_SIZE(lu_vtd_help); i++) {

@@ -884,6 +884,37 @@ void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
     lu_finding(&s->books.sink, rule, &ev);
 }
 
+void lu_uncached(LuIommu *iommu, const LuAccess *access, const LuXlat *x,
+                 bool stale)
+{
+    LuSession *s = iommu->session;
+    g_autoptr(GString) detail = NULL;
+    LuEvidence ev = { };
+    LuClaim *c;
+
+    if (!s) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&s->lock);
+    lu_evaluated(&s->books.sink, LU_RULE_ATT_6);
+    if (!stale) {
+        return;
+    }
+    c = lu_session_find(s, iommu, access->rid, access->pasid);
+    if (c) {
+        ev = lu_claim_evidence(c);
+    }
+    detail = g_string_new("read out of memory alone: ");
+    lu_attrs_append(detail, x->attrs);
+    ev.has |= LU_EV_STREAM | LU_EV_IOVA | LU_EV_PAGE;
+    ev.unit = iommu->id;
+    ev.rid = access->rid;
+    ev.iova = access->iova;
+    ev.page = x->pa & ~(hwaddr)0xfff;
+    ev.detail = detail->str;
+    lu_finding(&s->books.sink, LU_RULE_ATT_6, &ev);
+}
+
 void lu_register_ok(LuIommu *iommu, LuRule rule)
 {
     LuSession *s = iommu->session;

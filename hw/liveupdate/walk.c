@@ -223,13 +223,23 @@ static void remember(const Walker *w, const Descent *d, uint64_t in,
     w->held->seen(w->held, d->stage, d->nr, in, &e);
 }
 
+/* How what has @attrs is read. */
+static const LuMem *view(const Walker *w, LuAttrs attrs)
+{
+    return w->mem->uncached && !lu_attrs_coherent(attrs) ? w->mem->uncached
+                                                         : w->mem;
+}
+
 /* Translate @in by @d->stage; the tables of stage 1 go through w->s2. */
 static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
 {
     const LuStage *stage = d->stage;
     LuWalk *out = w->out;
-    Hit at = { .pa = stage->root, .perm = UINT8_MAX };
+    Hit at = {
+        .pa = stage->root, .perm = UINT8_MAX, .attrs = stage->fetch,
+    };
     uint64_t iova = in;
+    const LuMem *mem;
     LuFaultKind kind;
     unsigned shift;
     LuDesc desc;
@@ -260,7 +270,10 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
 
         at.pa += (in >> shift) * 8;
         if (d->nr == 1 && w->s2) {
-            Descent table = { .stage = w->s2, .nr = 2, .need = LU_PERM_R };
+            Descent table = {
+                .stage = w->s2, .nr = 2, .need = LU_PERM_R,
+                .attrs = stage->fetch,
+            };
 
             out->class = LU_CLASS_TABLE;
             out->s1_level = d->level;
@@ -270,7 +283,8 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
             }
         }
         step = &out->step[out->n_steps];
-        if (!w->mem->read64(w->mem, at.pa, &step->desc)) {
+        mem = view(w, at.attrs);
+        if (!mem->read64(mem, at.pa, &step->desc)) {
             out->table = at.pa;
             return fault(w, LU_FAULT_TABLE, d->nr, d->level);
         }

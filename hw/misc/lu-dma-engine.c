@@ -18,6 +18,7 @@
 #include "qemu/host-utils.h"
 #include "qemu/units.h"
 #include "hw/liveupdate/trap.h"
+#include "hw/liveupdate/coherency.h"
 #include "hw/pci/msix.h"
 #include "system/address-spaces.h"
 #include "lu-dma-internal.h"
@@ -76,6 +77,25 @@ static void note_attrs(LuDmaChannel *c, LuAttrs a)
                  (lu_attrs_coherent(a) ? LU_DMA_ATTRS_COHERENT : 0);
 }
 
+/* The translated address, with its attributes. */
+static bool reach_memory(LuDmaState *s, const LuAccess *access,
+                         const LuXlat *x, MemTxAttrs attrs, uint8_t *buf,
+                         hwaddr len, bool is_write)
+{
+    bool ok, stale;
+
+    if (!lu_coherency_any() || lu_attrs_coherent(x->attrs)) {
+        return address_space_rw(&address_space_memory, x->pa, attrs, buf, len,
+                                is_write) == MEMTX_OK;
+    }
+    ok = lu_coherency_access(x->pa, attrs, buf, len, is_write, &stale);
+    if (ok && !is_write) {
+        LU_DMA_TARGET_GET_CLASS(s->target)->uncached(s->target, access, x,
+                                                     stale);
+    }
+    return ok;
+}
+
 static bool access_target(LuDmaChannel *c, hwaddr iova, hwaddr bytes,
                           uint8_t *buf, bool is_write, MemTxAttrs attrs)
 {
@@ -96,8 +116,7 @@ static bool access_target(LuDmaChannel *c, hwaddr iova, hwaddr bytes,
         hwaddr n = MIN(bytes - 1, xlat.mask & ~access.iova) + 1;
 
         if (xlat.status != LU_XLATE_OK ||
-            address_space_rw(&address_space_memory, xlat.pa, attrs, buf, n,
-                             is_write) != MEMTX_OK) {
+            !reach_memory(s, &access, &xlat, attrs, buf, n, is_write)) {
             return false;
         }
         note_attrs(c, xlat.attrs);

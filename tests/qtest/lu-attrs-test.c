@@ -433,6 +433,139 @@ static void test_same_type(Case *c)
     next_kernel(c, PG_NC, PG_NC, "");
 }
 
+/* ------------------------------------------------------------------ */
+/* What lies in memory                                                */
+
+#define SECRET  0x5ec2e7ull
+
+static void maintain(Case *c, const char *op, uint64_t at)
+{
+    qtest_qmp_assert_success(c->pq.qts, "{ 'execute': 'lu-coherency-maintain',"
+                             " 'arguments': { 'op': %s, 'address': %" PRIu64
+                             ", 'size': 4096 } }", op, at);
+}
+
+/* A's page has gone to memory; the host zeroes it in its caches. */
+static uint64_t donated(Case *c, bool maintained)
+{
+    Plat *p = &c->pq.plat;
+
+    plat_w64(p, c->window, SECRET);
+    maintain(c, "clean", c->window);
+    plat_w64(p, c->window, 0);
+    if (maintained) {
+        maintain(c, "clean-invalidate", c->window);
+    }
+    return c->window;
+}
+
+/* ... and B has it, and does not want caches. */
+static void leak(Case *c, bool fwb, bool maintained, uint64_t read,
+                 const char *rule)
+{
+    uint64_t iova = c->kind->iova, page = donated(c, maintained);
+    IommuDomain *d = case_domain(c);
+
+    d->fwb = fwb;
+    case_map_as(c, d, iova, page, PG_NC);
+    case_attach(c, 0, d);
+    g_assert_cmphex(case_read(c, 0, iova).pa, ==, read);
+    case_expect(c, rule);
+    maintain(c, "clean-invalidate", page);
+}
+
+static void test_leak(Case *c)
+{
+    leak(c, false, false, SECRET, "ATT-6");
+}
+
+static void test_leak_fwb(Case *c)
+{
+    leak(c, true, false, 0, "");
+}
+
+static void test_leak_maintained(Case *c)
+{
+    leak(c, false, true, 0, "");
+}
+
+/* The same by No_snoop, unless the leaf says SNP. */
+static void test_leak_no_snoop(Case *c)
+{
+    uint64_t iova = c->kind->iova, page = donated(c, false);
+    IommuDomain *d = case_domain(c);
+
+    case_map_as(c, d, iova, page, 0);
+    case_attach(c, 0, d);
+    g_assert_cmphex(case_read(c, 0, iova).pa, ==, 0);
+    case_expect(c, "");
+    g_assert_cmphex(case_read_unsnooped(c, 0, iova).pa, ==, SECRET);
+    case_expect(c, "ATT-6");
+    maintain(c, "clean-invalidate", page);
+}
+
+static void test_leak_snp(Case *c)
+{
+    uint64_t iova = c->kind->iova, page = donated(c, false);
+    IommuDomain *d = case_domain(c);
+
+    case_map_as(c, d, iova, page, PG_SNOOP);
+    case_attach(c, 0, d);
+    g_assert_cmphex(case_read_unsnooped(c, 0, iova).pa, ==, 0);
+    maintain(c, "clean-invalidate", page);
+}
+
+/* A write past a dirty line is in memory; caches keep what they have. */
+static void test_write_around(Case *c)
+{
+    uint64_t iova = c->kind->iova, page = donated(c, false);
+    IommuDomain *d = case_domain(c);
+    Plat *p = &c->pq.plat;
+
+    case_map_as(c, d, iova, page, PG_NC);
+    case_attach(c, 0, d);
+    g_assert_true(case_write(c, 0, iova, 0x600d).landed);
+    g_assert_cmphex(plat_r64(p, page), ==, 0);
+    maintain(c, "invalidate", page);
+    g_assert_cmphex(plat_r64(p, page), ==, 0x600d);
+    /* A line in no cache is as everybody sees it. */
+    g_assert_true(case_write(c, 0, iova, 0x6000).landed);
+    g_assert_cmphex(plat_r64(p, page), ==, 0x6000);
+    case_expect(c, "");
+}
+
+/* The leaf's table is in the window, and is still in caches. */
+static void stale_table(Case *c, bool coherent)
+{
+    uint64_t iova = c->kind->iova, page = case_page(c), above, at;
+    IommuDomain *d = case_domain(c);
+    Plat *p = &c->pq.plat;
+
+    case_map(c, d, iova, page, 0);
+    at = case_at(c, d, iova, 0);
+    plat_w64(p, c->window + at % 4096, plat_r64(p, at));
+    above = case_get(c, d, iova, 1);
+    case_set(c, d, iova, 1, (above & ~ADDRESS) | c->window);
+    case_attach(c, 0, d);
+    if (!coherent) {
+        g_assert_false(case_read(c, 0, iova).landed);
+        maintain(c, "clean", c->window);
+    }
+    case_reaches(c, 0, iova, page);
+    plat_w64(p, c->window + at % 4096, 0);
+    maintain(c, "clean-invalidate", c->window);
+}
+
+static void test_walker_coherent(Case *c)
+{
+    stale_table(c, true);
+}
+
+static void test_walker_alone(Case *c)
+{
+    stale_table(c, false);
+}
+
 int main(int argc, char **argv)
 {
     static const char fwb[] = ",fwb=on";
@@ -454,11 +587,28 @@ int main(int argc, char **argv)
     case_add("lu-attrs", "other-fwb", "s2-4k nested-4k", fwb, test_other_fwb);
     case_add("lu-attrs", "other-fwb-idle", "s2-4k", fwb, test_other_fwb_idle);
     case_add("lu-attrs", "canwbs", "s1-4k", ",canwbs=on", test_canwbs);
+    case_add("lu-attrs", "leak", "nested-4k s1-4k", fwb, test_leak);
+    case_add("lu-attrs", "leak-fwb", "nested-4k", fwb, test_leak_fwb);
+    case_add("lu-attrs", "leak-maintained", "nested-4k s1-4k", fwb,
+             test_leak_maintained);
+    case_add("lu-attrs", "write-around", "s1-4k s2-4k", fwb,
+             test_write_around);
+    case_add("lu-attrs", "walker-coherent", "s1-4k s2-4k", fwb,
+             test_walker_coherent);
+    case_add("lu-attrs", "walker-alone", "s1-4k s2-4k", ",cohacc=off",
+             test_walker_alone);
     case_add("lu-attrs", "no-fwb", "s2-4k", "", test_no_fwb);
 
     case_add("lu-attrs", "snp", "ss-legacy", snoop, test_snp);
     case_add("lu-attrs", "snp-lost", "ss-legacy", snoop, test_snp_lost);
     case_add("lu-attrs", "snp-kept", "ss-legacy", snoop, test_snp_kept);
+    case_add("lu-attrs", "leak-no-snoop", "ss-legacy", snoop,
+             test_leak_no_snoop);
+    case_add("lu-attrs", "leak-snp", "ss-legacy", snoop, test_leak_snp);
+    case_add("lu-attrs", "walker-alone", "ss-legacy", snoop,
+             test_walker_alone);
+    case_add("lu-attrs", "walker-coherent", "ss-legacy", ",coherent=on",
+             test_walker_coherent);
     case_add("lu-attrs", "pgsnp", "ss-scalable fs", walks, test_pgsnp);
     case_add("lu-attrs", "pgsnp-lost", "ss-scalable fs", walks,
              test_pgsnp_lost);

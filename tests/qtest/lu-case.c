@@ -14,6 +14,8 @@
 
 #define RAM_BYTES       (2 * GiB)
 #define HEAP_OFF        (16 * MiB)
+#define WINDOW_OFF      (8 * MiB)
+#define WINDOW_BYTES    (64 * KiB)
 #define HEAP_END        (1 * GiB)       /* blocks lie above */
 #define FIRST_SLOT      0x11
 
@@ -113,13 +115,15 @@ static Case *start(const CaseKind *kind, char *props)
                                FIRST_SLOT + i);
     }
     plat_qtest_init(&c->pq, HEAP_OFF, HEAP_END);
+    c->window = (x86 ? 0 : 0x40000000) + WINDOW_OFF;
     c->pq.qts = qtest_initf(
         "%s -m %d -nodefaults %s -object lu-monitor,id=lu0,exit-code=off%s "
-        "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10%s",
+        "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10%s "
+        "-device lu-coherency,base=0x%" PRIx64 ",size=%" PRIu64,
         x86 ? "-M q35" : "-M virt,highmem-ecam=off -cpu max",
         (int)(RAM_BYTES / MiB), more->options, more->monitor,
         x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0", props,
-        engines->str);
+        engines->str, c->window, (uint64_t)WINDOW_BYTES);
     c->io = (Iommu) {
         .ops = x86 ? &vtd_ops : &smmuv3_ops, .plat = &c->pq.plat,
         .regs = x86 ? 0xfed90000 : 0x0c000000, .scalable = kind->scalable,

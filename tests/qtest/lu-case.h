@@ -55,6 +55,7 @@ typedef struct Case {
     Iommu io;
     LuCtl ctl;
     CaseEngine engine[CASE_ENGINES];
+    uint64_t window;            /* 64 KiB of lu-coherency; all cases share it */
     uint32_t ctrl;              /* LU_DMA_CTRL of the next access, besides */
     uint16_t tags;              /* given out */
     GPtrArray *domains;
