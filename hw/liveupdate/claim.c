@@ -352,12 +352,39 @@ void lu_claim_judge_stores(LuBooks *books)
     }
 }
 
+/*
+ * TBL-2: a page was written, and holds what it did.  One whose mutable bits
+ * have changed was written by hardware, or for them.
+ */
+static void check_written(LuBooks *books, LuClaim *c, LuPage *page)
+{
+    LuEvidence ev;
+
+    if (!page->watched || page->cause ||
+        !books->written(lu_page_pa(page), lu_page_bytes(page)) ||
+        !lu_page_same(page, c->iommu->mem)) {
+        return;
+    }
+    ev = lu_claim_evidence(c);
+    ev.has |= LU_EV_IOVA | LU_EV_PAGE | LU_EV_LEVEL;
+    ev.iova = page->in_base;
+    ev.page = lu_page_pa(page);
+    ev.level = page->stage.fmt->spec_level(page->level);
+    ev.detail = "written, though it holds what it held at the freeze";
+    lu_finding(&books->sink, LU_RULE_TBL_2, &ev);
+}
+
 void lu_domain_check_tables(LuBooks *books, LuDomain *d, LuRule rule)
 {
     LuClaim *c = lu_domain_claim(d);
     GPtrArray *pages = d->pages;
 
+    bool watch = books->written && rule == LU_RULE_TBL_1;
+
     lu_evaluated(&books->sink, rule);
+    if (watch) {
+        lu_evaluated(&books->sink, LU_RULE_TBL_2);
+    }
     for (guint i = 0; i < pages->len; i++) {
         LuPage *page = g_ptr_array_index(pages, i);
         uint64_t now;
@@ -366,6 +393,8 @@ void lu_domain_check_tables(LuBooks *books, LuDomain *d, LuRule rule)
         if (index >= 0) {
             table_changed(books, c, rule, page,
                           lu_page_pa(page) + (hwaddr)index * 8, now, NULL);
+        } else if (watch) {
+            check_written(books, c, page);
         }
     }
 }
@@ -668,7 +697,7 @@ static void judge_attrs(LuBooks *books, LuClaim *c, LuRule table_rule,
     attrs_changed(books, c, ctx, rule, &ev);
 }
 
-static void judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
+static bool judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
                          const LuCtx *ctx, const LuWalk *walk, bool ok_now)
 {
     LuRule table_rule = table_rule_of(c);
@@ -683,14 +712,14 @@ static void judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
             !path_changed(books, c, table_rule, walk, true, a->iova)) {
             config_broken(books, c, ctx, &a->iova);
         }
-        return;
+        return false;
     }
     if (ctx->kind != LU_CTX_TRANSLATE) {
-        return;
+        return true;
     }
     fault = walk_then(books, c, a, &then);
     if (fault == LU_FAULT_TABLE && books->ledger.truncated) {
-        return;                 /* the ledger does not know */
+        return true;            /* the ledger does not know */
     }
     ok_then = fault == LU_FAULT_NONE;
     lu_evaluated(&books->sink, LU_RULE_CON_1);
@@ -700,20 +729,21 @@ static void judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
     lu_evaluated(&books->sink, table_rule);
     if (ok_now && ok_then && walk->pa == then.pa) {
         judge_attrs(books, c, table_rule, a, ctx, walk, &then);
-        return;
+        return true;
     }
     if (path_changed(books, c, table_rule, walk, true, a->iova) ||
         path_changed(books, c, table_rule, &then, false, a->iova)) {
-        return;
+        return false;
     }
     if (config_cause(books, c, ctx, &unused)) {
         c->cause->consequences++;
-        return;
+        return false;
     }
     if (!ok_now && (fault == LU_FAULT_RESERVED || fault == LU_FAULT_TABLE)) {
-        return;                 /* TBL-4 has said so */
+        return false;           /* TBL-4 has said so */
     }
     judge_answer(books, c, a, walk, &then, ok_now, ok_then);
+    return false;
 }
 
 static void count_access(LuBooks *books, LuClaim *c, bool ok)
@@ -737,13 +767,12 @@ static void count_access(LuBooks *books, LuClaim *c, bool ok)
     c->last_ns = now;
 }
 
-void lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
+bool lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
                      const LuCtx *ctx, const LuWalk *walk, bool seen_ok,
                      bool got_ok)
 {
     /* With its configuration gone, an access only seems to come through. */
     count_access(books, c, got_ok && !config_gone(c, ctx));
-    if (lu_claim_checked(c)) {
-        judge_access(books, c, access, ctx, walk, seen_ok && got_ok);
-    }
+    return !lu_claim_checked(c) ||
+           judge_access(books, c, access, ctx, walk, seen_ok && got_ok);
 }

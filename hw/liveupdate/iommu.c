@@ -12,10 +12,8 @@
 #include "qemu/cutils.h"
 #include "qemu/host-utils.h"
 #include "qemu/lockable.h"
-#include "hw/liveupdate/bbm.h"
 #include "hw/liveupdate/iommu.h"
 #include "hw/liveupdate/session.h"
-#include "hw/liveupdate/stream.h"
 #include "trace.h"
 
 void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
@@ -30,6 +28,34 @@ void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
     qemu_mutex_init(&iommu->lock);
 }
 
+/* To find out whether a tag is nested costs a look at each stream. */
+static LuRule judge(LuIommu *iommu, const LuChange *change,
+                    const char **detail)
+{
+    LuJudge *j = &iommu->judge;
+    unsigned looks = lu_streams_count(iommu->streams);
+    LuRule rule = LU_RULE__MAX;
+
+    j->cut_short = j->left < looks;
+    if (!j->cut_short) {
+        j->left -= looks;
+        j->nested = lu_streams_nested(iommu->streams, &change->tag);
+        rule = lu_bbm_judge(j, change, detail);
+    }
+    iommu->unjudged += j->cut_short;
+    return rule;
+}
+
+/*
+ * F_TLB_CONFLICT is never reported for another size, the contiguous bit
+ * included, by a unit of BBML 2 (IHI 0070, 3.21.1.3).
+ */
+static bool can_conflict(const LuIommu *iommu, const LuChange *change)
+{
+    return change->kind != LU_CHANGE__MAX &&
+           (change->kind != LU_CHANGE_SIZE || iommu->caps.bbml < 2);
+}
+
 /* LuMayHit's watcher. */
 static void changed(void *opaque, const LuChange *change)
 {
@@ -40,13 +66,15 @@ static void changed(void *opaque, const LuChange *change)
     trace_lu_change(iommu->id, change->kind, change->tag.domain,
                     change->tag.space, change->in, change->was, change->now,
                     change->consumed);
-    rule = lu_bbm_judge(iommu->mem, iommu->caps.bbml,
-                        lu_streams_nested(iommu->streams, &change->tag),
-                        change, &detail);
-    iommu->conflict |= change->kind != LU_CHANGE__MAX &&
-                       rule != LU_RULE__MAX &&
+    /* Tables that nobody walks are memory like any other. */
+    if (!change->stage->fmt->needs_break || iommu->off) {
+        return;
+    }
+    rule = judge(iommu, change, &detail);
+    iommu->conflict |= rule != LU_RULE__MAX && can_conflict(iommu, change) &&
                        lu_rule_info[rule].severity == LU_ERROR;
-    if (iommu->session) {
+    if (iommu->session &&
+        (rule != LU_RULE__MAX || !iommu->judge.cut_short)) {
         lu_session_change(iommu->session, iommu, change, rule, detail);
     }
 }
@@ -90,6 +118,9 @@ bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
     }
     iommu->caps = *caps;
     iommu->stale = policy;
+    iommu->judge = (LuJudge) {
+        .mem = iommu->mem, .bbml = caps->bbml, .left = LU_JUDGE_MAX,
+    };
     if (!none) {
         iommu->streams = lu_streams_new();
         iommu->mayhit = lu_mayhit_new(&config);
@@ -108,51 +139,6 @@ void lu_iommu_destroy(LuIommu *iommu)
         lu_mayhit_free(iommu->mayhit);
     }
     qemu_mutex_destroy(&iommu->lock);
-}
-
-void lu_iommu_reconsider(LuIommu *iommu)
-{
-    qatomic_set(&iommu->epoch, iommu->epoch + 1);
-}
-
-const uint64_t *lu_ctx_reuse(const LuCtx *held, const char *kind, LuCtx *ctx)
-{
-    for (unsigned i = 0; held && i < held->n_obj; i++) {
-        if (held->obj[i].kind == kind && ctx->n_obj < LU_CTX_OBJS_MAX) {
-            ctx->obj[ctx->n_obj] = held->obj[i];
-            return ctx->obj[ctx->n_obj++].w;
-        }
-    }
-    return NULL;
-}
-
-const LuStage *lu_ctx_stage1(const LuCtx *ctx, uint64_t iova)
-{
-    for (unsigned i = 0; i < ctx->n_s1; i++) {
-        if (lu_stage_covers(&ctx->s1[i], iova)) {
-            return &ctx->s1[i];
-        }
-    }
-    return NULL;
-}
-
-void lu_iommu_reach(LuIommu *iommu, const LuCtx *ctx, unsigned *budget)
-{
-    const LuStage *s2 = ctx->has_s2 ? &ctx->s2 : NULL;
-
-    if (!iommu->mayhit || ctx->kind != LU_CTX_TRANSLATE) {
-        return;
-    }
-    for (unsigned i = 0; i < ctx->n_s1; i++) {
-        *budget -= lu_mayhit_reach(iommu->mayhit, iommu->mem, &ctx->s1[i], s2,
-                                   *budget);
-    }
-    if (s2) {
-        *budget -= lu_mayhit_reach(iommu->mayhit, iommu->mem, NULL, s2,
-                                   *budget);
-    }
-    /* What is entered may push out what decisions were made from. */
-    lu_iommu_reconsider(iommu);
 }
 
 static LuXlat identity(const LuAccess *a, const LuCtx *ctx)
@@ -230,6 +216,7 @@ static LuFaultKind walk_held(const Attempt *t, const LuStage *s1,
     LuFaultKind kind;
 
     iommu->conflict = false;
+    iommu->judge.left = LU_JUDGE_MAX;
     kind = lu_mayhit_walk(iommu->mayhit, iommu->mem, s1, s2, t->access->iova,
                           need, iommu->stale != LU_STALE_OLD, t->walk, NULL);
     if (lu_mayhit_evictions(iommu->mayhit) != evictions) {
@@ -375,9 +362,26 @@ static void note_answer(LuIommu *iommu, const LuAccess *a, LuStream *s,
     }
     if (iommu->stale == LU_STALE_OLD && a->pasid == LU_NO_PASID &&
         size_lg2 >= LU_ANSWER_LG2) {
-        lu_answers_note(&s->answers, a->iova, x->pa, size_lg2, perm, x->attrs,
-                        a->priv, iommu->epoch);
+        lu_answers_note(&s->answers, s->answers_room, a->iova, x->pa,
+                        size_lg2, perm, x->attrs, a->priv, iommu->epoch);
     }
+}
+
+/*
+ * The access is proof that something is wrong, and policy is to refuse such.
+ * Where no tables are in force there is no record that would tell it.
+ */
+static LuXlat refuse_wrong(LuIommu *iommu, const LuAccess *a,
+                           const LuCtx *ctx, LuWalk *walk)
+{
+    if (ctx->kind != LU_CTX_TRANSLATE) {
+        return (LuXlat) { .status = LU_XLATE_ABORT };
+    }
+    walk->fault = LU_FAULT_PERMISSION;
+    walk->stage = lu_ctx_stage1(ctx, a->iova) ? 1 : 2;
+    walk->class = LU_CLASS_IN;
+    walk->level = 0;
+    return refuse(iommu, a, ctx, LU_FAULT_PERMISSION, walk);
 }
 
 static LuXlat slow(LuIommu *iommu, const LuAccess *a)
@@ -404,9 +408,10 @@ static LuXlat slow(LuIommu *iommu, const LuAccess *a)
         }
     }
     trace_lu_translate(iommu->id, a->rid, a->iova, a->perm, x.status, x.pa);
-    if (claimed) {
-        lu_session_access(session, iommu, a, &ctx, &walk, seen.status,
-                          x.status);
+    if (claimed &&
+        !lu_session_access(session, iommu, a, &ctx, &walk, seen.status,
+                           x.status) && x.status == LU_XLATE_OK) {
+        return refuse_wrong(iommu, a, &ctx, &walk);
     }
     return x;
 }
@@ -456,12 +461,34 @@ LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
 /* ------------------------------------------------------------------ */
 /* Invalidations                                                      */
 
+/* The configuration of claimed streams; of all, or of those that are named. */
+static void sample(LuIommu *iommu, const LuInval *inval)
+{
+    if (iommu->session) {
+        lu_session_sample(iommu->session, iommu, inval);
+    }
+}
+
+void lu_sign(LuIommu *iommu, LuSign sign)
+{
+    if (iommu->session) {
+        lu_session_sign(iommu->session, iommu, sign);
+    }
+}
+
 void lu_doorbell(LuIommu *iommu)
 {
     lu_sign(iommu, LU_SIGN_DOORBELL);
-    lu_sample(iommu, NULL);
-    if (iommu->mayhit) {
-        QEMU_LOCK_GUARD(&iommu->lock);
+    sample(iommu, NULL);
+    iommu->rung = true;
+}
+
+/* What looks at memory and entries may do as much as for a new doorbell. */
+static void answer_doorbell(LuIommu *iommu)
+{
+    if (iommu->rung) {
+        iommu->rung = false;
+        iommu->judge.left = LU_JUDGE_MAX;
         lu_mayhit_doorbell(iommu->mayhit);
     }
 }
@@ -471,12 +498,13 @@ uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
     trace_lu_inval(iommu->id, inval->name, inval->what, inval->match,
                    inval->domain, inval->space, inval->addr, inval->len);
     if (inval->what & (LU_INVAL_CONFIG | LU_INVAL_PASID)) {
-        lu_sample(iommu, inval);
+        sample(iommu, inval);
     }
     QEMU_LOCK_GUARD(&iommu->lock);
     iommu->inval_unmaps |= inval->what & ~LU_INVAL_INTR;
     iommu->inval_seq++;
     if (iommu->streams) {
+        answer_doorbell(iommu);
         lu_streams_inval(iommu->streams, inval, iommu->inval_seq);
         lu_mayhit_inval(iommu->mayhit, iommu->mem, inval, iommu->inval_seq);
     }
@@ -488,17 +516,17 @@ uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
 
 static void drop_completed(LuIommu *iommu, uint64_t upto)
 {
-    uint64_t first, last;
+    LuStaleRange stale;
     bool config = lu_streams_done(iommu->streams, upto);
-    bool tables = lu_mayhit_done(iommu->mayhit, upto, &first, &last);
+    bool tables = lu_mayhit_done(iommu->mayhit, upto, &stale);
 
-    if (config || (tables && (last - first >= (uint64_t)LU_ANSWERS_FORGET_MAX
-                                              << LU_ANSWER_LG2 ||
-                              lu_streams_count(iommu->streams) >
-                              STREAMS_FORGET_MAX))) {
+    if (config || (tables &&
+                   (stale.last - stale.first >=
+                    (uint64_t)LU_ANSWERS_FORGET_MAX << LU_ANSWER_LG2 ||
+                    lu_streams_count(iommu->streams) > STREAMS_FORGET_MAX))) {
         lu_iommu_reconsider(iommu);
     } else if (tables) {
-        lu_streams_forget(iommu->streams, first, last);
+        lu_streams_forget(iommu->streams, &stale);
     }
 }
 
@@ -514,6 +542,7 @@ void lu_inval_done(LuIommu *iommu, uint64_t upto)
             /* What came later is still pending, and may name translations. */
             iommu->inval_unmaps = unmap && upto < iommu->inval_seq;
             if (iommu->streams) {
+                answer_doorbell(iommu);
                 drop_completed(iommu, upto);
             }
         }
@@ -532,5 +561,58 @@ void lu_iommu_reset(LuIommu *iommu)
         lu_streams_reset(iommu->streams);
         lu_mayhit_reset(iommu->mayhit);
         lu_iommu_reconsider(iommu);
+    }
+}
+
+void lu_iommu_loaded(LuIommu *iommu)
+{
+    lu_iommu_reset(iommu);
+    if (iommu->session) {
+        lu_session_loaded(iommu->session, iommu);
+    }
+}
+
+/* ------------------------------------------------------------------ */
+/* Registers                                                          */
+
+void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
+               uint64_t new)
+{
+    LuSession *s = iommu->session;
+
+    QEMU_LOCK_GUARD(&iommu->lock);
+    iommu->off = !on;
+    trace_lu_enable(iommu->id, on, reg, old, new,
+                    s && s->books.sink.now ? s->books.sink.now() : 0);
+    if (iommu->streams) {
+        lu_streams_undecide(iommu->streams);
+        lu_iommu_reconsider(iommu);
+    }
+    if (s) {
+        lu_session_enable(s, iommu, on, reg, old, new);
+    }
+}
+
+void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
+                         uint64_t old, uint64_t new, const char *detail)
+{
+    if (iommu->session) {
+        lu_session_register(iommu->session, iommu, rule, reg, old, new,
+                            detail);
+    }
+}
+
+void lu_uncached(LuIommu *iommu, const LuAccess *access, const LuXlat *x,
+                 bool stale)
+{
+    if (iommu->session) {
+        lu_session_uncached(iommu->session, iommu, access, x, stale);
+    }
+}
+
+void lu_register_ok(LuIommu *iommu, LuRule rule)
+{
+    if (iommu->session) {
+        lu_session_register_ok(iommu->session, rule);
     }
 }

@@ -44,6 +44,7 @@ struct LuMayHit {
     GHashTable *tags;           /* Tagged by tag */
     Tagged *memo[LU_POP__MAX][2];   /* found last, by global-ness */
     GHashTable *domains;        /* Domain by key */
+    Domain *domain_memo[LU_POP__MAX];   /* found last */
     LuDead dead[LU_POP__MAX];
     uint64_t seq;               /* of the last invalidation consumed */
     uint64_t done;              /* of the last one completed */
@@ -52,8 +53,8 @@ struct LuMayHit {
     unsigned looks;             /* slots still to be looked at for them */
     unsigned drops;             /* slots completions may still look at */
     bool reached;               /* there may be reachable entries */
-    bool stale;                 /* decisions may be wrong, for: */
-    uint64_t stale_first, stale_last;
+    bool is_stale;              /* decisions may be wrong, for: */
+    LuStaleRange stale;
     GQueue residents;           /* Resident; with config.entries only */
     uint64_t evictions;
     void (*changed)(void *opaque, const LuChange *change);
@@ -73,6 +74,8 @@ static inline bool lu_slot_is_leaf(const LuSlot *slot)
 
 /* mayhit.c */
 
+/* NULL: nothing is held of it. */
+Domain *lu_domain_find(LuMayHit *m, unsigned pop, uint16_t domain);
 LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t);
 Tagged *lu_tagged_find(LuMayHit *m, const LuTag *tag);
 /* May drop everything, when there are too many. */

@@ -5,6 +5,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "hw/liveupdate/iommu.h"
 #include "hw/liveupdate/report.h"
 
 /* "bus:device.function" */

@@ -476,9 +476,18 @@ static void visit_desc(Visit *v, LuTreeDesc *d, uint8_t perm)
     }
 }
 
+/* Bits of a page's descriptor that are address, and nothing else. */
+static uint64_t address_bits(const LuStage *stage)
+{
+    return MAKE_64BIT_MASK(stage->granule_lg2,
+                           stage->out_lg2 - stage->granule_lg2);
+}
+
 static void visit_words(Visit *v, const LuTreeTable *piece, uint8_t perm)
 {
     unsigned shift = lu_stage_shift(v->stage, piece->level);
+    bool skip = v->ops->reserved_only && !piece->level;
+    uint64_t differs = ~address_bits(v->stage), good = 0;
     uint64_t w[VISIT_WORDS];
 
     for (hwaddr done = 0; done < piece->bytes; done += sizeof(w)) {
@@ -489,16 +498,22 @@ static void visit_words(Visit *v, const LuTreeTable *piece, uint8_t perm)
         }
         for (unsigned i = 0; i < n; i++) {
             uint64_t in = (done / 8 + i) << shift;
-            LuTreeDesc d = {
+            LuTreeDesc d;
+
+            /* Pages that differ in where they are: one was looked at. */
+            if (!w[i] || (good && !((w[i] ^ good) & differs))) {
+                continue;
+            }
+            d = (LuTreeDesc) {
                 .pa = piece->pa + done + i * 8,
                 .raw = w[i],
                 .iova = input_address(v->stage, piece->in_base + in),
                 .size = 1ull << shift,
                 .level = piece->level,
             };
-
-            if (w[i]) {
-                visit_desc(v, &d, perm);
+            visit_desc(v, &d, perm);
+            if (skip && d.desc.kind == LU_DESC_LEAF) {
+                good = w[i];
             }
         }
     }

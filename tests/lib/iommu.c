@@ -47,7 +47,7 @@ bool iommu_map_stage2(Iommu *io, IommuDomain *d, uint64_t pa, uint64_t bytes)
 
 typedef struct Stage2Map {
     Iommu *io;
-    IommuDomain *d;
+    IommuDomain *d;             /* whose stage 2 it is */
     bool ok;
 } Stage2Map;
 
@@ -64,6 +64,21 @@ bool iommu_map_stage2_tables(Iommu *io, IommuDomain *d, const IommuDomain *of)
 
     pg_foreach_table(io->plat, &of->pt, map_table, &m);
     return m.ok;
+}
+
+static void unmap_table(void *arg, uint64_t pa, uint64_t bytes, unsigned level)
+{
+    Stage2Map *m = arg;
+
+    pg_unmap(m->io->plat, &m->d->pt2, pa + m->d->pt.ptr_off, bytes);
+}
+
+void iommu_unmap_stage2_tables(Iommu *io, IommuDomain *d,
+                               const IommuDomain *of)
+{
+    Stage2Map m = { .io = io, .d = d };
+
+    pg_foreach_table(io->plat, &of->pt, unmap_table, &m);
 }
 
 bool iommu_map(Iommu *io, IommuDomain *d, uint64_t iova, uint64_t pa,

@@ -14,7 +14,7 @@
 typedef enum IommuKind {
     IOMMU_S1,                   /* SMMUv3 stage 1 */
     IOMMU_S2,                   /* SMMUv3 stage 2 */
-    IOMMU_NESTED,               /* SMMUv3 stage 1 over stage 2 */
+    IOMMU_NESTED,               /* stage 1 over 2; VT-d: first over second */
     IOMMU_SS,                   /* VT-d second stage */
     IOMMU_FS,                   /* VT-d scalable first stage */
     IOMMU_BYPASS,               /* addresses stay as they are: no tables */
@@ -22,8 +22,8 @@ typedef enum IommuKind {
 
 /*
  * A domain: an address space and the tag its translations are cached under.
- * @tag: ASID (S1), VMID (S2), DID (VT-d).  NESTED: ASID of its stage 1.
- * @tag2: NESTED: VMID.
+ * @tag: ASID (S1), VMID (S2), DID (VT-d).  NESTED on SMMUv3: ASID.
+ * @tag2: NESTED on SMMUv3: VMID.
  * @pt: the stage the device's addresses enter; NESTED: stage 1.  BYPASS:
  *     VT-d wants a level that could be, nothing else is looked at.
  * @pt2: NESTED: stage 2; else unused, fmt NULL.
@@ -167,6 +167,10 @@ bool iommu_map_stage2(Iommu *io, IommuDomain *d, uint64_t pa, uint64_t bytes);
 
 /* The same for every stage 1 table page of @of. */
 bool iommu_map_stage2_tables(Iommu *io, IommuDomain *d, const IommuDomain *of);
+
+/* Takes that away again; the hardware is not told. */
+void iommu_unmap_stage2_tables(Iommu *io, IommuDomain *d,
+                               const IommuDomain *of);
 
 /* Every table page of the domain, all stages, children before parents. */
 void iommu_foreach_table(Iommu *io, const IommuDomain *d, PgTableFn *fn,

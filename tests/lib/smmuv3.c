@@ -464,18 +464,6 @@ static bool flip_ste(Iommu *io, uint16_t rid, const IommuDomain *next,
            smmuv3_invalidate(io, next, 0, 0, true);
 }
 
-typedef struct Unmap {
-    Iommu *io;
-    IommuDomain *d;
-} Unmap;
-
-static void unmap_table(void *arg, uint64_t pa, uint64_t bytes, unsigned level)
-{
-    Unmap *u = arg;
-
-    pg_unmap(u->io->plat, &u->d->pt2, pa + u->d->pt.ptr_off, bytes);
-}
-
 /*
  * Two words hold the two root pointers.  Between the two flips the old stage
  * 1 runs on the new stage 2, which therefore maps the old tables for a while.
@@ -483,14 +471,12 @@ static void unmap_table(void *arg, uint64_t pa, uint64_t bytes, unsigned level)
 static bool replace_nested(Iommu *io, uint16_t rid, const IommuDomain *old,
                            IommuDomain *next, uint64_t ste, uint64_t cd)
 {
-    Unmap u = { .io = io, .d = next };
-
     if (!iommu_map_stage2(io, next, cd, PLAT_PAGE) ||
         !iommu_map_stage2_tables(io, next, old) ||
         !flip_ste(io, rid, next, ste) || !flip_cd(io, rid, next, cd)) {
         return false;
     }
-    pg_foreach_table(io->plat, &old->pt, unmap_table, &u);
+    iommu_unmap_stage2_tables(io, next, old);
     return smmuv3_invalidate(io, next, 0, 0, true);
 }
 

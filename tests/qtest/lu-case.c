@@ -18,6 +18,7 @@
 #define WINDOW_BYTES    (64 * KiB)
 #define HEAP_END        (1 * GiB)       /* blocks lie above */
 #define FIRST_SLOT      0x11
+#define BYPASS_LEVEL    2               /* VT-d: of 39 bits */
 
 /* Small tables: each word of them that is read goes over a socket. */
 const CaseKind case_kinds[] = {
@@ -35,14 +36,23 @@ const CaseKind case_kinds[] = {
       LU_CTL_FMT_VMSA_S2, 16, 1, 36, 0, 0, 0xa60000000 },
     { "nested-4k", "aarch64", "", false, IOMMU_NESTED,
       LU_CTL_FMT_VMSA_S1, 12, 2, 39, 2, 42, 0x5a00000000 },
+    { "nested-16k", "aarch64", "", false, IOMMU_NESTED,
+      LU_CTL_FMT_VMSA_S1, 14, 2, 47, 1, 37, 0x5a0000000000 },
     { "nested-64k", "aarch64", "", false, IOMMU_NESTED,
       LU_CTL_FMT_VMSA_S1, 16, 1, 36, 1, 36, 0xa60000000 },
+    { "bypass", "aarch64", "", false, IOMMU_BYPASS, 0, 12 },
     { "ss-legacy", "x86_64", "", false, IOMMU_SS,
       LU_CTL_FMT_VTD_SS, 12, 3, 48, 0, 0, 0xa50000000000 },
     { "ss-scalable", "x86_64", ",x-scalable-mode=on", true, IOMMU_SS,
       LU_CTL_FMT_VTD_SS, 12, 2, 39, 0, 0, 0x5a00000000 },
     { "fs", "x86_64", ",x-scalable-mode=on,x-flts=on", true, IOMMU_FS,
       LU_CTL_FMT_X86_FS, 12, 3, 48, 0, 0, 0x5a5000000000 },
+    { "fs-on-ss", "x86_64",
+      ",x-scalable-mode=on,x-flts=on,nested=on,smpwc=on", true, IOMMU_NESTED,
+      LU_CTL_FMT_X86_FS, 12, 3, 48, 2, 39, 0x5a5000000000 },
+    { "pass-through", "x86_64", "", false, IOMMU_BYPASS, 0, 12 },
+    { "pass-through-scalable", "x86_64", ",x-scalable-mode=on", true,
+      IOMMU_BYPASS, 0, 12 },
     { }
 };
 
@@ -165,6 +175,24 @@ void case_end(Case *c)
 /* ------------------------------------------------------------------ */
 /* Domains                                                            */
 
+void case_geometry(const CaseKind *kind, IommuDomain *d)
+{
+    d->kind = kind->kind;
+    d->pt = (PgTable) {
+        .fmt = pg_format(kind->format), .granule_lg2 = kind->granule_lg2,
+        .level = kind->level, .vasz = kind->vasz,
+        .ptr_off = kind->vasz2 ? 1ull << (kind->vasz2 - 1) : 0,
+    };
+    if (kind->kind == IOMMU_NESTED) {
+        d->pt2 = (PgTable) {
+            .fmt = g_str_equal(kind->arch, "x86_64") ? &pg_vtd_ss
+                                                     : &pg_vmsa_s2,
+            .granule_lg2 = kind->granule_lg2, .level = kind->level2,
+            .vasz = kind->vasz2,
+        };
+    }
+}
+
 IommuDomain *case_domain(Case *c)
 {
     const CaseKind *kind = c->kind;
@@ -172,20 +200,13 @@ IommuDomain *case_domain(Case *c)
 
     *d = (IommuDomain) {
         .kind = kind->kind, .tag = ++c->tags, .tag2 = c->tags,
-        .pt = {
-            .fmt = pg_format(kind->format), .granule_lg2 = kind->granule_lg2,
-            .level = kind->level, .vasz = kind->vasz,
-            .ptr_off = kind->vasz2 ? 1ull << (kind->vasz2 - 1) : 0,
-        },
+        .pt.level = BYPASS_LEVEL,
     };
-    if (kind->kind == IOMMU_NESTED) {
-        d->pt2 = (PgTable) {
-            .fmt = &pg_vmsa_s2, .granule_lg2 = kind->granule_lg2,
-            .level = kind->level2, .vasz = kind->vasz2,
-        };
-    }
     g_ptr_array_add(c->domains, d);
-    g_assert_true(iommu_domain_init(&c->io, d));
+    if (kind->kind != IOMMU_BYPASS) {
+        case_geometry(kind, d);
+        g_assert_true(iommu_domain_init(&c->io, d));
+    }
     return d;
 }
 
@@ -325,7 +346,8 @@ static void smmu_inval(Case *c, const IommuDomain *d, uint64_t iova,
 static void vtd_inval(Case *c, const IommuDomain *d, uint64_t iova,
                       unsigned pages_lg2, unsigned scope)
 {
-    bool fs = d->kind == IOMMU_FS;
+    bool fs = d->kind == IOMMU_FS ||
+              (d->kind == IOMMU_NESTED && !(scope & CASE_S2));
     uint64_t w0 = fs ? INV_PIOTLB_PAGE : INV_IOTLB_PAGE;
 
     case_command(c, w0 | (uint64_t)d->tag << 16,
@@ -507,6 +529,7 @@ static bool names(const char *kinds, const CaseKind *kind)
 
     return g_strv_contains((const char *const *)words, kind->name) ||
            g_strv_contains((const char *const *)words,
+                           kind->kind == IOMMU_BYPASS ? "identity" :
                            g_str_equal(kind->arch, "x86_64") ? "x86" : "arm");
 }
 

@@ -81,6 +81,8 @@ void case_quit(void);
 
 const CaseKind *case_kind(const char *name);
 
+/* What @kind says of a domain's tables, which are not made: for restoring. */
+void case_geometry(const CaseKind *kind, IommuDomain *d);
 /* An empty domain with tags nobody had.  It lives as long as the machine. */
 IommuDomain *case_domain(Case *c);
 /* Puts @engine behind @d, which is not restored. */
@@ -148,9 +150,10 @@ void case_expect(Case *c, const char *rules);
 
 /*
  * Adds a test @suite/KIND/@name for every kind in @kinds (a space between
- * names; "arm" and "x86" are all of an IOMMU) that this emulator has.  @fn
- * finds the machine begun, with @props, and it is ended afterwards.  Tests of
- * one suite and kind run one after the other, so let them have one @props.
+ * names; "arm" and "x86" are all of an IOMMU with tables, "identity" all
+ * without) that this emulator has.  @fn finds the machine begun, with @props,
+ * and it is ended afterwards.  Tests of one suite and kind run one after the
+ * other, so let them have one @props.
  */
 typedef void CaseFn(Case *c);
 void case_add(const char *suite, const char *name, const char *kinds,

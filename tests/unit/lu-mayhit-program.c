@@ -511,8 +511,9 @@ static char *op_done(World *w, const Op *op)
 {
     uint64_t upto = w->done + (op->arg[0] % 4 ? w->seq - w->done
                                : op->arg[0] / 4 % (w->seq - w->done + 1));
-    uint64_t first, last;
-    bool any = lu_mayhit_done(w->m, upto, &first, &last);
+    LuStaleRange stale;
+    bool any = lu_mayhit_done(w->m, upto, &stale);
+    uint64_t first = stale.first, last = stale.last;
     RefDropped d = ref_done(&w->ref, upto);
 
     w->done = upto;

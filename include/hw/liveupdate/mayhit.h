@@ -84,6 +84,7 @@ typedef struct LuMayHitStats {
     uint64_t unsampled;         /* invalidations not sampled to their end */
     uint64_t widened;           /* invalidations that dropped more than named */
     uint64_t hurried;           /* completed early: too many were pending */
+    uint64_t evicted;           /* times entries were given up for room */
 } LuMayHitStats;
 
 typedef struct LuMayHit LuMayHit;
@@ -130,13 +131,19 @@ void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
 /* A doorbell: there are LU_MAYHIT_SAMPLES_MAX and _DROP_MAX again. */
 void lu_mayhit_doorbell(LuMayHit *m);
 
+/* For which input addresses decisions may be wrong. */
+typedef struct LuStaleRange {
+    uint64_t first, last;       /* 0 and UINT64_MAX: any */
+    int32_t domain;             /* of tags; LU_ANY_DOMAIN */
+} LuStaleRange;
+
+#define LU_ANY_DOMAIN   (-1)
+
 /*
  * Everything consumed up to @upto is complete.  Returns whether decisions
- * made from entries may be wrong now; if they can only be so for input
- * addresses [*@first, *@last], says which, else 0 and UINT64_MAX.
+ * made from entries may be wrong now, and if so, *@stale says which.
  */
-bool lu_mayhit_done(LuMayHit *m, uint64_t upto, uint64_t *first,
-                    uint64_t *last);
+bool lu_mayhit_done(LuMayHit *m, uint64_t upto, LuStaleRange *stale);
 
 /* Bumped when an entry was evicted, so that answers made from it must go. */
 uint64_t lu_mayhit_evictions(const LuMayHit *m);

@@ -142,6 +142,7 @@ typedef struct LuTreeOps {
     bool (*table)(void *opaque, const LuTreeTable *table);
     /* May be NULL.  For each leaf, and each reserved descriptor. */
     void (*desc)(void *opaque, const LuTreeDesc *desc);
+    bool reserved_only;         /* @desc does not need to see leaves */
     /* May be NULL.  A table pointer that is not RAM, or does not translate. */
     void (*lost)(void *opaque, const LuTreeTable *table);
 } LuTreeOps;
