@@ -39,6 +39,7 @@ DECLARE_OBJ_CHECKERS(LuVtdState, LuVtdClass, INTEL_IOMMU_LU,
 #define LU_VTD_CAP_ESIRTPS      (1ull << 62)
 #define LU_VTD_CAP_SS_2M        (1ull << 34)
 #define LU_VTD_CAP_SS_1G        (1ull << 35)
+#define LU_VTD_ECAP_C           (1ull << 0)
 #define LU_VTD_ECAP_NEST        (1ull << 26)
 #define LU_VTD_ECAP_SMPWC       (1ull << 48)
 
@@ -141,6 +142,7 @@ struct LuVtdState {
     bool esrtps;                /* property */
     bool esirtps;               /* property */
     bool smpwc;                 /* property */
+    bool coherent;              /* property */
     bool nested;                /* property */
     OnOffAuto slts;             /* property */
     uint8_t pss;                /* property */

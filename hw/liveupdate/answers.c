@@ -45,6 +45,7 @@ static void write_answer(LuAnswer *a, const LuAnswer *val)
     qatomic_set__nocheck(&a->epoch, val->epoch);
     a->perm = val->perm;
     a->size_lg2 = val->size_lg2;
+    a->attrs = val->attrs;
     end(a);
 }
 
@@ -68,8 +69,8 @@ static LuAnswers *grow(const LuAnswers *old, uint64_t *room, uint64_t epoch)
 }
 
 void lu_answers_note(LuAnswers **answers, uint64_t *room, uint64_t iova,
-                     uint64_t pa, unsigned size_lg2, uint8_t perm, bool priv,
-                     uint64_t epoch)
+                     uint64_t pa, unsigned size_lg2, uint8_t perm,
+                     LuAttrs attrs, bool priv, uint64_t epoch)
 {
     const LuAnswer val = {
         .key = lu_answer_key(iova, priv),
@@ -77,6 +78,7 @@ void lu_answers_note(LuAnswers **answers, uint64_t *room, uint64_t iova,
         .epoch = epoch,
         .size_lg2 = size_lg2,
         .perm = perm,
+        .attrs = lu_attrs_pack(attrs),
     };
     LuAnswers *old = *answers, *a = NULL;
     LuAnswer *slot;

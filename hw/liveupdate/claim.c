@@ -91,10 +91,13 @@ typedef struct Freezing {
     LuClaim *c;
 } Freezing;
 
-/* TBL-4: a descriptor that hardware would refuse, or that leads nowhere. */
-static void bad_descriptor(void *opaque, const LuStage *stage, hwaddr desc_pa,
-                           uint64_t raw, uint64_t iova, unsigned level,
-                           const char *why)
+/*
+ * TBL-4: a descriptor that hardware would refuse, or that leads nowhere; ATT-1:
+ * a leaf of a reserved memory type.
+ */
+static void bad_descriptor(void *opaque, const LuStage *stage, LuDescKind kind,
+                           hwaddr desc_pa, uint64_t raw, uint64_t iova,
+                           unsigned level, const char *why)
 {
     Freezing *f = opaque;
     LuEvidence ev = lu_claim_evidence(f->c);
@@ -106,7 +109,8 @@ static void bad_descriptor(void *opaque, const LuStage *stage, hwaddr desc_pa,
     ev.desc_pa = desc_pa;
     ev.old_desc = ev.new_desc = raw;
     ev.detail = why;
-    lu_finding(&f->books->sink, LU_RULE_TBL_4, &ev);
+    lu_finding(&f->books->sink, kind == LU_DESC_LEAF ? LU_RULE_ATT_1
+                                                     : LU_RULE_TBL_4, &ev);
 }
 
 static void freeze_tree(void *opaque, const LuStage *s1, const LuStage *s2)
@@ -142,6 +146,7 @@ void lu_claim_freeze(LuBooks *books, LuClaim *c)
         d->cause = lu_finding(&books->sink, LU_RULE_DOM_1, &ev);
     }
     lu_evaluated(&books->sink, LU_RULE_TBL_4);
+    lu_evaluated(&books->sink, LU_RULE_ATT_1);
     foreach_tree(&c->ctx, freeze_tree, &f);
     for (guint i = known; i < d->pages->len; i++) {
         LuPage *page = g_ptr_array_index(d->pages, i);
@@ -488,8 +493,71 @@ static void config_broken(LuBooks *books, LuClaim *c, const LuCtx *now,
     c->cause = lu_finding(&books->sink, c->iommu->ops->config_rule, &ev);
 }
 
+/* A leaf of the same table means another type, or none. */
+static bool same_types(const LuStage *a, const LuStage *b)
+{
+    return a->root != b->root ||
+           (a->attrs[0] == b->attrs[0] &&
+            !((a->flags ^ b->flags) & LU_STAGE_FWB));
+}
+
+static bool same_fetches(const LuStage *a, const LuStage *b)
+{
+    return a->root != b->root || lu_attrs_same(a->fetch, b->fetch);
+}
+
+static bool stages_agree(const LuCtx *a, const LuCtx *b,
+                         bool (*agree)(const LuStage *a, const LuStage *b))
+{
+    for (unsigned i = 0; i < MIN(a->n_s1, b->n_s1); i++) {
+        if (!agree(&a->s1[i], &b->s1[i])) {
+            return false;
+        }
+    }
+    return !a->has_s2 || !b->has_s2 || agree(&a->s2, &b->s2);
+}
+
+static LuRule rule_of_attrs(LuAttrs then, LuAttrs now)
+{
+    return then.snooped && !now.snooped ? LU_RULE_ATT_3 : LU_RULE_ATT_2;
+}
+
+/* Which rule the attributes that @now gives break; LU_RULE__MAX: none. */
+static LuRule attrs_broken(const LuClaim *c, const LuCtx *now)
+{
+    const LuCtx *then = &c->ctx;
+
+    if (now->kind != LU_CTX_TRANSLATE || then->kind != now->kind) {
+        return LU_RULE__MAX;
+    }
+    return !lu_attrs_same(then->attrs, now->attrs)
+           ? rule_of_attrs(then->attrs, now->attrs)
+           : !stages_agree(then, now, same_types) ? LU_RULE_ATT_2
+           : !stages_agree(then, now, same_fetches) ? LU_RULE_ATT_5
+           : LU_RULE__MAX;
+}
+
+/* @c's configuration, which still translates, changes attributes: @rule. */
+static void attrs_changed(LuBooks *books, LuClaim *c, const LuCtx *now,
+                          LuRule rule, LuEvidence *ev)
+{
+    g_autofree char *change = NULL;
+
+    if (config_cause(books, c, now, ev)) {
+        c->cause->consequences++;
+        return;
+    }
+    if (ev->has & LU_EV_DESC) {
+        change = describe_change(c, now, ev->desc_pa);
+        ev->detail = change ?: ev->detail;
+    }
+    c->cause = lu_finding(&books->sink, rule, ev);
+}
+
 void lu_claim_check_config(LuBooks *books, LuClaim *c)
 {
+    LuEvidence ev = lu_claim_evidence(c);
+    LuRule rule;
     LuCtx now;
 
     resolve(c, &now);
@@ -499,6 +567,11 @@ void lu_claim_check_config(LuBooks *books, LuClaim *c)
     lu_evaluated(&books->sink, c->iommu->ops->config_rule);
     if (config_gone(c, &now)) {
         config_broken(books, c, &now, NULL);
+        return;
+    }
+    rule = attrs_broken(c, &now);
+    if (rule != LU_RULE__MAX) {
+        attrs_changed(books, c, &now, rule, &ev);
     }
 }
 
@@ -536,7 +609,9 @@ static bool path_changed(LuBooks *books, LuClaim *c, LuRule rule,
 static LuFaultKind walk_then(LuBooks *books, LuClaim *c, const LuAccess *a,
                              LuWalk *then)
 {
-    LuNeed need = { .perm = a->perm, .priv = a->priv };
+    LuNeed need = {
+        .perm = a->perm, .priv = a->priv, .attrs = c->ctx.attrs,
+    };
     const LuStage *s1 = lu_ctx_stage1(&c->ctx, a->iova);
 
     then->n_steps = 0;
@@ -589,6 +664,39 @@ static void judge_answer(LuBooks *books, LuClaim *c, const LuAccess *a,
     lu_finding(&books->sink, verdicts[ok_then][ok_now].rule, &ev);
 }
 
+/* The page is that of the freeze: with the same attributes? */
+static void judge_attrs(LuBooks *books, LuClaim *c, LuRule table_rule,
+                        const LuAccess *a, const LuCtx *ctx,
+                        const LuWalk *walk, const LuWalk *then)
+{
+    LuRule rule = attrs_broken(c, ctx);
+    g_autoptr(GString) detail = NULL;
+    LuEvidence ev;
+
+    lu_evaluated(&books->sink, LU_RULE_ATT_2);
+    lu_evaluated(&books->sink, LU_RULE_ATT_3);
+    lu_evaluated(&books->sink, LU_RULE_ATT_5);
+    if (lu_attrs_same(walk->attrs, then->attrs) && rule == LU_RULE__MAX) {
+        return;
+    }
+    if (path_changed(books, c, table_rule, walk, true, a->iova) ||
+        path_changed(books, c, table_rule, then, false, a->iova)) {
+        return;
+    }
+    ev = lu_claim_evidence(c);
+    ev.has |= LU_EV_IOVA;
+    ev.iova = a->iova;
+    if (rule == LU_RULE__MAX) {
+        detail = g_string_new("");
+        lu_attrs_append(detail, then->attrs);
+        g_string_append(detail, " at the freeze, now ");
+        lu_attrs_append(detail, walk->attrs);
+        ev.detail = detail->str;
+        rule = rule_of_attrs(then->attrs, walk->attrs);
+    }
+    attrs_changed(books, c, ctx, rule, &ev);
+}
+
 static bool judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
                          const LuCtx *ctx, const LuWalk *walk, bool ok_now)
 {
@@ -620,6 +728,7 @@ static bool judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
     lu_evaluated(&books->sink, LU_RULE_CON_8W);
     lu_evaluated(&books->sink, table_rule);
     if (ok_now && ok_then && walk->pa == then.pa) {
+        judge_attrs(books, c, table_rule, a, ctx, walk, &then);
         return true;
     }
     if (path_changed(books, c, table_rule, walk, true, a->iova) ||

@@ -155,13 +155,14 @@ void lu_iommu_destroy(LuIommu *iommu)
     qemu_mutex_destroy(&iommu->lock);
 }
 
-static LuXlat identity(const LuAccess *a)
+static LuXlat identity(const LuAccess *a, const LuCtx *ctx)
 {
     return (LuXlat) {
         .status = LU_XLATE_OK,
         .pa = a->iova,
         .mask = 0xfff,
         .perm = LU_PERM_R | LU_PERM_W | LU_PERM_X | LU_PERM_U,
+        .attrs = ctx->attrs,
     };
 }
 
@@ -257,6 +258,7 @@ static LuXlat walk_tables(const Attempt *t)
         .perm = a->probe ? 0 : a->perm,
         .priv = a->priv,
         .mark = !a->probe && !t->dry,
+        .attrs = t->ctx->attrs,
     };
     LuFaultKind kind;
 
@@ -276,6 +278,7 @@ static LuXlat walk_tables(const Attempt *t)
             .pa = t->walk->pa,
             .mask = t->walk->mask,
             .perm = t->walk->perm,
+            .attrs = t->walk->attrs,
         };
     }
     return t->dry ? (LuXlat) { .status = LU_XLATE_FAULT }
@@ -289,9 +292,9 @@ static LuXlat by_config(const Attempt *t)
 
     switch (t->ctx->kind) {
     case LU_CTX_BYPASS:
-        return identity(t->access);
+        return identity(t->access, t->ctx);
     case LU_CTX_OFF:
-        return t->ctx->off_abort ? abort : identity(t->access);
+        return t->ctx->off_abort ? abort : identity(t->access, t->ctx);
     case LU_CTX_FAULT:
         return t->dry ? (LuXlat) { .status = LU_XLATE_FAULT }
                       : refuse(t->iommu, t->access, t->ctx, LU_FAULT_CONFIG,
@@ -381,7 +384,7 @@ static void note_answer(LuIommu *iommu, const LuAccess *a, LuStream *s,
     if (iommu->stale == LU_STALE_OLD && a->pasid == LU_NO_PASID &&
         size_lg2 >= LU_ANSWER_LG2) {
         lu_answers_note(&s->answers, s->answers_room, a->iova, x->pa,
-                        size_lg2, perm, a->priv, iommu->epoch);
+                        size_lg2, perm, x->attrs, a->priv, iommu->epoch);
     }
 }
 
@@ -501,6 +504,7 @@ static bool answered(LuIommu *iommu, const LuAccess *a, LuXlat *x)
         .pa = answer.pa | (a->iova & MAKE_64BIT_MASK(0, LU_ANSWER_LG2)),
         .mask = MAKE_64BIT_MASK(0, answer.size_lg2),
         .perm = answer.perm,
+        .attrs = lu_attrs_unpack(answer.attrs),
     };
     return true;
 }
@@ -510,7 +514,13 @@ LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
     LuXlat x;
 
     qatomic_set(&iommu->translations, iommu->translations + 1);
-    return answered(iommu, a, &x) ? x : slow(iommu, a);
+    if (!answered(iommu, a, &x)) {
+        x = slow(iommu, a);
+    }
+    if (a->no_snoop) {
+        x.attrs = lu_attrs_no_snoop(x.attrs);
+    }
+    return x;
 }
 
 /* ------------------------------------------------------------------ */
@@ -658,6 +668,14 @@ void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
     if (iommu->session) {
         lu_session_register(iommu->session, iommu, rule, reg, old, new,
                             detail);
+    }
+}
+
+void lu_uncached(LuIommu *iommu, const LuAccess *access, const LuXlat *x,
+                 bool stale)
+{
+    if (iommu->session) {
+        lu_session_uncached(iommu->session, iommu, access, x, stale);
     }
 }
 

@@ -226,9 +226,9 @@ static void enter_desc(void *opaque, const LuTreeDesc *d)
 {
     Entering *e = opaque;
 
-    if (e->problem && d->desc.kind == LU_DESC_RESERVED) {
-        e->problem(e->opaque, e->stage, d->pa, d->raw, d->iova, d->level,
-                   d->desc.why);
+    if (e->problem && d->desc.why) {
+        e->problem(e->opaque, e->stage, d->desc.kind, d->pa, d->raw, d->iova,
+                   d->level, d->desc.why);
     }
 }
 
@@ -242,8 +242,9 @@ static void enter_lost(void *opaque, const LuTreeTable *table)
         if (table->parent) {
             lu_mem_read64(e->mem, table->parent, &raw);
         }
-        e->problem(e->opaque, e->stage, table->parent, raw, table->in_base,
-                   table->level, "points to a table that is not RAM");
+        e->problem(e->opaque, e->stage, LU_DESC_TABLE, table->parent, raw,
+                   table->in_base, table->level,
+                   "points to a table that is not RAM");
     }
 }
 

@@ -17,6 +17,13 @@ static bool same_geometry(const LuStage *a, const LuStage *b)
            a->top_level == b->top_level;
 }
 
+/* ... and a leaf means the same in both. */
+static bool same_meaning(const LuStage *a, const LuStage *b)
+{
+    return same_geometry(a, b) && a->attrs[0] == b->attrs[0] &&
+           !((a->flags ^ b->flags) & LU_STAGE_FWB);
+}
+
 /* Geometries under one tag; more are of a guest that plays with them. */
 #define SHADOWS_MAX 8
 
@@ -30,7 +37,7 @@ static LuShadow *need_shadow(LuMayHit *m, Tagged *t, const LuStage *stage,
 
         if (s->newest < dead.leaf && s->newest < dead.table) {
             g_ptr_array_remove_index_fast(t->shadows, i);
-        } else if (same_geometry(&s->stage, stage)) {
+        } else if (same_meaning(&s->stage, stage)) {
             s->reused = s->stage.root == stage->root ? s->reused : s->newest;
             s->stage = *stage;
             return s;
@@ -432,7 +439,8 @@ static bool find_both(LuMayHit *m, const LuStage *s1, uint64_t iova,
     mask = MAKE_64BIT_MASK(0, leaf.slot->size_lg2);
     memset(out, 0, offsetof(LuWalk, step));
     out->perm = perm;
-    out->pa = leaf.slot->desc | (iova & mask);
+    out->pa = (leaf.slot->desc & ~LU_SLOT_ATTRS) | (iova & mask);
+    out->attrs = lu_attrs_unpack(leaf.slot->desc & LU_SLOT_ATTRS);
     out->mask = mask;
     return true;
 }
@@ -446,7 +454,7 @@ static void put_both(LuMayHit *m, const Walk *w, const LuStage *s1,
     unsigned level = MIN((size_lg2 - 12) / 9, stage.top_level);
     uint64_t evicted = m->forest.evicted;
     LuSlot slot = {
-        .desc = out->pa & ~out->mask,
+        .desc = (out->pa & ~out->mask) | lu_attrs_pack(out->attrs),
         .seq = w->seq[0],
         .flags = LU_SLOT_LEAF | LU_SLOT_OBSERVED,
         .size_lg2 = size_lg2,

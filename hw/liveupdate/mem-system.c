@@ -15,6 +15,7 @@
 #include "qemu/rcu.h"
 #include "system/address-spaces.h"
 #include "system/memory.h"
+#include "hw/liveupdate/coherency.h"
 #include "hw/liveupdate/mem.h"
 #include "hw/liveupdate/trap.h"
 
@@ -279,14 +280,26 @@ static void system_foreach_resident(const LuMem *mem, LuMemRun *fn,
                             resident_range, &r);
 }
 
+/* What lies in memory itself, where there is a window that tells. */
+static bool uncached_read64(const LuMem *mem, hwaddr pa, uint64_t *val)
+{
+    return lu_coherency_read64(pa, val) || system_read64(mem, pa, val);
+}
+
 const LuMem *lu_mem_system(void)
 {
+    static const LuMem uncached_mem = {
+        .read64 = uncached_read64,
+        .cas64 = system_cas64,
+        .is_ram = system_is_ram,
+    };
     static const LuMem system_mem = {
         .read64 = system_read64,
         .read_words = system_read_words,
         .cas64 = system_cas64,
         .is_ram = system_is_ram,
         .foreach_resident = system_foreach_resident,
+        .uncached = &uncached_mem,
     };
     static MemoryListener listener = {
         .name = "lu-mem", .commit = map_changed,

@@ -208,6 +208,19 @@ LuInfo *qmp_query_lu(Error **errp)
     return need_monitor(errp) ? lu_report_info(&the_monitor->session) : NULL;
 }
 
+LuTranslationInfo *qmp_query_lu_translation(const char *stream, bool has_pasid,
+                                            uint32_t pasid, uint64_t iova,
+                                            bool has_no_snoop, bool no_snoop,
+                                            Error **errp)
+{
+    if (!need_monitor(errp)) {
+        return NULL;
+    }
+    return lu_report_translation(&the_monitor->session, stream,
+                                 has_pasid ? pasid : LU_NO_PASID, iova,
+                                 has_no_snoop && no_snoop, errp);
+}
+
 LuPages *qmp_query_lu_pages(bool has_from, uint64_t from, bool has_limit,
                             uint32_t limit, Error **errp)
 {

@@ -808,6 +808,16 @@ void lu_session_remove(LuSession *s, LuIommu *iommu)
     iommu->session = NULL;
 }
 
+LuIommu *lu_session_owner(LuSession *s, uint16_t rid)
+{
+    LuIommu *iommu;
+
+    lock_all(s);
+    iommu = owner_of(s, rid);
+    unlock_all(s);
+    return iommu;
+}
+
 bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
                        uint32_t pasid)
 {
@@ -920,6 +930,33 @@ void lu_session_register(LuSession *s, LuIommu *iommu, LuRule rule,
     ev.detail = detail;
     lu_evaluated(&s->books.sink, rule);
     lu_finding(&s->books.sink, rule, &ev);
+}
+
+void lu_session_uncached(LuSession *s, LuIommu *iommu, const LuAccess *access,
+                         const LuXlat *x, bool stale)
+{
+    g_autoptr(GString) detail = NULL;
+    LuEvidence ev = { };
+    LuClaim *c;
+
+    QEMU_LOCK_GUARD(&s->lock);
+    lu_evaluated(&s->books.sink, LU_RULE_ATT_6);
+    if (!stale) {
+        return;
+    }
+    c = lu_session_find(s, iommu, access->rid, access->pasid);
+    if (c) {
+        ev = lu_claim_evidence(c);
+    }
+    detail = g_string_new("read out of memory alone: ");
+    lu_attrs_append(detail, x->attrs);
+    ev.has |= LU_EV_STREAM | LU_EV_IOVA | LU_EV_PAGE;
+    ev.unit = iommu->id;
+    ev.rid = access->rid;
+    ev.iova = access->iova;
+    ev.page = x->pa & ~(hwaddr)0xfff;
+    ev.detail = detail->str;
+    lu_finding(&s->books.sink, LU_RULE_ATT_6, &ev);
 }
 
 void lu_session_register_ok(LuSession *s, LuRule rule)

@@ -32,6 +32,7 @@ typedef struct Descent {
     uint8_t level;
     uint8_t need;               /* LuPerm */
     uint8_t perm;               /* what the levels above let through */
+    LuAttrs attrs;              /* before this stage */
 } Descent;
 
 /* What one stage makes of an address. */
@@ -43,6 +44,7 @@ typedef struct Hit {
     uint8_t level;
     bool global;
     bool dirty;                 /* nothing is left to be marked by a write */
+    LuAttrs attrs;              /* after this stage */
 } Hit;
 
 /* The bits of @iova that take part: the tag of TBI does not. */
@@ -185,6 +187,7 @@ static bool recall(const Walker *w, Descent *d, uint64_t in, Hit *at,
             .level = e.level,
             .global = desc.global,
             .dirty = desc.dirty,
+            .attrs = e.stage->fmt->attrs(e.stage, &desc, d->attrs),
         };
         return true;
     }
@@ -220,13 +223,23 @@ static void remember(const Walker *w, const Descent *d, uint64_t in,
     w->held->seen(w->held, d->stage, d->nr, in, &e);
 }
 
+/* How what has @attrs is read. */
+static const LuMem *view(const Walker *w, LuAttrs attrs)
+{
+    return w->mem->uncached && !lu_attrs_coherent(attrs) ? w->mem->uncached
+                                                         : w->mem;
+}
+
 /* Translate @in by @d->stage; the tables of stage 1 go through w->s2. */
 static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
 {
     const LuStage *stage = d->stage;
     LuWalk *out = w->out;
-    Hit at = { .pa = stage->root, .perm = UINT8_MAX };
+    Hit at = {
+        .pa = stage->root, .perm = UINT8_MAX, .attrs = stage->fetch,
+    };
     uint64_t iova = in;
+    const LuMem *mem;
     LuFaultKind kind;
     unsigned shift;
     LuDesc desc;
@@ -257,7 +270,10 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
 
         at.pa += (in >> shift) * 8;
         if (d->nr == 1 && w->s2) {
-            Descent table = { .stage = w->s2, .nr = 2, .need = LU_PERM_R };
+            Descent table = {
+                .stage = w->s2, .nr = 2, .need = LU_PERM_R,
+                .attrs = stage->fetch,
+            };
 
             out->class = LU_CLASS_TABLE;
             out->s1_level = d->level;
@@ -267,7 +283,8 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
             }
         }
         step = &out->step[out->n_steps];
-        if (!w->mem->read64(w->mem, at.pa, &step->desc)) {
+        mem = view(w, at.attrs);
+        if (!mem->read64(mem, at.pa, &step->desc)) {
             out->table = at.pa;
             return fault(w, LU_FAULT_TABLE, d->nr, d->level);
         }
@@ -302,6 +319,7 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
         .global = desc.global,
         .dirty = desc.dirty ||
                  (stage->fmt->hw_accessed && w->mark && d->need & LU_PERM_W),
+        .attrs = stage->fmt->attrs(stage, &desc, d->attrs),
     };
     return LU_FAULT_NONE;
 }
@@ -311,11 +329,14 @@ static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
 {
     Hit second, hit = {
         .pa = iova, .mask = UINT64_MAX, .perm = UINT8_MAX, .other = UINT8_MAX,
+        .attrs = need->attrs,
     };
     LuFaultKind kind;
 
     if (s1) {
-        Descent d = { .stage = s1, .nr = 1, .need = need->perm };
+        Descent d = {
+            .stage = s1, .nr = 1, .need = need->perm, .attrs = hit.attrs,
+        };
 
         kind = descend(w, &d, iova, &hit);
         if (kind != LU_FAULT_NONE) {
@@ -326,7 +347,9 @@ static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
         w->out->s1_dirty = hit.dirty;
     }
     if (w->s2) {
-        Descent d = { .stage = w->s2, .nr = 2, .need = need->perm };
+        Descent d = {
+            .stage = w->s2, .nr = 2, .need = need->perm, .attrs = hit.attrs,
+        };
 
         w->out->class = need->class;
         kind = descend(w, &d, hit.pa, &second);
@@ -337,11 +360,13 @@ static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
         hit.mask &= second.mask;
         hit.perm &= second.perm;
         hit.other &= second.other;
+        hit.attrs = second.attrs;
     }
     w->out->pa = hit.pa;
     w->out->mask = hit.mask;
     w->out->perm = hit.perm;
     w->out->other = hit.other;
+    w->out->attrs = hit.attrs;
     return LU_FAULT_NONE;
 }
 

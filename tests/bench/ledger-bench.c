@@ -106,9 +106,9 @@ static double copy_ms(const Tables *t)
     return ms;
 }
 
-static void problem(void *opaque, const LuStage *stage, hwaddr desc_pa,
-                    uint64_t raw, uint64_t iova, unsigned level,
-                    const char *why)
+static void problem(void *opaque, const LuStage *stage, LuDescKind kind,
+                    hwaddr desc_pa, uint64_t raw, uint64_t iova,
+                    unsigned level, const char *why)
 {
     need(false, why);
 }

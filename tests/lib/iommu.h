@@ -28,12 +28,14 @@ typedef enum IommuKind {
  *     VT-d wants a level that could be, nothing else is looked at.
  * @pt2: NESTED: stage 2; else unused, fmt NULL.
  * @restored: came over from another kernel; may be freed, never changed.
+ * @fwb: Arm: stage 2 forces memory types (S2FWB), where the SMMU can do that.
  */
 typedef struct IommuDomain {
     IommuKind kind;
     uint16_t tag;
     uint16_t tag2;
     bool restored;
+    bool fwb;
     PgTable pt;
     PgTable pt2;
 } IommuDomain;
@@ -149,7 +151,8 @@ bool iommu_domain_init(Iommu *io, IommuDomain *d);
 /*
  * Maps [iova, iova + len) of the device to pa on.  NESTED: through stage 1 to
  * IPA pa + pt.ptr_off and through stage 2 to pa; the table pages of stage 1
- * are mapped in stage 2 as well.  Refused on a restored domain.
+ * are mapped in stage 2 as well.  PG_NC is stage 1's to say, if there is one.
+ * Refused on a restored domain.
  */
 bool iommu_map(Iommu *io, IommuDomain *d, uint64_t iova, uint64_t pa,
                uint64_t len, unsigned prot);

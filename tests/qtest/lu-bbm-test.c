@@ -175,7 +175,7 @@ static uint64_t typed(const Place *p, uint64_t desc, bool too)
 {
     return (desc & ~MEMATTR) |
            (p->s2 ? S2_TYPE(S2_NC) : (desc & BIT_ULL(5)) |
-                                     S1_INDEX(too ? 2 : 1));
+                                     S1_INDEX(too ? 3 : 2));
 }
 
 /* A table of @level below the place that translates as a leaf at @pa would. */

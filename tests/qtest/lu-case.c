@@ -14,6 +14,8 @@
 
 #define RAM_BYTES       (2 * GiB)
 #define HEAP_OFF        (16 * MiB)
+#define WINDOW_OFF      (8 * MiB)
+#define WINDOW_BYTES    (64 * KiB)
 #define HEAP_END        (1 * GiB)       /* blocks lie above */
 #define FIRST_SLOT      0x11
 #define BYPASS_LEVEL    2               /* VT-d: of 39 bits */
@@ -130,13 +132,15 @@ static Case *start(const CaseKind *kind, char *props)
     }
     plat_qtest_init(&c->pq, HEAP_OFF, HEAP_END);
     c->pq.plat.relax = relax;
+    c->window = (x86 ? 0 : 0x40000000) + WINDOW_OFF;
     c->pq.qts = qtest_initf(
         "%s -m %d -nodefaults %s -object lu-monitor,id=lu0,exit-code=off%s "
-        "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10%s",
+        "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10%s "
+        "-device lu-coherency,base=0x%" PRIx64 ",size=%" PRIu64,
         x86 ? "-M q35" : "-M virt,highmem-ecam=off -cpu max",
         (int)(RAM_BYTES / MiB), more->options, more->monitor,
         x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0", props,
-        engines->str);
+        engines->str, c->window, (uint64_t)WINDOW_BYTES);
     c->io = (Iommu) {
         .ops = x86 ? &vtd_ops : &smmuv3_ops, .plat = &c->pq.plat,
         .regs = x86 ? 0xfed90000 : 0x0c000000, .scalable = kind->scalable,
@@ -270,6 +274,13 @@ void case_map(Case *c, IommuDomain *d, uint64_t iova, uint64_t pa,
                             PG_READ | PG_WRITE));
 }
 
+void case_map_as(Case *c, IommuDomain *d, uint64_t iova, uint64_t pa,
+                 unsigned prot)
+{
+    g_assert_true(iommu_map(&c->io, d, iova, pa, case_size(c, 0),
+                            PG_READ | PG_WRITE | prot));
+}
+
 uint64_t case_at(Case *c, const IommuDomain *d, uint64_t iova, unsigned level)
 {
     PgTable t = d->pt;
@@ -395,7 +406,7 @@ static CaseDma access_word(Case *c, CaseEngine *e, unsigned op)
     CaseDma dma = { };
 
     set_dma(e, LU_DMA_CTRL, LU_DMA_CTRL_RUN | LU_DMA_CTRL_MANUAL |
-            LU_DMA_CTRL_ENDLESS | op << LU_DMA_CTRL_OP_SHIFT);
+            LU_DMA_CTRL_ENDLESS | c->ctrl | op << LU_DMA_CTRL_OP_SHIFT);
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_STEP, 1);
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_CTRL, 0);
     done = get_dma(e, LU_DMA_DONE);
@@ -419,6 +430,23 @@ CaseDma case_read(Case *c, unsigned engine, uint64_t iova)
     dma.pa = sum - e->sum;
     e->sum = sum;
     return dma;
+}
+
+CaseDma case_read_unsnooped(Case *c, unsigned engine, uint64_t iova)
+{
+    CaseDma dma;
+
+    c->ctrl = LU_DMA_CTRL_NO_SNOOP;
+    dma = case_read(c, engine, iova);
+    c->ctrl = 0;
+    return dma;
+}
+
+uint32_t case_attrs(Case *c, unsigned engine)
+{
+    CaseEngine *e = &c->engine[engine];
+
+    return plat_r32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_ATTRS);
 }
 
 CaseDma case_write(Case *c, unsigned engine, uint64_t iova, uint64_t val)

@@ -55,6 +55,8 @@ typedef struct Case {
     Iommu io;
     LuCtl ctl;
     CaseEngine engine[CASE_ENGINES];
+    uint64_t window;            /* 64 KiB of lu-coherency; all cases share it */
+    uint32_t ctrl;              /* LU_DMA_CTRL of the next access, besides */
     uint16_t tags;              /* given out */
     GPtrArray *domains;
     IommuDomain *behind[CASE_ENGINES];
@@ -101,6 +103,9 @@ void case_stamp(Case *c, uint64_t pa);
 /* One leaf at @level, read-write; tables are made on the way. */
 void case_map(Case *c, IommuDomain *d, uint64_t iova, uint64_t pa,
               unsigned level);
+/* One page, with PG_* besides read and write. */
+void case_map_as(Case *c, IommuDomain *d, uint64_t iova, uint64_t pa,
+                 unsigned prot);
 /* Address of the descriptor of @iova at @level, which must be reached. */
 uint64_t case_at(Case *c, const IommuDomain *d, uint64_t iova, unsigned level);
 uint64_t case_get(Case *c, const IommuDomain *d, uint64_t iova,
@@ -124,6 +129,9 @@ void case_sync(Case *c);
 /* One access of 8 bytes.  A write is of @val. */
 CaseDma case_read(Case *c, unsigned engine, uint64_t iova);
 CaseDma case_write(Case *c, unsigned engine, uint64_t iova, uint64_t val);
+/* The same with No_snoop, and LU_DMA_ATTRS of the last access. */
+CaseDma case_read_unsnooped(Case *c, unsigned engine, uint64_t iova);
+uint32_t case_attrs(Case *c, unsigned engine);
 /* Does one and asserts that it came to @pa, which case_stamp() has stamped. */
 void case_reaches(Case *c, unsigned engine, uint64_t iova, uint64_t pa);
 

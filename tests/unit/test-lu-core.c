@@ -1269,7 +1269,8 @@ static void test_answers(void)
     /* One that grows as long as it may; every page clashes with others. */
     for (uint64_t iova = 0; iova < 4096ull << LU_ANSWER_LG2;
          iova += 1 << LU_ANSWER_LG2) {
-        lu_answers_note(&a, &room, iova, iova, 12, LU_PERM_R, false, epoch);
+        lu_answers_note(&a, &room, iova, iova, 12, LU_PERM_R,
+                        lu_attrs_pci(), false, epoch);
         g_assert_true(lu_answers_find(a, iova, LU_PERM_R, false, epoch,
                                       &found));
         g_assert_cmphex(found.pa, ==, iova);
@@ -1280,13 +1281,15 @@ static void test_answers(void)
     /* There is no room for another stream's, until the first are gone. */
     before = room;
     room = 1;
-    lu_answers_note(&b, &room, 0, 0, 12, LU_PERM_R, false, epoch);
+    lu_answers_note(&b, &room, 0, 0, 12, LU_PERM_R, lu_attrs_pci(), false,
+                    epoch);
     g_assert_null(b);
     g_assert_cmpuint(room, ==, 1);
     room = before;
     lu_answers_free(a, &room);
     g_assert_cmpuint(room, ==, all);
-    lu_answers_note(&b, &room, 0, 0, 12, LU_PERM_R, false, epoch);
+    lu_answers_note(&b, &room, 0, 0, 12, LU_PERM_R, lu_attrs_pci(), false,
+                    epoch);
     g_assert_nonnull(b);
     lu_answers_free(b, &room);
 }

@@ -15,6 +15,7 @@
 #include "qemu/rcu.h"
 #include "qemu/units.h"
 #include "exec/hwaddr.h"
+#include "hw/liveupdate/attrs.h"
 
 /* Input pages are counted in these, whatever a translation's size. */
 #define LU_ANSWER_LG2   12
@@ -23,6 +24,7 @@ typedef struct LuAnswer {
     uint32_t lock;              /* odd: being written */
     uint32_t size_lg2:8;
     uint32_t perm:8;          /* LuPerm, for the privilege in @key */
+    uint32_t attrs:16;        /* lu_attrs_pack(), but for No_snoop */
     uint64_t key;               /* input page << 1 | privileged */
     uint64_t pa;                /* of the input page */
     uint64_t epoch;
@@ -67,6 +69,7 @@ static inline bool lu_answers_find(const LuAnswers *answers, uint64_t iova,
     out->pa = qatomic_read__nocheck(&a->pa);
     out->perm = a->perm;
     out->size_lg2 = a->size_lg2;
+    out->attrs = a->attrs;
     smp_rmb();                  /* pairs with those of a writer */
     return !(lock & 1) && qatomic_read(&a->lock) == lock && lock &&
            out->key == key && out->epoch == epoch && !(perm & ~out->perm);
@@ -78,8 +81,8 @@ static inline bool lu_answers_find(const LuAnswers *answers, uint64_t iova,
  * *@room, and where there is none, nothing is noted, or something forgotten.
  */
 void lu_answers_note(LuAnswers **answers, uint64_t *room, uint64_t iova,
-                     uint64_t pa, unsigned size_lg2, uint8_t perm, bool priv,
-                     uint64_t epoch);
+                     uint64_t pa, unsigned size_lg2, uint8_t perm,
+                     LuAttrs attrs, bool priv, uint64_t epoch);
 /* Forget pages [@first, @last], at most LU_ANSWERS_FORGET_MAX of them. */
 #define LU_ANSWERS_FORGET_MAX 64
 void lu_answers_forget(LuAnswers *answers, uint64_t first, uint64_t last);

@@ -52,6 +52,7 @@ typedef struct LuCtx {
     bool no_record;             /* front-end: faults are suppressed (FPD) */
     uint16_t domain;            /* DID that tags configuration caches */
     uint32_t pasid;             /* the one used: RID_PASID, 0 for none */
+    LuAttrs attrs;              /* of an access, before any stage */
     uint8_t n_s1;               /* 0, 1, or 2: TTB0 and TTB1 */
     bool has_s2;
     LuStage s1[2];

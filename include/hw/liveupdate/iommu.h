@@ -79,6 +79,13 @@ void lu_doorbell(LuIommu *iommu);
 /* To be told before it takes effect; BQL held, LuIommu.lock not. */
 void lu_sign(LuIommu *iommu, LuSign sign);
 
+/*
+ * @access, which became @x, read out of memory alone; @stale: bytes that caches
+ * have newer ones of.
+ */
+void lu_uncached(LuIommu *iommu, const LuAccess *access, const LuXlat *x,
+                 bool stale);
+
 /* A register rule was broken (REG-*): report with the register's name. */
 void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
                          uint64_t old, uint64_t new, const char *detail);

@@ -82,11 +82,12 @@ LuPage *lu_ledger_table(const LuLedger *ledger, hwaddr pa);
 /*
  * Enter every table of the tree of @s1 and @s2 that @domain_pages does not
  * hold yet, shadow it, and append it there.  @problem, if not NULL, is called
- * for every reserved descriptor and every pointer that leads nowhere.
+ * for every reserved descriptor, every pointer that leads nowhere, and every
+ * leaf of a reserved memory type; @kind tells them apart.
  */
-typedef void LuTreeProblem(void *opaque, const LuStage *stage, hwaddr desc_pa,
-                           uint64_t raw, uint64_t iova, unsigned level,
-                           const char *why);
+typedef void LuTreeProblem(void *opaque, const LuStage *stage, LuDescKind kind,
+                           hwaddr desc_pa, uint64_t raw, uint64_t iova,
+                           unsigned level, const char *why);
 void lu_ledger_enter(LuLedger *ledger, const LuMem *mem, const LuStage *s1,
                      const LuStage *s2, GPtrArray *domain_pages,
                      LuTreeProblem *problem, void *opaque);

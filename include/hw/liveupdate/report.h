@@ -32,4 +32,12 @@ void lu_report_line_edge(FILE *file, const LuSession *s, const LuOp *op,
                          unsigned claims);
 void lu_report_line_verdict(FILE *file, const LuInfo *info);
 
+/*
+ * Where an access of @stream ("00:12.0") would go.  NULL: @errp says what is
+ * possible.  BQL held.
+ */
+LuTranslationInfo *lu_report_translation(LuSession *s, const char *stream,
+                                         uint32_t pasid, uint64_t iova,
+                                         bool no_snoop, Error **errp);
+
 #endif

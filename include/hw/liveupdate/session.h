@@ -137,6 +137,13 @@ void lu_session_promised(LuSession *s, LuPromisedFn *fn, void *opaque);
 void lu_session_store(LuSession *s, const LuStore *store);
 void lu_session_judge_stores(LuSession *s);
 
+/* As lu_uncached(). */
+void lu_session_uncached(LuSession *s, LuIommu *iommu, const LuAccess *access,
+                         const LuXlat *x, bool stale);
+
+/* The unit that translates @rid, or NULL.  BQL held. */
+LuIommu *lu_session_owner(LuSession *s, uint16_t rid);
+
 /* Whether accesses of a stream are to be told.  LuIommu.lock is held. */
 bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
                        uint32_t pasid);

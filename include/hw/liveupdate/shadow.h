@@ -32,13 +32,19 @@ typedef enum LuSlotFlags {
 } LuSlotFlags;
 
 typedef struct LuSlot {
-    uint64_t desc;              /* as read; combined entries: output address */
+    uint64_t desc;              /* as read; combined entries: see below */
     uint64_t seq:40;          /* of the last invalidation before it */
     uint64_t perm:6;          /* LuPerm the levels above let through */
     uint64_t flags:6;         /* 0: empty */
     uint64_t size_lg2:6;      /* combined entries: bytes it translates */
     uint64_t level:3;         /* combined entries: of the stage-1 leaf */
 } LuSlot;
+
+/*
+ * A combined entry, of two stages, has the output address for descriptor, and
+ * below bit 12 the attributes (lu_attrs_pack()).
+ */
+#define LU_SLOT_ATTRS 0xfffull
 
 /* Entries older than this are dead. */
 typedef struct LuDead {

@@ -32,6 +32,7 @@ typedef struct LuXlat {
     hwaddr pa;                  /* of the IOVA asked */
     hwaddr mask;                /* bytes - 1 over which pa holds */
     uint8_t perm;               /* LuPerm */
+    LuAttrs attrs;              /* with which it reaches memory */
 } LuXlat;
 
 typedef struct LuFault {
