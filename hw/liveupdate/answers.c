@@ -78,7 +78,7 @@ void lu_answers_note(LuAnswers **answers, uint64_t *room, uint64_t iova,
         .epoch = epoch,
         .size_lg2 = size_lg2,
         .perm = perm,
-        .attrs = lu_attrs_pack(attrs),
+        .attrs = attrs,
     };
     LuAnswers *old = *answers, *a = NULL;
     LuAnswer *slot;

@@ -22,9 +22,9 @@
 
 typedef struct LuAnswer {
     uint32_t lock;              /* odd: being written */
-    uint32_t size_lg2:8;
-    uint32_t perm:8;          /* LuPerm, for the privilege in @key */
-    uint32_t attrs:16;        /* lu_attrs_pack(), but for No_snoop */
+    uint8_t size_lg2;
+    uint8_t perm;               /* LuPerm, for the privilege in @key */
+    LuAttrs attrs;              /* but for No_snoop */
     uint64_t key;               /* input page << 1 | privileged */
     uint64_t pa;                /* of the input page */
     uint64_t epoch;
