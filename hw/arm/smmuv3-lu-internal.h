@@ -14,6 +14,7 @@
 #include "hw/registerfields.h"
 #include "hw/arm/smmuv3.h"
 #include "hw/arm/smmuv3-internal.h"
+#include "hw/liveupdate/caps.h"
 #include "hw/liveupdate/iommu.h"
 
 /* 6.3.11 and 6.3.12: fields the parent stores without naming them. */
@@ -132,6 +133,7 @@ struct SMMUv3LUState {
     bool sync_irq;              /* which is to be signalled by interrupt */
 
     Notifier machine_done;      /* with cohacc=off */
+    LuCapsSent there;           /* of the machine whose state is loaded */
 
     /* Properties */
     uint8_t oas;                /* output address bits */
@@ -165,6 +167,7 @@ bool smmuv3_lu_caps_check(const SMMUv3LUState *s, Error **errp);
 void smmuv3_lu_caps_realize(SMMUv3LUState *s);
 /* Set the ID registers, which the parent has set to its own. */
 void smmuv3_lu_caps_reset(SMMUv3LUState *s);
+extern const VMStateDescription smmuv3_lu_vmstate_caps;
 /* Describe the properties, for --help. */
 void smmuv3_lu_caps_describe(ObjectClass *oc);
 /* Bits of address that IDR5.OAS, CD.IPS and STE.S2PS encode; capped at 52. */

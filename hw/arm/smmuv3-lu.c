@@ -287,6 +287,8 @@ static void smmuv3_lu_class_init(ObjectClass *oc, const void *data)
     parent_vmsd = dc->vmsd;
     smmuv3_lu_vmsd = *parent_vmsd;
     smmuv3_lu_vmsd.post_load = smmuv3_lu_post_load;
+    smmuv3_lu_vmsd.subsections =
+        lu_vmstate_with(parent_vmsd, &smmuv3_lu_vmstate_caps);
     dc->vmsd = &smmuv3_lu_vmsd;
     dc->desc = "Arm SMMUv3 that checks live updates";
     device_class_set_parent_realize(dc, smmuv3_lu_realize,

@@ -465,6 +465,8 @@ static void lu_vtd_class_init(ObjectClass *klass, const void *data)
     parent_vmsd = dc->vmsd;
     lu_vtd_vmsd = *parent_vmsd;
     lu_vtd_vmsd.post_load = lu_vtd_post_load;
+    lu_vtd_vmsd.subsections =
+        lu_vmstate_with(parent_vmsd, &lu_vtd_vmstate_caps);
     dc->vmsd = &lu_vtd_vmsd;
     dc->desc = "Intel IOMMU (VT-d) that checks a live update";
     lvc->parent_realize = xc->realize;

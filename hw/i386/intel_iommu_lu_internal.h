@@ -23,6 +23,7 @@
 #define HW_I386_INTEL_IOMMU_LU_INTERNAL_H
 
 #include "hw/i386/intel_iommu_internal.h"
+#include "hw/liveupdate/caps.h"
 #include "hw/liveupdate/iommu.h"
 
 #define TYPE_INTEL_IOMMU_LU "intel-iommu-lu"
@@ -151,6 +152,7 @@ struct LuVtdState {
     LuVtdRecord pending;        /* made without the BQL; LuIommu.lock */
     unsigned n_pending;         /* 0: none, 1: it, 2: and some were lost */
     Error *migration_blocker;
+    LuCapsSent there;           /* of the machine whose state is loaded */
 };
 
 struct LuVtdClass {
@@ -176,6 +178,7 @@ void lu_vtd_unmap_all(void *fe);
 bool lu_vtd_caps_check(LuVtdState *lu, Error **errp);
 /* Put our capabilities on top of the parent's, which has just set its own. */
 void lu_vtd_caps_advertise(LuVtdState *lu);
+extern const VMStateDescription lu_vtd_vmstate_caps;
 /* What of CAP the core has to know; before there is a CAP. */
 LuCaps lu_vtd_caps_of_core(const LuVtdState *lu);
 /* PASIDs a request can have are below this: 2^(ECAP.PSS + 1). */
