@@ -124,7 +124,6 @@ struct SMMUv3LUState {
     GPtrArray *notified;        /* IOMMUMemoryRegion with UNMAP notifiers */
     QEMUBH *irq_bh;
     unsigned irqs;              /* atomic: SMMUIrq bits owed by irq_bh */
-    Error *migration_blocker;
 
     /* The Command queue; under the BQL. */
     QEMUBH *cmdq_bh;            /* goes on where a slice ended */
@@ -149,7 +148,6 @@ struct SMMUv3LUState {
     uint32_t inv_latency;       /* virtual ns that a CMD_SYNC takes */
     char *tlb;
     char *stale;
-    bool allow_snapshot;
 };
 
 struct SMMUv3LUClass {
@@ -181,6 +179,8 @@ void smmuv3_lu_describe(void *fe, const LuCfgObj *obj, GString *out);
 const LuCfgObj *smmuv3_lu_find_obj(const LuCtx *ctx, const char *kind);
 
 extern const char smmuv3_lu_ste[], smmuv3_lu_cd[];
+/* LuFrontEnd.kinds. */
+extern const char *const smmuv3_lu_kinds[];
 
 /* smmuv3-lu-fault.c: LuFrontEnd.fault. */
 bool smmuv3_lu_fault(void *fe, const LuFault *fault);

@@ -129,7 +129,6 @@ struct LuVtdState {
 
     char *tlb;                  /* property */
     char *stale;                /* property */
-    bool allow_snapshot;        /* property */
     uint32_t inv_latency;       /* property, ns of virtual time */
     bool esrtps;                /* property */
     bool esirtps;               /* property */
@@ -151,7 +150,6 @@ struct LuVtdState {
     QEMUBH *fault_bh;
     LuVtdRecord pending;        /* made without the BQL; LuIommu.lock */
     unsigned n_pending;         /* 0: none, 1: it, 2: and some were lost */
-    Error *migration_blocker;
     LuCapsSent there;           /* of the machine whose state is loaded */
 };
 
@@ -217,6 +215,8 @@ static inline void lu_vtd_set32(LuVtdState *lu, hwaddr reg, uint32_t clear,
 void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, const LuCtx *held,
                     LuCtx *ctx, LuWalk *s2_walk);
 void lu_vtd_describe(void *fe, const LuCfgObj *obj, GString *out);
+/* LuFrontEnd.kinds. */
+extern const char *const lu_vtd_kinds[];
 /*
  * Whether the PASID entry of @ctx denies the kind of request @access is, and
  * for what reason (*@code, LuVtdReason).

@@ -138,6 +138,10 @@ void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
 void lu_session_tags(LuSession *s, LuIommu *iommu, const LuStream *stream,
                      const LuStream *other, const LuTag *tag);
 
+/* All locks: operations read the configuration of any unit. */
+void lu_session_lock(LuSession *s);
+void lu_session_unlock(LuSession *s);
+
 /*
  * Parts of an operation.  All locks are held.
  *
@@ -145,6 +149,12 @@ void lu_session_tags(LuSession *s, LuIommu *iommu, const LuStream *stream,
  * the map that says so, and tells the claim's phases from then on.
  */
 int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen);
+/*
+ * End the open claims of @iommu (NULL: of all units) that are in @state
+ * (LU_CLAIM_NONE: in any); no one is at fault.  Returns how many there were.
+ */
+unsigned lu_session_drop(LuSession *s, const LuIommu *iommu,
+                         LuClaimState state);
 /* @c is over: it stays in the history as it is, without its tables. */
 void lu_session_end(LuSession *s, LuClaim *c);
 /* The open claim, or NULL. */
