@@ -231,6 +231,8 @@ void smmuv3_lu_caps_describe(ObjectClass *oc)
         { "fwb", "stage 2 can force memory types, IDR3.FWB" },
         { "cohacc", "table and queue accesses are coherent, IDR0.COHACC; "
                     "off is told to the device tree too" },
+        { "canwbs", "the platform ignores No_snoop (IORT: CANWBS); told to "
+                    "nobody" },
         { "asid16", "ASIDs have 16 bits instead of 8, IDR0.ASID16; "
                     "auto is on" },
         { "vmid16", "VMIDs have 16 bits instead of 8, IDR0.VMID16; "

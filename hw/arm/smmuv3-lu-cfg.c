@@ -67,6 +67,13 @@ static void config_fault(LuCtx *ctx, SMMUEventType type, hwaddr addr)
     ctx->fault_addr = addr;
 }
 
+/* Without COHACC, no access of the SMMU's own is coherent (6.3.1). */
+static LuAttrs fetched(SMMUv3LUState *s, LuAttrs attrs)
+{
+    return FIELD_EX32(s->parent_obj.idr[0], IDR0, COHACC) ? attrs
+                                                          : lu_attrs_nc();
+}
+
 /* Copy a structure into @ctx; a config fault of @type when it is not RAM. */
 static const uint64_t *fetch(SMMUv3LUState *s, LuCtx *ctx, const char *kind,
                              hwaddr pa, unsigned words, SMMUEventType type)
@@ -183,6 +190,9 @@ static const char *decode_s2(SMMUv3LUState *s, const uint64_t *ste, LuCtx *ctx)
         return "S2TG, S2T0SZ and S2SL0 do not fit";
     }
     s2->domain = FIELD_EX64(ste[2], STE2, S2VMID);
+    s2->fetch = fetched(s, lu_attrs_fetch(FIELD_EX64(ste[2], STE2, S2IR0),
+                                          FIELD_EX64(ste[2], STE2, S2OR0),
+                                          FIELD_EX64(ste[2], STE2, S2SH0)));
     s2->flags =
         (FIELD_EX64(ste[2], STE2, S2AFFD) ? LU_STAGE_AFFD : 0) |
         (FIELD_EX64(ste[2], STE2, S2PTW) ? LU_STAGE_PTW : 0) |
@@ -227,6 +237,9 @@ static const char *decode_s1(SMMUv3LUState *s, const uint64_t *ste,
         s1->flags |= LU_STAGE_AFFD;
     }
     s1->attrs[0] = cd[3];       /* MAIR */
+    s1->fetch = fetched(s, lu_attrs_fetch(FIELD_EX64(tt, CD0, IR),
+                                          FIELD_EX64(tt, CD0, OR),
+                                          FIELD_EX64(tt, CD0, SH)));
     s1->space = FIELD_EX64(cd[0], CD0, ASID);
     if (FIELD_EX32(s->parent_obj.idr[0], IDR0, S2P)) {
         s1->domain = FIELD_EX64(ste[2], STE2, S2VMID);
@@ -410,6 +423,12 @@ void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid,
     unsigned config;
 
     memset(ctx, 0, sizeof(*ctx));
+    /*
+     * What Root Complexes present (13.6.1).  IDR1.ATTR_TYPES_OVR is 0: neither
+     * GBPA nor the STE overrides it.
+     */
+    ctx->attrs = lu_attrs_pci();
+    ctx->attrs.snooped = s->canwbs;
     if (!smmu_enabled(p)) {
         ctx->kind = LU_CTX_OFF;
         ctx->off_abort = FIELD_EX32(p->gbpa, GBPA, ABORT);

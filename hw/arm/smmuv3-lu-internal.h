@@ -45,11 +45,17 @@ FIELD(STE0, S1FMT, 4, 2)
 FIELD(STE0, S1CONTEXTPTR, 6, 50)
 FIELD(STE0, S1CDMAX, 59, 5)
 FIELD(STE1, S1DSS, 0, 2)
+FIELD(STE1, S1CIR, 2, 2)
+FIELD(STE1, S1COR, 4, 2)
+FIELD(STE1, S1CSH, 6, 2)
 FIELD(STE1, S2FWB, 25, 1)
 FIELD(STE1, S1STALLD, 27, 1)
 FIELD(STE2, S2VMID, 0, 16)
 FIELD(STE2, S2T0SZ, 32, 6)
 FIELD(STE2, S2SL0, 38, 2)
+FIELD(STE2, S2IR0, 40, 2)
+FIELD(STE2, S2OR0, 42, 2)
+FIELD(STE2, S2SH0, 44, 2)
 FIELD(STE2, S2TG, 46, 2)
 FIELD(STE2, S2PS, 48, 3)
 FIELD(STE2, S2AA64, 51, 1)
@@ -82,6 +88,9 @@ FIELD(L1CD, L2PTR, 12, 44)
  */
 FIELD(CD0, TSZ, 0, 6)
 FIELD(CD0, TG, 6, 2)
+FIELD(CD0, IR, 8, 2)
+FIELD(CD0, OR, 10, 2)
+FIELD(CD0, SH, 12, 2)
 FIELD(CD0, EPD, 14, 1)
 FIELD(CD0, ENDI, 15, 1)
 FIELD(CD0, V, 31, 1)
@@ -139,6 +148,7 @@ struct SMMUv3LUState {
     uint8_t bbml;               /* the others, as the field of IDRn says */
     bool fwb;
     bool cohacc;
+    bool canwbs;
     OnOffAuto asid16;
     OnOffAuto vmid16;
     uint8_t sidsize;

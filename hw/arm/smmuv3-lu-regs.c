@@ -71,20 +71,20 @@ static bool judge(SMMUv3LUState *s, const SMMUv3LUGuard *g, hwaddr offset,
     unsigned shift = (offset - g->offset) * 8;
     uint64_t new = deposit64(old, shift, size * 8, *data);
     bool stream_table = g->enable & R_CR0_SMMU_ENABLE_MASK;
+    LuRule rule = stream_table ? LU_RULE_REG_1 : LU_RULE_REG_2;
 
     if (!((p->cr[0] | p->cr0ack) & g->enable) || !((old ^ new) & g->mask)) {
-        if (stream_table) {
-            lu_register_ok(&s->iommu, LU_RULE_REG_1);
-        }
+        lu_register_ok(&s->iommu, rule);
         return true;
     }
     qemu_log_mask(LOG_GUEST_ERROR, "%s: %s written while %s is 1\n",
                   s->iommu.id, g->name,
                   stream_table ? "SMMUEN" : "the queue's enable bit");
-    if (stream_table) {
-        lu_register_finding(&s->iommu, LU_RULE_REG_1, g->name, old, new,
-                            "written while SMMUEN is 1; the write was ignored");
-    }
+    lu_register_finding(&s->iommu, rule, g->name, old, new,
+                        stream_table
+                        ? "written while SMMUEN is 1; the write was ignored"
+                        : "written while the queue's enable bit is 1; the "
+                          "write was ignored");
     new = (new & ~g->mask) | (old & g->mask);
     *data = extract64(new, shift, size * 8);
     return new != old;

@@ -134,6 +134,12 @@ static bool smmuv3_lu_opaque(void *fe, uint16_t rid)
     return false;
 }
 
+static void target_uncached(LuDmaTarget *target, const LuAccess *access,
+                            const LuXlat *x, bool stale)
+{
+    lu_uncached(&ARM_SMMUV3_LU(target)->iommu, access, x, stale);
+}
+
 static bool target_owns(LuDmaTarget *target, uint16_t rid)
 {
     return smmuv3_lu_owns(target, rid);
@@ -219,6 +225,7 @@ static const Property smmuv3_lu_properties[] = {
     DEFINE_PROP_UINT8("bbml", SMMUv3LUState, bbml, 2),
     DEFINE_PROP_BOOL("fwb", SMMUv3LUState, fwb, false),
     DEFINE_PROP_BOOL("cohacc", SMMUv3LUState, cohacc, true),
+    DEFINE_PROP_BOOL("canwbs", SMMUv3LUState, canwbs, false),
     DEFINE_PROP_ON_OFF_AUTO("asid16", SMMUv3LUState, asid16,
                             ON_OFF_AUTO_AUTO),
     DEFINE_PROP_ON_OFF_AUTO("vmid16", SMMUv3LUState, vmid16,
@@ -287,6 +294,7 @@ static void smmuv3_lu_class_init(ObjectClass *oc, const void *data)
     device_class_set_props(dc, smmuv3_lu_properties);
     smmuv3_lu_describe_properties(oc);
     target->translate = target_translate;
+    target->uncached = target_uncached;
     target->owns = target_owns;
 }
 

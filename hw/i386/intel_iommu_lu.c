@@ -371,6 +371,12 @@ static LuXlat lu_vtd_dma_translate(LuDmaTarget *target,
     return lu_vtd_translate(INTEL_IOMMU_LU(target), access);
 }
 
+static void lu_vtd_dma_uncached(LuDmaTarget *target, const LuAccess *access,
+                                const LuXlat *x, bool stale)
+{
+    lu_uncached(&INTEL_IOMMU_LU(target)->iommu, access, x, stale);
+}
+
 static bool lu_vtd_dma_owns(LuDmaTarget *target, uint16_t rid)
 {
     LuVtdState *lu = INTEL_IOMMU_LU(target);
@@ -386,6 +392,7 @@ static const Property lu_vtd_properties[] = {
     DEFINE_PROP_BOOL("esrtps", LuVtdState, esrtps, true),
     DEFINE_PROP_BOOL("esirtps", LuVtdState, esirtps, false),
     DEFINE_PROP_BOOL("smpwc", LuVtdState, smpwc, false),
+    DEFINE_PROP_BOOL("coherent", LuVtdState, coherent, false),
     DEFINE_PROP_BOOL("nested", LuVtdState, nested, false),
     DEFINE_PROP_ON_OFF_AUTO("slts", LuVtdState, slts, ON_OFF_AUTO_AUTO),
     DEFINE_PROP_UINT8("pss", LuVtdState, pss, LU_VTD_PSS_DEFAULT),
@@ -405,6 +412,8 @@ static const struct {
       "and so does switching remapping off" },
     { "smpwc", "on/off: scalable mode snoops tables where PWSNP is set, and "
       "can set accessed and dirty bits there" },
+    { "coherent", "on/off: root, context and PASID tables are snooped, in "
+      "legacy mode the other tables, too (ECAP.C)" },
     { "nested", "on/off: first-stage tables on top of second-stage tables; "
       "with x-scalable-mode=on,x-flts=on" },
     { "slts", "on/off/auto: second-stage tables in scalable mode; auto: unless "
@@ -463,6 +472,7 @@ static void lu_vtd_class_init(ObjectClass *klass, const void *data)
                                        lu_vtd_reset_exit,
                                        &lvc->parent_phases);
     ldc->translate = lu_vtd_dma_translate;
+    ldc->uncached = lu_vtd_dma_uncached;
     ldc->owns = lu_vtd_dma_owns;
     device_class_set_props(dc, lu_vtd_properties);
     for (size_t i = 0; i < ARRAY_SIZE(lu_vtd_help); i++) {

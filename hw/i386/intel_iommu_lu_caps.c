@@ -96,6 +96,9 @@ void lu_vtd_caps_advertise(LuVtdState *lu)
     if (has_scalable_ss(lu)) {
         s->ecap |= VTD_ECAP_SLTS;
     }
+    if (lu->coherent) {
+        s->ecap |= LU_VTD_ECAP_C;
+    }
     if (lu->nested) {
         s->ecap |= LU_VTD_ECAP_NEST;
     }

@@ -144,10 +144,23 @@ static bool has_width(LuVtdState *lu, unsigned aw)
     return aw < 5 && extract64(lu->parent_obj.cap, VTD_CAP_SAGAW_SHIFT + aw, 1);
 }
 
-static bool second_stage(LuVtdState *lu, LuCtx *ctx, hwaddr root, unsigned aw)
+static LuAttrs fetched(bool snooped)
+{
+    return snooped ? lu_attrs_pci() : lu_attrs_nc();
+}
+
+/* Whether tables of the PASID with word 1 of its entry @w are snooped. */
+static bool snoops_tables(LuVtdState *lu, uint64_t w)
+{
+    return lu->parent_obj.ecap & LU_VTD_ECAP_SMPWC && w & PASID_PWSNP;
+}
+
+static bool second_stage(LuVtdState *lu, LuCtx *ctx, hwaddr root, unsigned aw,
+                         bool snooped)
 {
     const IntelIOMMUState *s = &lu->parent_obj;
 
+    ctx->s2.fetch = fetched(snooped);
     ctx->s2.root = root;
     ctx->s2.domain = ctx->domain;
     if (!lu_vtd_ss_geometry(&ctx->s2, aw, s->aw_bits)) {
@@ -166,12 +179,13 @@ static bool first_stage(LuVtdState *lu, LuCtx *ctx, const uint64_t *entry)
 {
     const IntelIOMMUState *s = &lu->parent_obj;
     unsigned flpm = extract64(entry[2], 2, 2);
-    bool snooped = s->ecap & LU_VTD_ECAP_SMPWC && entry[1] & PASID_PWSNP;
+    bool snooped = snoops_tables(lu, entry[1]);
     LuStage *stage = &ctx->s1[0];
 
     if (flpm && !(s->cap & LU_VTD_CAP_FL5LP)) {
         return false;
     }
+    stage->fetch = fetched(snooped);
     stage->root = entry[2] & PAGE_POINTER;
     stage->domain = ctx->domain;
     stage->space = ctx->pasid;
@@ -246,7 +260,8 @@ static void resolve_legacy(LuVtdState *lu, uint16_t rid, const LuCtx *held,
         }
         /* fall through */
     case TT_UNTRANSLATED:
-        if (second_stage(lu, ctx, context[0] & PAGE_POINTER, aw)) {
+        if (second_stage(lu, ctx, context[0] & PAGE_POINTER, aw,
+                         s->ecap & LU_VTD_ECAP_C)) {
             return;
         }
         break;
@@ -308,7 +323,8 @@ static const uint64_t *find_pasid(LuVtdState *lu, hwaddr dir_table,
 static bool nested(LuVtdState *lu, LuCtx *ctx, const uint64_t *entry,
                    unsigned aw)
 {
-    return second_stage(lu, ctx, entry[0] & PAGE_POINTER, aw) &&
+    return second_stage(lu, ctx, entry[0] & PAGE_POINTER, aw,
+                        snoops_tables(lu, entry[1])) &&
            first_stage(lu, ctx, entry) &&
            lu_stage_covers(&ctx->s2, ctx->s1[0].root);
 }
@@ -346,6 +362,7 @@ static void resolve_pasid(LuVtdState *lu, hwaddr dir_table, const LuCtx *held,
     }
 
     ctx->domain = extract64(entry[1], 0, 16);
+    ctx->attrs.snooped = !!(entry[1] & PASID_PGSNP);
     aw = extract64(entry[0], 2, 3);
     switch (extract64(entry[0], 6, 3)) {
     case PGTT_FIRST:
@@ -355,7 +372,8 @@ static void resolve_pasid(LuVtdState *lu, hwaddr dir_table, const LuCtx *held,
         break;
     case PGTT_SECOND:
         if (s->ecap & VTD_ECAP_SLTS && has_width(lu, aw) &&
-            second_stage(lu, ctx, entry[0] & PAGE_POINTER, aw)) {
+            second_stage(lu, ctx, entry[0] & PAGE_POINTER, aw,
+                         snoops_tables(lu, entry[1]))) {
             return;
         }
         break;
@@ -466,7 +484,7 @@ void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, const LuCtx *held,
 {
     LuVtdState *lu = fe;
 
-    *ctx = (LuCtx) { .kind = LU_CTX_OFF };
+    *ctx = (LuCtx) { .kind = LU_CTX_OFF, .attrs = lu_attrs_pci() };
     if (!lu->latch.te) {
         return;
     }

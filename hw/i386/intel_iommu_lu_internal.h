@@ -40,6 +40,7 @@ DECLARE_OBJ_CHECKERS(LuVtdState, LuVtdClass, INTEL_IOMMU_LU,
 #define LU_VTD_CAP_ESIRTPS      (1ull << 62)
 #define LU_VTD_CAP_SS_2M        (1ull << 34)
 #define LU_VTD_CAP_SS_1G        (1ull << 35)
+#define LU_VTD_ECAP_C           (1ull << 0)
 #define LU_VTD_ECAP_NEST        (1ull << 26)
 #define LU_VTD_ECAP_SMPWC       (1ull << 48)
 
@@ -124,6 +125,14 @@ typedef struct LuVtdRecord {
     uint64_t lo, hi;
 } LuVtdRecord;
 
+/* Global invalidations that software owes, by pointer: root, interrupts. */
+#define LU_VTD_DEBTS    2
+
+typedef struct LuVtdDebt {
+    uint8_t n, left;            /* in all, and still */
+    uint8_t waits;              /* completed since */
+} LuVtdDebt;
+
 struct LuVtdState {
     IntelIOMMUState parent_obj;
 
@@ -133,6 +142,7 @@ struct LuVtdState {
     bool esrtps;                /* property */
     bool esirtps;               /* property */
     bool smpwc;                 /* property */
+    bool coherent;              /* property */
     bool nested;                /* property */
     OnOffAuto slts;             /* property */
     uint8_t pss;                /* property */
@@ -147,6 +157,7 @@ struct LuVtdState {
     bool waiting;               /* .wait is not complete */
     uint64_t wait[2];           /* the Invalidation Wait at IQH */
     uint64_t completes;         /* last invalidation the timer completes */
+    LuVtdDebt owed[LU_VTD_DEBTS];
     QEMUBH *fault_bh;
     LuVtdRecord pending;        /* made without the BQL; LuIommu.lock */
     unsigned n_pending;         /* 0: none, 1: it, 2: and some were lost */
@@ -245,6 +256,16 @@ void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg);
  */
 void lu_vtd_promised_invalidation(LuVtdState *lu, uint32_t gcmd,
                                   uint32_t before, uint32_t after);
+
+/* intel_iommu_lu_owed.c */
+
+/* GCMD was written, GSTS was @before and is @after: what is owed now.  BQL. */
+void lu_vtd_owe(LuVtdState *lu, uint32_t gcmd, uint32_t before,
+                uint32_t after);
+/* An invalidation of LuVtdInvType @type was consumed.  BQL. */
+void lu_vtd_pay(LuVtdState *lu, unsigned type, const LuInval *inval);
+/* A wait completed.  BQL. */
+void lu_vtd_remind(LuVtdState *lu);
 
 /* intel_iommu_lu_fault.c */
 

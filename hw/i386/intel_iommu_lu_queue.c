@@ -93,6 +93,7 @@ static const char *complete_wait(LuVtdState *lu)
 
     lu->waiting = false;
     lu_inval_done(&lu->iommu, lu->completes);
+    lu_vtd_remind(lu);
     if (word & LU_VTD_WAIT_SW &&
         stl_le_dma(&address_space_memory, addr, word >> LU_VTD_WAIT_DATA_LSB,
                    ram_only) != MEMTX_OK) {
@@ -131,6 +132,7 @@ static uint64_t invalidate(LuVtdState *lu, LuVtdInvType type,
     if (lu_vtd_inv_first_stage(type, mode, inval, &first_stage)) {
         seq = lu_inval(&lu->iommu, &first_stage);
     }
+    lu_vtd_pay(lu, type, inval);
     if (type == LU_VTD_INV_IEC) {
         bool some = inval->match & LU_MATCH_RANGE;
 
@@ -406,6 +408,7 @@ void lu_vtd_queue_reset(LuVtdState *lu)
 {
     timer_del(lu->queue_timer);
     lu->waiting = false;
+    memset(lu->owed, 0, sizeof(lu->owed));
 }
 
 void lu_vtd_queue_loaded(LuVtdState *lu)

@@ -124,6 +124,7 @@ static MemTxResult write_gcmd(LuVtdState *lu, uint32_t gcmd, unsigned size,
         lu_vtd_unmap_all(lu);
     }
     lu_vtd_promised_invalidation(lu, gcmd, before, after);
+    lu_vtd_owe(lu, gcmd, before, after);
     lu_vtd_queue_command(lu);
     return r;
 }
@@ -152,9 +153,19 @@ static void write_command(LuVtdState *lu, hwaddr reg, hwaddr addr,
     lu_vtd_register_invalidation(lu, reg);
 }
 
+/* IQA, or a half of it, at @addr: REG-9. */
 static void write_iqa(LuVtdState *lu, hwaddr addr, uint64_t val,
                       unsigned size)
 {
+    uint64_t old = ldq_le_p(lu->parent_obj.csr + DMAR_IQA_REG);
+    uint64_t new = deposit64(old, (addr - DMAR_IQA_REG) * 8, size * 8, val);
+
+    if (lu->parent_obj.qi_enabled && new != old) {
+        lu_register_finding(&lu->iommu, LU_RULE_REG_9, "IQA", old, new,
+                            "written while QIES is 1; the write was ignored");
+    } else {
+        lu_register_ok(&lu->iommu, LU_RULE_REG_9);
+    }
     if (lu->parent_obj.qi_enabled) {
         qemu_log_mask(LOG_GUEST_ERROR, "%s: write to IQA is ignored: the "
                       "queue is enabled\n", lu->iommu.id);

@@ -6,10 +6,21 @@
 #include "qemu/osdep.h"
 #include "hw/liveupdate/answers.h"
 
-static LuAnswers *new_answers(unsigned lg2)
+static uint64_t bytes_of(unsigned lg2)
 {
-    LuAnswers *a = g_malloc0(sizeof(*a) + (sizeof(a->slot[0]) << lg2));
+    return sizeof(LuAnswers) + (sizeof(LuAnswer) << lg2);
+}
 
+/* NULL: there is no room. */
+static LuAnswers *new_answers(unsigned lg2, uint64_t *room)
+{
+    LuAnswers *a;
+
+    if (*room < bytes_of(lg2)) {
+        return NULL;
+    }
+    *room -= bytes_of(lg2);
+    a = g_malloc0(bytes_of(lg2));
     a->lg2 = lg2;
     return a;
 }
@@ -34,14 +45,18 @@ static void write_answer(LuAnswer *a, const LuAnswer *val)
     qatomic_set__nocheck(&a->epoch, val->epoch);
     a->perm = val->perm;
     a->size_lg2 = val->size_lg2;
+    a->attrs = val->attrs;
     end(a);
 }
 
-/* Twice as many, with those that are still true. */
-static LuAnswers *grow(LuAnswers *old, uint64_t epoch)
+/* Twice as many, with those that are still true; NULL: there is no room. */
+static LuAnswers *grow(const LuAnswers *old, uint64_t *room, uint64_t epoch)
 {
-    LuAnswers *a = new_answers(old->lg2 + 1);
+    LuAnswers *a = new_answers(old->lg2 + 1, room);
 
+    if (!a) {
+        return NULL;
+    }
     a->priv = old->priv;
     for (unsigned i = 0; i < 1u << old->lg2; i++) {
         const LuAnswer *from = &old->slot[i];
@@ -53,9 +68,9 @@ static LuAnswers *grow(LuAnswers *old, uint64_t epoch)
     return a;
 }
 
-void lu_answers_note(LuAnswers **answers, uint64_t iova, uint64_t pa,
-                     unsigned size_lg2, uint8_t perm, bool priv,
-                     uint64_t epoch)
+void lu_answers_note(LuAnswers **answers, uint64_t *room, uint64_t iova,
+                     uint64_t pa, unsigned size_lg2, uint8_t perm,
+                     LuAttrs attrs, bool priv, uint64_t epoch)
 {
     const LuAnswer val = {
         .key = lu_answer_key(iova, priv),
@@ -63,23 +78,27 @@ void lu_answers_note(LuAnswers **answers, uint64_t iova, uint64_t pa,
         .epoch = epoch,
         .size_lg2 = size_lg2,
         .perm = perm,
+        .attrs = lu_attrs_pack(attrs),
     };
-    LuAnswers *a = *answers, *old = NULL;
+    LuAnswers *old = *answers, *a = NULL;
     LuAnswer *slot;
 
+    if (!old) {
+        a = new_answers(LU_ANSWERS_LG2_MIN, room);
+    } else if (old->clashes >> old->lg2 && old->lg2 < LU_ANSWERS_LG2_MAX) {
+        a = grow(old, room, epoch);
+    }
+    a = a ?: old;
     if (!a) {
-        a = new_answers(LU_ANSWERS_LG2_MIN);
-    } else if (a->clashes >> a->lg2 && a->lg2 < LU_ANSWERS_LG2_MAX) {
-        old = a;
-        a = grow(old, epoch);
+        return;
     }
     a->priv |= priv;
     slot = &a->slot[lu_answer_index(a->lg2, val.key)];
     a->clashes += slot->lock && slot->epoch == epoch && slot->key != val.key;
     write_answer(slot, &val);
     qatomic_rcu_set(answers, a);
-    if (old) {
-        g_free_rcu(old, rcu);
+    if (a != old) {
+        lu_answers_free(old, room);
     }
 }
 
@@ -103,9 +122,10 @@ void lu_answers_forget(LuAnswers *a, uint64_t first, uint64_t last)
     }
 }
 
-void lu_answers_free(LuAnswers *a)
+void lu_answers_free(LuAnswers *a, uint64_t *room)
 {
     if (a) {
+        *room += bytes_of(a->lg2);
         g_free_rcu(a, rcu);
     }
 }

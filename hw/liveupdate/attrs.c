@@ -165,6 +165,17 @@ LuAttrs lu_attrs_stage2(LuAttrs in, uint8_t memattr, unsigned sh, bool fwb)
     return effective(in);
 }
 
+LuAttrs lu_attrs_fetch(unsigned inner, unsigned outer, unsigned sh)
+{
+    /* NC, WB RaWa, WT Ra, WB Ra */
+    static const uint8_t halves[4] = { 0x4, 0xf, 0xa, 0xe };
+    LuAttrs a = {
+        .type = halves[outer] << 4 | halves[inner], .sh = decode_sh(sh),
+    };
+
+    return effective(a);
+}
+
 LuAttrs lu_attrs_no_snoop(LuAttrs a)
 {
     if (!a.snooped && !lu_type_is_device(a.type)) {
@@ -209,4 +220,11 @@ const char *lu_sh_name(LuSh sh)
     };
 
     return names[sh];
+}
+
+void lu_attrs_append(GString *out, LuAttrs a)
+{
+    lu_type_append(out, a.type);
+    g_string_append_printf(out, ", %s%s", lu_sh_name(a.sh),
+                           a.snooped ? ", snooped" : "");
 }

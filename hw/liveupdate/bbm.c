@@ -14,8 +14,19 @@
 /* Leaves of a table that are compared with the block in its place. */
 #define LEAVES_MAX  8192
 
+/* Whether @n words may be read. */
+static bool may_read(LuJudge *j, unsigned n)
+{
+    if (j->left < n) {
+        j->cut_short = true;
+        return false;
+    }
+    j->left -= n;
+    return true;
+}
+
 /* The bytes at both output addresses are the same, now. */
-static bool same_contents(const LuMem *mem, hwaddr a, hwaddr b, uint64_t size)
+static bool same_contents(LuJudge *j, hwaddr a, hwaddr b, uint64_t size)
 {
     uint64_t wa[64], wb[64];
 
@@ -23,8 +34,11 @@ static bool same_contents(const LuMem *mem, hwaddr a, hwaddr b, uint64_t size)
         return false;
     }
     for (uint64_t done = 0; done < size; done += sizeof(wa)) {
-        if (!lu_mem_read_words(mem, a + done, wa, ARRAY_SIZE(wa)) ||
-            !lu_mem_read_words(mem, b + done, wb, ARRAY_SIZE(wb)) ||
+        if (!may_read(j, ARRAY_SIZE(wa) + ARRAY_SIZE(wb))) {
+            return true;
+        }
+        if (!lu_mem_read_words(j->mem, a + done, wa, ARRAY_SIZE(wa)) ||
+            !lu_mem_read_words(j->mem, b + done, wb, ARRAY_SIZE(wb)) ||
             memcmp(wa, wb, sizeof(wa))) {
             return false;
         }
@@ -60,8 +74,8 @@ static const char *mate_flaw(const LuStage *stage, const LuDesc *leaf,
  * that are invalid are not (DDI 0487 D8.7.1).  While software is at it, a unit
  * of BBML 1 or 2 may meet some that are marked and some that are not.
  */
-static const char *group_flaw(const LuMem *mem, unsigned bbml,
-                              const LuChange *c, const LuDesc *leaf)
+static const char *group_flaw(LuJudge *j, const LuChange *c,
+                              const LuDesc *leaf)
 {
     const LuStage *stage = c->stage;
     unsigned n = 1u << stage->fmt->group_lg2(stage, c->level);
@@ -71,8 +85,8 @@ static const char *group_flaw(const LuMem *mem, unsigned bbml,
     const char *flaw;
     LuDesc d;
 
-    if (lu_stage_entries(stage, c->level) < n ||
-        !lu_mem_read_words(mem, c->pa - index * 8, raw, n)) {
+    if (lu_stage_entries(stage, c->level) < n || !may_read(j, n) ||
+        !lu_mem_read_words(j->mem, c->pa - index * 8, raw, n)) {
         return NULL;
     }
     if (leaf->contig && first & (size * n - 1)) {
@@ -88,7 +102,7 @@ static const char *group_flaw(const LuMem *mem, unsigned bbml,
         if (flaw) {
             return flaw;
         }
-        if (d.contig != leaf->contig && (c->consumed || !bbml)) {
+        if (d.contig != leaf->contig && (c->consumed || !j->bbml)) {
             return "a group of which some are contiguous";
         }
     }
@@ -96,15 +110,14 @@ static const char *group_flaw(const LuMem *mem, unsigned bbml,
 }
 
 /* Two leaves of one level. */
-static LuRule judge_leaf(const LuMem *mem, unsigned bbml, bool nested,
-                         const LuChange *c, const LuDesc *was,
+static LuRule judge_leaf(LuJudge *j, const LuChange *c, const LuDesc *was,
                          const LuDesc *now, const char **detail)
 {
     if (was->addr != now->addr) {
         *detail = "another output address";
         if (!((was->perm | now->perm) & LU_PERM_W) &&
-            (nested ||          /* not known to differ */
-             same_contents(mem, was->addr, now->addr,
+            (j->nested ||       /* not known to differ */
+             same_contents(j, was->addr, now->addr,
                            1ull << lu_stage_shift(c->stage, c->level)))) {
             *detail = "another output address, read only, of the same bytes";
             return LU_RULE_BBM_1W;
@@ -119,7 +132,7 @@ static LuRule judge_leaf(const LuMem *mem, unsigned bbml, bool nested,
         *detail = "global in place of non-global";
         return LU_RULE_BBM_5;
     }
-    if (was->contig != now->contig && !bbml) {
+    if (was->contig != now->contig && !j->bbml) {
         *detail = "the contiguous bit alone, which needs BBML 1";
         return LU_RULE_BBM_4;
     }
@@ -128,7 +141,7 @@ static LuRule judge_leaf(const LuMem *mem, unsigned bbml, bool nested,
         return LU_RULE_BBM_2W;
     }
     if (was->contig || now->contig) {
-        *detail = group_flaw(mem, bbml, c, now);
+        *detail = group_flaw(j, c, now);
         return *detail ? LU_RULE_BBM_4 : LU_RULE__MAX;
     }
     return LU_RULE__MAX;
@@ -136,7 +149,7 @@ static LuRule judge_leaf(const LuMem *mem, unsigned bbml, bool nested,
 
 /* A table in the place of a block, or the reverse: do they agree? */
 typedef struct Compare {
-    const LuMem *mem;
+    LuJudge *j;
     const LuStage *stage;
     hwaddr base;                /* of the block's output */
     uint8_t type;
@@ -151,7 +164,8 @@ static bool agrees(Compare *c, hwaddr table, unsigned level, uint64_t offset)
         uint64_t at = offset + ((uint64_t)i << shift), raw;
         LuDesc d;
 
-        if (!c->left-- || !lu_mem_read64(c->mem, table + i * 8, &raw)) {
+        if (!c->left-- || !may_read(c->j, 1) ||
+            !lu_mem_read64(c->j->mem, table + i * 8, &raw)) {
             return true;        /* not known to differ */
         }
         c->stage->fmt->decode(c->stage, level, raw, &d);
@@ -168,11 +182,11 @@ static bool agrees(Compare *c, hwaddr table, unsigned level, uint64_t offset)
     return true;
 }
 
-static bool tables_agree(const LuMem *mem, const LuChange *c,
-                         const LuDesc *block, const LuDesc *table)
+static bool tables_agree(LuJudge *j, const LuChange *c, const LuDesc *block,
+                         const LuDesc *table)
 {
     Compare compare = {
-        .mem = mem, .stage = c->stage, .base = block->addr,
+        .j = j, .stage = c->stage, .base = block->addr,
         .type = memory_type(c->stage, block), .left = LEAVES_MAX,
     };
 
@@ -194,8 +208,7 @@ static bool leaves_agree(const LuChange *c, const LuDesc *was,
                                   (c->in & MAKE_64BIT_MASK(0, shift)));
 }
 
-static LuRule judge_size(const LuMem *mem, unsigned bbml, bool nested,
-                         const LuChange *c, const LuDesc *was,
+static LuRule judge_size(LuJudge *j, const LuChange *c, const LuDesc *was,
                          const LuDesc *now, const char **detail)
 {
     bool leaves = was->kind == now->kind;
@@ -204,36 +217,31 @@ static LuRule judge_size(const LuMem *mem, unsigned bbml, bool nested,
 
     if (leaves) {
         block = c->level > c->was_level ? now : was;
-        agree = leaves_agree(c, was, now);
-    } else {
-        agree = nested || tables_agree(mem, c, block,
-                                       block == was ? now : was);
     }
     *detail = "a size in place of another, which needs BBML 2, or 1 and nT";
-    if (bbml == 0 || (bbml == 1 && !block->no_conflict)) {
+    if (j->bbml == 0 || (j->bbml == 1 && !block->no_conflict)) {
         return LU_RULE_BBM_3;
     }
+    agree = leaves ? leaves_agree(c, was, now)
+                   : j->nested || tables_agree(j, c, block,
+                                               block == was ? now : was);
     *detail = "a size in place of another that translates otherwise";
     return agree ? LU_RULE__MAX : LU_RULE_BBM_3;
 }
 
-LuRule lu_bbm_judge(const LuMem *mem, unsigned bbml, bool nested,
-                    const LuChange *c, const char **detail)
+LuRule lu_bbm_judge(LuJudge *j, const LuChange *c, const char **detail)
 {
     const LuFormat *fmt = c->stage->fmt;
     LuDesc was, now;
 
-    if (!fmt->needs_break) {
-        return LU_RULE__MAX;
-    }
     fmt->decode(c->stage, c->was_level, c->was, &was);
     fmt->decode(c->stage, c->level, c->now, &now);
     if (was.kind == LU_DESC_LEAF && now.kind == LU_DESC_LEAF &&
         c->level == c->was_level) {
-        return judge_leaf(mem, bbml, nested, c, &was, &now, detail);
+        return judge_leaf(j, c, &was, &now, detail);
     }
     if (was.kind == LU_DESC_TABLE && now.kind == LU_DESC_TABLE) {
         return LU_RULE__MAX;    /* a pointer is not an output address */
     }
-    return judge_size(mem, bbml, nested, c, &was, &now, detail);
+    return judge_size(j, c, &was, &now, detail);
 }

@@ -155,6 +155,7 @@ static void finding(Carry *io, LuFinding *f)
     CARRY(io, f->time_ns);
     CARRY(io, f->count);
     CARRY(io, f->consequences);
+    CARRY(io, f->known);
 }
 
 static void findings(Carry *io, LuSink *sink)
@@ -249,6 +250,25 @@ static void ranges(Carry *io, LuRanges *set)
     }
 }
 
+/* Names of sessions of LUO, for the report. */
+static void names(Carry *io, GPtrArray **list)
+{
+    unsigned n = *list ? (*list)->len : 0;
+
+    CARRY_BELOW(io, n, LU_LUO_ENTRIES_MAX + 1);
+    if (!io->out && n) {
+        *list = g_ptr_array_new_with_free_func(g_free);
+    }
+    for (unsigned i = 0; i < n && !io->bad; i++) {
+        char *name = io->out ? g_ptr_array_index(*list, i) : NULL;
+
+        text(io, &name);
+        if (!io->out) {
+            g_ptr_array_add(*list, name ?: g_strdup(""));
+        }
+    }
+}
+
 /* Records of KHO are read again where the session goes on. */
 static void memmap(Carry *io, LuMemMap *map)
 {
@@ -263,6 +283,7 @@ static void memmap(Carry *io, LuMemMap *map)
     CARRY(io, map->luo);
     CARRY(io, map->past_fdt);
     CARRY(io, map->past_root);
+    names(io, &map->past_sessions);
     CARRY(io, map->crash);
     CARRY(io, map->crash_first);
     CARRY(io, map->crash_last);
@@ -319,6 +340,13 @@ static bool stage_ok(const LuStage *st)
            st->in_lg2 <= top + lu_stage_bits(st) + 4;
 }
 
+static void attrs(Carry *io, LuAttrs *a)
+{
+    CARRY(io, a->type);
+    CARRY(io, a->sh);
+    CARRY(io, a->snooped);
+}
+
 static void stage(Carry *io, LuStage *st)
 {
     format(io, &st->fmt);
@@ -332,6 +360,7 @@ static void stage(Carry *io, LuStage *st)
     CARRY(io, st->space);
     CARRY(io, st->attrs[0]);
     CARRY(io, st->attrs[1]);
+    attrs(io, &st->fetch);
     CARRY(io, st->flags);
     if (!io->out && !stage_ok(st)) {
         refuse(io, "a stage of translation is none that could be");
@@ -378,6 +407,7 @@ static void context(Carry *io, const LuIommu *iommu, LuCtx *ctx)
     CARRY(io, ctx->no_record);
     CARRY(io, ctx->domain);
     CARRY(io, ctx->pasid);
+    attrs(io, &ctx->attrs);
     CARRY_BELOW(io, ctx->n_s1, ARRAY_SIZE(ctx->s1) + 1);
     for (unsigned i = 0; i < ctx->n_s1; i++) {
         stage(io, &ctx->s1[i]);
@@ -404,6 +434,7 @@ static void page_body(Carry *io, LuPage *page)
         }
     }
     CARRY(io, page->in_base);
+    CARRY(io, page->parent);
     CARRY(io, page->taken);
     CARRY(io, page->freed);
     cause(io, &page->cause);
@@ -657,8 +688,13 @@ static void own_pages(Carry *io)
 /* ------------------------------------------------------------------ */
 /* The whole                                                          */
 
-/* Why a unit is off; in @s->iommus of the session that is, or will be. */
-static void units(Carry *io, LuFinding **off)
+/* What the session knows of a unit, for when it is taken. */
+typedef struct Unit {
+    bool off;
+    LuFinding *off_cause;
+} Unit;
+
+static void units(Carry *io, Unit *taken)
 {
     unsigned n = io->s->iommus->len;
 
@@ -666,20 +702,21 @@ static void units(Carry *io, LuFinding **off)
     for (unsigned i = 0; i < n && !io->bad; i++) {
         LuIommu *iommu = io->out ? g_ptr_array_index(io->s->iommus, i) : NULL;
         const char *id = io->out ? iommu->id : NULL;
-        LuFinding *f = io->out ? iommu->off_cause : NULL;
+        Unit u = { io->out && iommu->off, io->out ? iommu->off_cause : NULL };
 
         static_text(io, &id);
-        cause(io, &f);
+        CARRY(io, u.off);
+        cause(io, &u.off_cause);
         for (guint j = 0; !io->out && j < io->s->iommus->len; j++) {
             if (!g_strcmp0(((LuIommu *)g_ptr_array_index(io->s->iommus,
                                                          j))->id, id)) {
-                off[j] = f;
+                taken[j] = u;
             }
         }
     }
 }
 
-static void session(Carry *io, LuFinding **off)
+static void session(Carry *io, Unit *taken)
 {
     LuSession *s = io->s;
     uint64_t magic = MAGIC;
@@ -692,6 +729,7 @@ static void session(Carry *io, LuFinding **off)
     }
     sink(io, &s->books.sink);
     memmap(io, &s->books.memmap);
+    ranges(io, &s->ended);
     CARRY(io, s->books.ledger.truncated);
     CARRY(io, s->unfrozen);
     CARRY(io, s->loads);
@@ -705,7 +743,7 @@ static void session(Carry *io, LuFinding **off)
     CARRY(io, s->scans);
     CARRY(io, s->next_scan_ns);
     claims(io);
-    units(io, off);
+    units(io, taken);
 }
 
 void lu_session_carry(LuSession *s, GByteArray *out)
@@ -729,16 +767,18 @@ void lu_session_carry(LuSession *s, GByteArray *out)
     } while (0)
 
 /* @s takes what @new has, and keeps its units, its clock and its listeners. */
-static void replace(LuSession *s, LuSession *new, LuFinding **off)
+static void replace(LuSession *s, LuSession *new, const Unit *taken)
 {
     LuSink *sink = &new->books.sink, *old = &s->books.sink;
 
     sink->now = old->now;
     sink->notify = old->notify;
+    sink->known = old->known;
     sink->opaque = old->opaque;
     SWAP(*old, *sink);
     SWAP(s->books.ledger, new->books.ledger);
     SWAP(s->books.memmap, new->books.memmap);
+    SWAP(s->ended, new->ended);
     SWAP(s->claims, new->claims);
     SWAP(s->domains, new->domains);
     SWAP(s->open, new->open);
@@ -760,7 +800,8 @@ static void replace(LuSession *s, LuSession *new, LuFinding **off)
     for (guint i = 0; i < s->iommus->len; i++) {
         LuIommu *iommu = g_ptr_array_index(s->iommus, i);
 
-        iommu->off_cause = off[i];
+        iommu->off = taken[i].off;
+        iommu->off_cause = taken[i].off_cause;
         lu_iommu_reconsider(iommu);
     }
     lu_note(old, "history is truncated: the machine has moved, or was loaded, "
@@ -772,7 +813,7 @@ const char *lu_session_take(LuSession *s, const uint8_t *data, size_t len)
 {
     LuSession new;
     Carry io = { .s = &new, .in = data, .left = len };
-    g_autofree LuFinding **off = g_new0(LuFinding *, s->iommus->len + 1);
+    g_autofree Unit *taken = g_new0(Unit, s->iommus->len + 1);
 
     lu_session_init(&new, NULL);
     io.pages = g_ptr_array_new();
@@ -780,7 +821,7 @@ const char *lu_session_take(LuSession *s, const uint8_t *data, size_t len)
     io.owners = g_array_new(false, false, sizeof(unsigned));
     lu_session_lock(s);
     SWAP(new.iommus, s->iommus);
-    session(&io, off);
+    session(&io, taken);
     own_pages(&io);
     if (!io.bad && io.left) {
         refuse(&io, "more follows the state of the session");
@@ -790,7 +831,7 @@ const char *lu_session_take(LuSession *s, const uint8_t *data, size_t len)
     if (io.bad) {
         lu_session_drop(&new, NULL, LU_CLAIM_NONE);
     } else {
-        replace(s, &new, off);
+        replace(s, &new, taken);
     }
     lu_session_unlock(s);
     lu_session_destroy(&new);

@@ -91,10 +91,13 @@ typedef struct Freezing {
     LuClaim *c;
 } Freezing;
 
-/* TBL-4: a descriptor that hardware would refuse, or that leads nowhere. */
-static void bad_descriptor(void *opaque, const LuStage *stage, hwaddr desc_pa,
-                           uint64_t raw, uint64_t iova, unsigned level,
-                           const char *why)
+/*
+ * TBL-4: a descriptor that hardware would refuse, or that leads nowhere; ATT-1:
+ * a leaf of a reserved memory type.
+ */
+static void bad_descriptor(void *opaque, const LuStage *stage, LuDescKind kind,
+                           hwaddr desc_pa, uint64_t raw, uint64_t iova,
+                           unsigned level, const char *why)
 {
     Freezing *f = opaque;
     LuEvidence ev = lu_claim_evidence(f->c);
@@ -106,7 +109,8 @@ static void bad_descriptor(void *opaque, const LuStage *stage, hwaddr desc_pa,
     ev.desc_pa = desc_pa;
     ev.old_desc = ev.new_desc = raw;
     ev.detail = why;
-    lu_finding(&f->books->sink, LU_RULE_TBL_4, &ev);
+    lu_finding(&f->books->sink, kind == LU_DESC_LEAF ? LU_RULE_ATT_1
+                                                     : LU_RULE_TBL_4, &ev);
 }
 
 static void freeze_tree(void *opaque, const LuStage *s1, const LuStage *s2)
@@ -142,6 +146,7 @@ void lu_claim_freeze(LuBooks *books, LuClaim *c)
         d->cause = lu_finding(&books->sink, LU_RULE_DOM_1, &ev);
     }
     lu_evaluated(&books->sink, LU_RULE_TBL_4);
+    lu_evaluated(&books->sink, LU_RULE_ATT_1);
     foreach_tree(&c->ctx, freeze_tree, &f);
     for (guint i = known; i < d->pages->len; i++) {
         LuPage *page = g_ptr_array_index(d->pages, i);
@@ -347,12 +352,39 @@ void lu_claim_judge_stores(LuBooks *books)
     }
 }
 
+/*
+ * TBL-2: a page was written, and holds what it did.  One whose mutable bits
+ * have changed was written by hardware, or for them.
+ */
+static void check_written(LuBooks *books, LuClaim *c, LuPage *page)
+{
+    LuEvidence ev;
+
+    if (!page->watched || page->cause ||
+        !books->written(lu_page_pa(page), lu_page_bytes(page)) ||
+        !lu_page_same(page, c->iommu->mem)) {
+        return;
+    }
+    ev = lu_claim_evidence(c);
+    ev.has |= LU_EV_IOVA | LU_EV_PAGE | LU_EV_LEVEL;
+    ev.iova = page->in_base;
+    ev.page = lu_page_pa(page);
+    ev.level = page->stage.fmt->spec_level(page->level);
+    ev.detail = "written, though it holds what it held at the freeze";
+    lu_finding(&books->sink, LU_RULE_TBL_2, &ev);
+}
+
 void lu_domain_check_tables(LuBooks *books, LuDomain *d, LuRule rule)
 {
     LuClaim *c = lu_domain_claim(d);
     GPtrArray *pages = d->pages;
 
+    bool watch = books->written && rule == LU_RULE_TBL_1;
+
     lu_evaluated(&books->sink, rule);
+    if (watch) {
+        lu_evaluated(&books->sink, LU_RULE_TBL_2);
+    }
     for (guint i = 0; i < pages->len; i++) {
         LuPage *page = g_ptr_array_index(pages, i);
         uint64_t now;
@@ -361,6 +393,8 @@ void lu_domain_check_tables(LuBooks *books, LuDomain *d, LuRule rule)
         if (index >= 0) {
             table_changed(books, c, rule, page,
                           lu_page_pa(page) + (hwaddr)index * 8, now, NULL);
+        } else if (watch) {
+            check_written(books, c, page);
         }
     }
 }
@@ -459,8 +493,71 @@ static void config_broken(LuBooks *books, LuClaim *c, const LuCtx *now,
     c->cause = lu_finding(&books->sink, c->iommu->ops->config_rule, &ev);
 }
 
+/* A leaf of the same table means another type, or none. */
+static bool same_types(const LuStage *a, const LuStage *b)
+{
+    return a->root != b->root ||
+           (a->attrs[0] == b->attrs[0] &&
+            !((a->flags ^ b->flags) & LU_STAGE_FWB));
+}
+
+static bool same_fetches(const LuStage *a, const LuStage *b)
+{
+    return a->root != b->root || lu_attrs_same(a->fetch, b->fetch);
+}
+
+static bool stages_agree(const LuCtx *a, const LuCtx *b,
+                         bool (*agree)(const LuStage *a, const LuStage *b))
+{
+    for (unsigned i = 0; i < MIN(a->n_s1, b->n_s1); i++) {
+        if (!agree(&a->s1[i], &b->s1[i])) {
+            return false;
+        }
+    }
+    return !a->has_s2 || !b->has_s2 || agree(&a->s2, &b->s2);
+}
+
+static LuRule rule_of_attrs(LuAttrs then, LuAttrs now)
+{
+    return then.snooped && !now.snooped ? LU_RULE_ATT_3 : LU_RULE_ATT_2;
+}
+
+/* Which rule the attributes that @now gives break; LU_RULE__MAX: none. */
+static LuRule attrs_broken(const LuClaim *c, const LuCtx *now)
+{
+    const LuCtx *then = &c->ctx;
+
+    if (now->kind != LU_CTX_TRANSLATE || then->kind != now->kind) {
+        return LU_RULE__MAX;
+    }
+    return !lu_attrs_same(then->attrs, now->attrs)
+           ? rule_of_attrs(then->attrs, now->attrs)
+           : !stages_agree(then, now, same_types) ? LU_RULE_ATT_2
+           : !stages_agree(then, now, same_fetches) ? LU_RULE_ATT_5
+           : LU_RULE__MAX;
+}
+
+/* @c's configuration, which still translates, changes attributes: @rule. */
+static void attrs_changed(LuBooks *books, LuClaim *c, const LuCtx *now,
+                          LuRule rule, LuEvidence *ev)
+{
+    g_autofree char *change = NULL;
+
+    if (config_cause(books, c, now, ev)) {
+        c->cause->consequences++;
+        return;
+    }
+    if (ev->has & LU_EV_DESC) {
+        change = describe_change(c, now, ev->desc_pa);
+        ev->detail = change ?: ev->detail;
+    }
+    c->cause = lu_finding(&books->sink, rule, ev);
+}
+
 void lu_claim_check_config(LuBooks *books, LuClaim *c)
 {
+    LuEvidence ev = lu_claim_evidence(c);
+    LuRule rule;
     LuCtx now;
 
     resolve(c, &now);
@@ -470,6 +567,11 @@ void lu_claim_check_config(LuBooks *books, LuClaim *c)
     lu_evaluated(&books->sink, c->iommu->ops->config_rule);
     if (config_gone(c, &now)) {
         config_broken(books, c, &now, NULL);
+        return;
+    }
+    rule = attrs_broken(c, &now);
+    if (rule != LU_RULE__MAX) {
+        attrs_changed(books, c, &now, rule, &ev);
     }
 }
 
@@ -507,7 +609,9 @@ static bool path_changed(LuBooks *books, LuClaim *c, LuRule rule,
 static LuFaultKind walk_then(LuBooks *books, LuClaim *c, const LuAccess *a,
                              LuWalk *then)
 {
-    LuNeed need = { .perm = a->perm, .priv = a->priv };
+    LuNeed need = {
+        .perm = a->perm, .priv = a->priv, .attrs = c->ctx.attrs,
+    };
     const LuStage *s1 = lu_ctx_stage1(&c->ctx, a->iova);
 
     then->n_steps = 0;
@@ -560,7 +664,40 @@ static void judge_answer(LuBooks *books, LuClaim *c, const LuAccess *a,
     lu_finding(&books->sink, verdicts[ok_then][ok_now].rule, &ev);
 }
 
-static void judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
+/* The page is that of the freeze: with the same attributes? */
+static void judge_attrs(LuBooks *books, LuClaim *c, LuRule table_rule,
+                        const LuAccess *a, const LuCtx *ctx,
+                        const LuWalk *walk, const LuWalk *then)
+{
+    LuRule rule = attrs_broken(c, ctx);
+    g_autoptr(GString) detail = NULL;
+    LuEvidence ev;
+
+    lu_evaluated(&books->sink, LU_RULE_ATT_2);
+    lu_evaluated(&books->sink, LU_RULE_ATT_3);
+    lu_evaluated(&books->sink, LU_RULE_ATT_5);
+    if (lu_attrs_same(walk->attrs, then->attrs) && rule == LU_RULE__MAX) {
+        return;
+    }
+    if (path_changed(books, c, table_rule, walk, true, a->iova) ||
+        path_changed(books, c, table_rule, then, false, a->iova)) {
+        return;
+    }
+    ev = lu_claim_evidence(c);
+    ev.has |= LU_EV_IOVA;
+    ev.iova = a->iova;
+    if (rule == LU_RULE__MAX) {
+        detail = g_string_new("");
+        lu_attrs_append(detail, then->attrs);
+        g_string_append(detail, " at the freeze, now ");
+        lu_attrs_append(detail, walk->attrs);
+        ev.detail = detail->str;
+        rule = rule_of_attrs(then->attrs, walk->attrs);
+    }
+    attrs_changed(books, c, ctx, rule, &ev);
+}
+
+static bool judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
                          const LuCtx *ctx, const LuWalk *walk, bool ok_now)
 {
     LuRule table_rule = table_rule_of(c);
@@ -575,14 +712,14 @@ static void judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
             !path_changed(books, c, table_rule, walk, true, a->iova)) {
             config_broken(books, c, ctx, &a->iova);
         }
-        return;
+        return false;
     }
     if (ctx->kind != LU_CTX_TRANSLATE) {
-        return;
+        return true;
     }
     fault = walk_then(books, c, a, &then);
     if (fault == LU_FAULT_TABLE && books->ledger.truncated) {
-        return;                 /* the ledger does not know */
+        return true;            /* the ledger does not know */
     }
     ok_then = fault == LU_FAULT_NONE;
     lu_evaluated(&books->sink, LU_RULE_CON_1);
@@ -591,20 +728,22 @@ static void judge_access(LuBooks *books, LuClaim *c, const LuAccess *a,
     lu_evaluated(&books->sink, LU_RULE_CON_8W);
     lu_evaluated(&books->sink, table_rule);
     if (ok_now && ok_then && walk->pa == then.pa) {
-        return;
+        judge_attrs(books, c, table_rule, a, ctx, walk, &then);
+        return true;
     }
     if (path_changed(books, c, table_rule, walk, true, a->iova) ||
         path_changed(books, c, table_rule, &then, false, a->iova)) {
-        return;
+        return false;
     }
     if (config_cause(books, c, ctx, &unused)) {
         c->cause->consequences++;
-        return;
+        return false;
     }
     if (!ok_now && (fault == LU_FAULT_RESERVED || fault == LU_FAULT_TABLE)) {
-        return;                 /* TBL-4 has said so */
+        return false;           /* TBL-4 has said so */
     }
     judge_answer(books, c, a, walk, &then, ok_now, ok_then);
+    return false;
 }
 
 static void count_access(LuBooks *books, LuClaim *c, bool ok)
@@ -628,13 +767,12 @@ static void count_access(LuBooks *books, LuClaim *c, bool ok)
     c->last_ns = now;
 }
 
-void lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
+bool lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
                      const LuCtx *ctx, const LuWalk *walk, bool seen_ok,
                      bool got_ok)
 {
     /* With its configuration gone, an access only seems to come through. */
     count_access(books, c, got_ok && !config_gone(c, ctx));
-    if (lu_claim_checked(c)) {
-        judge_access(books, c, access, ctx, walk, seen_ok && got_ok);
-    }
+    return !lu_claim_checked(c) ||
+           judge_access(books, c, access, ctx, walk, seen_ok && got_ok);
 }

@@ -232,14 +232,10 @@ static bool is_leaving(LuSession *s, LuIommu *iommu, LuSign sign)
     return lu_memmap_final(map, iommu->mem, scan, &s->books.sink);
 }
 
-void lu_sign(LuIommu *iommu, LuSign sign)
+void lu_session_sign(LuSession *s, LuIommu *iommu, LuSign sign)
 {
-    LuSession *s = iommu->session;
     LuOp op = { .pasid = LU_NO_PASID };
 
-    if (!s) {
-        return;
-    }
     WITH_QEMU_LOCK_GUARD(&s->lock) {
         if (s->jump) {
             if (sign == LU_SIGN_QUEUE_ON && g_str_equal(s->jump, by_luo)) {

@@ -77,7 +77,6 @@ void lu_sink_destroy(LuSink *sink)
 
 LuFinding *lu_finding(LuSink *sink, LuRule rule, const LuEvidence *ev)
 {
-    const LuRuleInfo *info = &lu_rule_info[rule];
     LuFinding probe = {
         .rule = rule, .ev = *ev, .generation = sink->generation,
     };
@@ -87,10 +86,8 @@ LuFinding *lu_finding(LuSink *sink, LuRule rule, const LuEvidence *ev)
         f->count++;
         return f;
     }
-    if (info->severity == LU_ERROR && info->life == LU_GATING) {
-        sink->errors++;
-    }
     if (sink->order->len >= LU_FINDINGS_MAX) {
+        sink->errors += lu_rule_gates(rule);
         sink->dropped++;
         return NULL;
     }
@@ -100,6 +97,8 @@ LuFinding *lu_finding(LuSink *sink, LuRule rule, const LuEvidence *ev)
     f->ev.detail = f->detail;
     f->time_ns = sink->now ? sink->now() : 0;
     f->count = 1;
+    f->known = sink->known && sink->known(sink->opaque, f);
+    sink->errors += lu_rule_gates(rule) && !f->known;
     g_hash_table_add(sink->findings, f);
     g_ptr_array_add(sink->order, f);
     if (sink->notify) {

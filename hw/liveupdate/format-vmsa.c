@@ -109,6 +109,9 @@ static void s1_decode(const LuStage *stage, unsigned level, uint64_t raw,
              (raw & S1_PXN ? LU_PERM_PX : 0);
         desc->global = !(raw & S1_NG);
         desc->memattr = extract64(raw, 2, 3);
+        if (lu_mair_is_reserved(stage->attrs[0], desc->memattr)) {
+            desc->why = "AttrIndx chooses a reserved type of MAIR";
+        }
     }
     desc->perm &= ~no;
 }
@@ -133,6 +136,22 @@ static void s2_decode(const LuStage *stage, unsigned level, uint64_t raw,
                     (raw & S2_AP_R ? 0 : LU_PERM_R) |
                     (raw & S2_AP_W ? 0 : LU_PERM_W));
     desc->memattr = extract64(raw, 2, 4);
+    if (lu_memattr_is_reserved(desc->memattr, stage->flags & LU_STAGE_FWB)) {
+        desc->why = stage->flags & LU_STAGE_FWB
+                    ? "MemAttr is reserved while S2FWB is 1"
+                    : "MemAttr is reserved while S2FWB is 0";
+    }
+}
+
+static LuAttrs s1_attrs(const LuStage *stage, const LuDesc *leaf, LuAttrs in)
+{
+    return lu_attrs_stage1(in, stage->attrs[0], leaf->memattr, leaf->sh);
+}
+
+static LuAttrs s2_attrs(const LuStage *stage, const LuDesc *leaf, LuAttrs in)
+{
+    return lu_attrs_stage2(in, leaf->memattr, leaf->sh,
+                           stage->flags & LU_STAGE_FWB);
 }
 
 /* What the unprivileged can write, the privileged do not execute (D8.4). */
@@ -205,6 +224,7 @@ const LuFormat lu_format_vmsa_s1 = {
     .needs_break = true,
     .decode = s1_decode,
     .grant = s1_grant,
+    .attrs = s1_attrs,
     .mutable_bits = s1_mutable_bits,
     .spec_level = spec_level,
     .group_lg2 = group_lg2,
@@ -216,6 +236,7 @@ const LuFormat lu_format_vmsa_s2 = {
     .needs_break = true,
     .decode = s2_decode,
     .grant = s2_grant,
+    .attrs = s2_attrs,
     .mutable_bits = mutable_bits,
     .spec_level = spec_level,
     .group_lg2 = group_lg2,

@@ -55,7 +55,15 @@ static void ss_decode(const LuStage *stage, unsigned level, uint64_t raw,
                  (raw & SS_W ? LU_PERM_W : 0);
     if (leaf) {
         desc->memattr = extract64(raw, 3, 4);
+        desc->sh = !!(raw & SS_SNP);
     }
+}
+
+/* EMT and IPAT need ECAP.MTS, which is not offered. */
+static LuAttrs ss_attrs(const LuStage *stage, const LuDesc *leaf, LuAttrs in)
+{
+    in.snooped |= leaf->sh;
+    return in;
 }
 
 static uint8_t ss_grant(const LuStage *stage, uint8_t perm, bool priv)
@@ -74,6 +82,7 @@ const LuFormat lu_format_vtd_ss = {
     .id = LU_CTL_FMT_VTD_SS,
     .decode = ss_decode,
     .grant = ss_grant,
+    .attrs = ss_attrs,
     .mutable_bits = ss_mutable_bits,
     .spec_level = paging_spec_level,
 };

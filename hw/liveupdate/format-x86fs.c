@@ -75,6 +75,12 @@ static uint8_t fs_grant(const LuStage *stage, uint8_t perm, bool priv)
     return stage->flags & LU_STAGE_WPE ? perm : perm | LU_PERM_W;
 }
 
+/* PAT, PCD and PWT need ECAP.MTS, which is not offered. */
+static LuAttrs fs_attrs(const LuStage *stage, const LuDesc *leaf, LuAttrs in)
+{
+    return in;
+}
+
 static uint64_t fs_mutable_bits(const LuStage *stage, unsigned level,
                                 uint64_t raw)
 {
@@ -98,6 +104,7 @@ const LuFormat lu_format_x86_fs = {
     .hw_accessed = true,
     .decode = fs_decode,
     .grant = fs_grant,
+    .attrs = fs_attrs,
     .mutable_bits = fs_mutable_bits,
     .mark = fs_mark,
     .spec_level = paging_spec_level,

@@ -1,5 +1,6 @@
 /*
- * Guards: which pages are trapped, and what becomes of what the traps catch.
+ * Guards: which pages are watched, which are trapped, and what becomes of what
+ * the traps catch.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,6 +13,7 @@
 #include "system/tcg.h"
 #include "hw/liveupdate/guard.h"
 #include "hw/liveupdate/trap.h"
+#include "hw/liveupdate/watch.h"
 
 /* A store is judged soon, and outside of whatever made it. */
 static void judge_caught(void *opaque)
@@ -34,7 +36,7 @@ typedef struct Wanted {
     GHashTable *seen;           /* the same, as numbers of pages */
 } Wanted;
 
-static void want(void *opaque, const LuPage *page)
+static void want_trap(void *opaque, LuPage *page)
 {
     Wanted *w = opaque;
 
@@ -54,7 +56,7 @@ static void set_traps(LuGuard *g)
     g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
     Wanted w = { pages, seen };
 
-    lu_session_promised(g->session, want, &w);
+    lu_session_promised(g->session, want_trap, &w);
     lu_trap_set((const hwaddr *)pages->data, pages->len, on_store, g);
     if (pages->len > LU_TRAP_PAGES_MAX) {
         QEMU_LOCK_GUARD(&g->session->lock);
@@ -64,8 +66,33 @@ static void set_traps(LuGuard *g)
     }
 }
 
+/* What was frozen just now; pages watched since then stay as they are. */
+static void want_watch(void *opaque, LuPage *page)
+{
+    GArray *pages = opaque;
+
+    if (page->watched || page->config || !lu_page_whole(page)) {
+        return;
+    }
+    page->watched = true;
+    for (hwaddr pa = page->node.start; pa <= page->node.last; pa += 4096) {
+        g_array_append_val(pages, pa);
+    }
+}
+
+static void set_watch(LuGuard *g)
+{
+    g_autoptr(GArray) pages = g_array_new(false, false, sizeof(hwaddr));
+
+    lu_session_promised(g->session, want_watch, pages);
+    lu_watch_set((hwaddr *)pages->data, pages->len);
+}
+
 void lu_guard_settle(LuGuard *g)
 {
+    if (g->session->books.written) {
+        set_watch(g);
+    }
     if (g->trap) {
         set_traps(g);
     }
@@ -85,7 +112,13 @@ static bool is_possible(const LuGuard *g, Error **errp)
 /* On the command line the accelerator is chosen after objects are made. */
 static void on_machine_done(Notifier *n, void *data)
 {
-    is_possible(container_of(n, LuGuard, machine_done), &error_fatal);
+    LuGuard *g = container_of(n, LuGuard, machine_done);
+
+    is_possible(g, &error_fatal);
+    g->session->unwatched = lu_watch_missing();
+    if (!g->session->unwatched) {
+        g->session->books.written = lu_watch_written;
+    }
 }
 
 bool lu_guard_start(LuGuard *g, LuSession *session, Error **errp)

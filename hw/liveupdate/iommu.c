@@ -12,10 +12,9 @@
 #include "qemu/cutils.h"
 #include "qemu/host-utils.h"
 #include "qemu/lockable.h"
-#include "hw/liveupdate/bbm.h"
 #include "hw/liveupdate/iommu.h"
+#include "hw/liveupdate/served.h"
 #include "hw/liveupdate/session.h"
-#include "hw/liveupdate/stream.h"
 #include "trace.h"
 
 void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
@@ -30,6 +29,34 @@ void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
     qemu_mutex_init(&iommu->lock);
 }
 
+/* To find out whether a tag is nested costs a look at each stream. */
+static LuRule judge(LuIommu *iommu, const LuChange *change,
+                    const char **detail)
+{
+    LuJudge *j = &iommu->judge;
+    unsigned looks = lu_streams_count(iommu->streams);
+    LuRule rule = LU_RULE__MAX;
+
+    j->cut_short = j->left < looks;
+    if (!j->cut_short) {
+        j->left -= looks;
+        j->nested = lu_streams_nested(iommu->streams, &change->tag);
+        rule = lu_bbm_judge(j, change, detail);
+    }
+    iommu->unjudged += j->cut_short;
+    return rule;
+}
+
+/*
+ * F_TLB_CONFLICT is never reported for another size, the contiguous bit
+ * included, by a unit of BBML 2 (IHI 0070, 3.21.1.3).
+ */
+static bool can_conflict(const LuIommu *iommu, const LuChange *change)
+{
+    return change->kind != LU_CHANGE__MAX &&
+           (change->kind != LU_CHANGE_SIZE || iommu->caps.bbml < 2);
+}
+
 /* LuMayHit's watcher. */
 static void changed(void *opaque, const LuChange *change)
 {
@@ -40,13 +67,26 @@ static void changed(void *opaque, const LuChange *change)
     trace_lu_change(iommu->id, change->kind, change->tag.domain,
                     change->tag.space, change->in, change->was, change->now,
                     change->consumed);
-    rule = lu_bbm_judge(iommu->mem, iommu->caps.bbml,
-                        lu_streams_nested(iommu->streams, &change->tag),
-                        change, &detail);
-    iommu->conflict |= change->kind != LU_CHANGE__MAX &&
-                       rule != LU_RULE__MAX &&
+    /* Tables that nobody walks are memory like any other. */
+    if (iommu->off) {
+        return;
+    }
+    if (change->kind == LU_CHANGE_REUSED) {
+        rule = LU_RULE_INV_2;
+        detail = "something else in a table that a held pointer leads to";
+    } else if (change->kind == LU_CHANGE_EARLY) {
+        rule = LU_RULE_INV_3;
+        detail = "valid again before the invalidation had completed";
+    } else if (change->stage->fmt->needs_break) {
+        rule = judge(iommu, change, &detail);
+    } else {
+        return;
+    }
+    iommu->conflict |= change->kind < LU_CHANGE_REUSED &&
+                       rule != LU_RULE__MAX && can_conflict(iommu, change) &&
                        lu_rule_info[rule].severity == LU_ERROR;
-    if (iommu->session) {
+    if (iommu->session &&
+        (rule != LU_RULE__MAX || !iommu->judge.cut_short)) {
         lu_session_change(iommu->session, iommu, change, rule, detail);
     }
 }
@@ -90,8 +130,12 @@ bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
     }
     iommu->caps = *caps;
     iommu->stale = policy;
+    iommu->judge = (LuJudge) {
+        .mem = iommu->mem, .bbml = caps->bbml, .left = LU_JUDGE_MAX,
+    };
     if (!none) {
         iommu->streams = lu_streams_new();
+        iommu->served = lu_served_new();
         iommu->mayhit = lu_mayhit_new(&config);
         lu_mayhit_watch(iommu->mayhit, changed, iommu);
     }
@@ -105,63 +149,20 @@ void lu_iommu_destroy(LuIommu *iommu)
     }
     if (iommu->streams) {
         lu_streams_free(iommu->streams);
+        lu_served_free(iommu->served);
         lu_mayhit_free(iommu->mayhit);
     }
     qemu_mutex_destroy(&iommu->lock);
 }
 
-void lu_iommu_reconsider(LuIommu *iommu)
-{
-    qatomic_set(&iommu->epoch, iommu->epoch + 1);
-}
-
-const uint64_t *lu_ctx_reuse(const LuCtx *held, const char *kind, LuCtx *ctx)
-{
-    for (unsigned i = 0; held && i < held->n_obj; i++) {
-        if (held->obj[i].kind == kind && ctx->n_obj < LU_CTX_OBJS_MAX) {
-            ctx->obj[ctx->n_obj] = held->obj[i];
-            return ctx->obj[ctx->n_obj++].w;
-        }
-    }
-    return NULL;
-}
-
-const LuStage *lu_ctx_stage1(const LuCtx *ctx, uint64_t iova)
-{
-    for (unsigned i = 0; i < ctx->n_s1; i++) {
-        if (lu_stage_covers(&ctx->s1[i], iova)) {
-            return &ctx->s1[i];
-        }
-    }
-    return NULL;
-}
-
-void lu_iommu_reach(LuIommu *iommu, const LuCtx *ctx, unsigned *budget)
-{
-    const LuStage *s2 = ctx->has_s2 ? &ctx->s2 : NULL;
-
-    if (!iommu->mayhit || ctx->kind != LU_CTX_TRANSLATE) {
-        return;
-    }
-    for (unsigned i = 0; i < ctx->n_s1; i++) {
-        *budget -= lu_mayhit_reach(iommu->mayhit, iommu->mem, &ctx->s1[i], s2,
-                                   *budget);
-    }
-    if (s2) {
-        *budget -= lu_mayhit_reach(iommu->mayhit, iommu->mem, NULL, s2,
-                                   *budget);
-    }
-    /* What is entered may push out what decisions were made from. */
-    lu_iommu_reconsider(iommu);
-}
-
-static LuXlat identity(const LuAccess *a)
+static LuXlat identity(const LuAccess *a, const LuCtx *ctx)
 {
     return (LuXlat) {
         .status = LU_XLATE_OK,
         .pa = a->iova,
         .mask = 0xfff,
         .perm = LU_PERM_R | LU_PERM_W | LU_PERM_X | LU_PERM_U,
+        .attrs = ctx->attrs,
     };
 }
 
@@ -186,6 +187,7 @@ typedef struct Attempt {
     const LuAccess *access;
     const LuCtx *ctx;
     LuWalk *walk;
+    LuUse *use;                 /* held: of the walk */
     bool held;
     bool dry;                   /* nothing is recorded or marked */
 } Attempt;
@@ -229,8 +231,10 @@ static LuFaultKind walk_held(const Attempt *t, const LuStage *s1,
     LuFaultKind kind;
 
     iommu->conflict = false;
+    iommu->judge.left = LU_JUDGE_MAX;
     kind = lu_mayhit_walk(iommu->mayhit, iommu->mem, s1, s2, t->access->iova,
                           need, iommu->stale != LU_STALE_OLD, t->walk, NULL);
+    *t->use = *lu_mayhit_use(iommu->mayhit);
     if (lu_mayhit_evictions(iommu->mayhit) != evictions) {
         lu_iommu_reconsider(iommu);
     }
@@ -254,6 +258,7 @@ static LuXlat walk_tables(const Attempt *t)
         .perm = a->probe ? 0 : a->perm,
         .priv = a->priv,
         .mark = !a->probe && !t->dry,
+        .attrs = t->ctx->attrs,
     };
     LuFaultKind kind;
 
@@ -273,6 +278,7 @@ static LuXlat walk_tables(const Attempt *t)
             .pa = t->walk->pa,
             .mask = t->walk->mask,
             .perm = t->walk->perm,
+            .attrs = t->walk->attrs,
         };
     }
     return t->dry ? (LuXlat) { .status = LU_XLATE_FAULT }
@@ -286,9 +292,9 @@ static LuXlat by_config(const Attempt *t)
 
     switch (t->ctx->kind) {
     case LU_CTX_BYPASS:
-        return identity(t->access);
+        return identity(t->access, t->ctx);
     case LU_CTX_OFF:
-        return t->ctx->off_abort ? abort : identity(t->access);
+        return t->ctx->off_abort ? abort : identity(t->access, t->ctx);
     case LU_CTX_FAULT:
         return t->dry ? (LuXlat) { .status = LU_XLATE_FAULT }
                       : refuse(t->iommu, t->access, t->ctx, LU_FAULT_CONFIG,
@@ -335,28 +341,33 @@ static void check_tags(LuIommu *iommu, const LuStream *s)
     }
 }
 
-/* By what is held, and memory where nothing is. */
-static LuXlat translate_held(LuIommu *iommu, const LuAccess *a, LuStream *s)
+/*
+ * By what is held, and memory where nothing is.  *@ctx is what it went by, in
+ * @s or in @now.
+ */
+static LuXlat translate_held(LuIommu *iommu, const LuAccess *a, LuStream *s,
+                             LuCtx *now, const LuCtx **ctx, LuWalk *walk,
+                             LuUse *use)
 {
-    LuWalk QEMU_UNINITIALIZED walk;
-    LuCtx QEMU_UNINITIALIZED now;
     Attempt t = {
-        .iommu = iommu, .access = a, .ctx = &s->ctx, .walk = &walk,
-        .held = true,
+        .iommu = iommu, .access = a, .ctx = &s->ctx, .walk = walk,
+        .use = use, .held = true,
     };
 
-    walk.n_steps = 0;
-    walk.fault = LU_FAULT_NONE;
+    walk->n_steps = 0;
+    walk->fault = LU_FAULT_NONE;
+    *use = (LuUse) { .kind = LU_USE_NOTHING };
     if (!s->decided) {
-        iommu->ops->resolve(iommu->fe, a->rid, a->pasid, &s->ctx, &now, &walk);
-        t.ctx = &now;
-        if (!a->probe && now.kind != LU_CTX_OFF &&
-            (now.kind != LU_CTX_FAULT ||
-             (iommu->caps.hold_invalid && now.n_obj))) {
-            lu_stream_decide(iommu->streams, s, &now);
+        iommu->ops->resolve(iommu->fe, a->rid, a->pasid, &s->ctx, now, walk);
+        t.ctx = now;
+        if (!a->probe && now->kind != LU_CTX_OFF &&
+            (now->kind != LU_CTX_FAULT ||
+             (iommu->caps.hold_invalid && now->n_obj))) {
+            lu_stream_decide(iommu->streams, s, now);
             check_tags(iommu, s);
         }
     }
+    *ctx = t.ctx;
     return attempt(&t);
 }
 
@@ -372,39 +383,101 @@ static void note_answer(LuIommu *iommu, const LuAccess *a, LuStream *s,
     }
     if (iommu->stale == LU_STALE_OLD && a->pasid == LU_NO_PASID &&
         size_lg2 >= LU_ANSWER_LG2) {
-        lu_answers_note(&s->answers, a->iova, x->pa, size_lg2, perm, a->priv,
-                        iommu->epoch);
+        lu_answers_note(&s->answers, s->answers_room, a->iova, x->pa,
+                        size_lg2, perm, x->attrs, a->priv, iommu->epoch);
     }
+}
+
+/*
+ * The access is proof that something is wrong, and policy is to refuse such.
+ * Where no tables are in force there is no record that would tell it.
+ */
+static LuXlat refuse_wrong(LuIommu *iommu, const LuAccess *a,
+                           const LuCtx *ctx, LuWalk *walk)
+{
+    if (ctx->kind != LU_CTX_TRANSLATE) {
+        return (LuXlat) { .status = LU_XLATE_ABORT };
+    }
+    walk->fault = LU_FAULT_PERMISSION;
+    walk->stage = lu_ctx_stage1(ctx, a->iova) ? 1 : 2;
+    walk->class = LU_CLASS_IN;
+    walk->level = 0;
+    return refuse(iommu, a, ctx, LU_FAULT_PERMISSION, walk);
+}
+
+/* The access @got what is held; compare it with memory. */
+static void check_served(LuIommu *iommu, const LuServing *s)
+{
+    LuServedWhy why;
+    LuRule rule = lu_served_judge(iommu->served, s, &why);
+
+    lu_session_served(iommu->session, iommu, s->access, rule, &why);
+}
+
+/* Decide @a by what is held, and see whether memory still says so. */
+static LuXlat serve(LuIommu *iommu, const LuAccess *a, bool claimed)
+{
+    LuSession *session = iommu->session;
+    LuStream *s = lu_streams_get(iommu->streams, a->rid, a->pasid);
+    LuCtx QEMU_UNINITIALIZED now, QEMU_UNINITIALIZED ram;
+    LuWalk QEMU_UNINITIALIZED walk, QEMU_UNINITIALIZED ram_walk;
+    bool decided = s->decided;
+    const LuCtx *held;
+    LuXlat x, seen;
+    LuUse use;
+
+    x = translate_held(iommu, a, s, &now, &held, &walk, &use);
+    if (!claimed && x.status == LU_XLATE_OK && !a->probe) {
+        note_answer(iommu, a, s, &x);
+    }
+    if (!claimed && (!session || a->probe || !(decided || use.kind) ||
+                     !lu_served_due(iommu->served, a, &use))) {
+        return x;
+    }
+    seen = translate_ram(iommu, a, true, &ram, &ram_walk);
+    if (x.status != seen.status || x.pa != seen.pa) {
+        lu_mayhit_watch_table(iommu->mayhit, iommu->mem);
+    }
+    check_served(iommu, &(LuServing) {
+        .access = a, .judge = &iommu->judge,
+        .held = held, .now = &ram, .got = &x, .is = &seen,
+        .got_walk = &walk, .is_walk = &ram_walk, .use = &use,
+    });
+    if (claimed &&
+        !lu_session_access(session, iommu, a, &ram, &ram_walk, seen.status,
+                           x.status) && x.status == LU_XLATE_OK) {
+        return refuse_wrong(iommu, a, &ram, &ram_walk);
+    }
+    return x;
+}
+
+/* By memory alone: nothing is ever held. */
+static LuXlat serve_ram(LuIommu *iommu, const LuAccess *a, bool claimed)
+{
+    LuCtx QEMU_UNINITIALIZED ctx;
+    LuWalk QEMU_UNINITIALIZED walk;
+    LuXlat x = translate_ram(iommu, a, false, &ctx, &walk);
+
+    if (claimed &&
+        !lu_session_access(iommu->session, iommu, a, &ctx, &walk, x.status,
+                           x.status) && x.status == LU_XLATE_OK) {
+        return refuse_wrong(iommu, a, &ctx, &walk);
+    }
+    return x;
 }
 
 static LuXlat slow(LuIommu *iommu, const LuAccess *a)
 {
     LuSession *session = iommu->session;
-    LuCtx QEMU_UNINITIALIZED ctx;
-    LuWalk QEMU_UNINITIALIZED walk;
-    LuStream *s;
-    LuXlat x, seen;
     bool claimed;
+    LuXlat x;
 
     QEMU_LOCK_GUARD(&iommu->lock);
     claimed = session && !a->probe &&
               lu_session_claims(session, iommu, a->rid, a->pasid);
-    if (!iommu->streams) {
-        x = seen = translate_ram(iommu, a, false, &ctx, &walk);
-    } else {
-        s = lu_streams_get(iommu->streams, a->rid, a->pasid);
-        x = translate_held(iommu, a, s);
-        if (claimed) {
-            seen = translate_ram(iommu, a, true, &ctx, &walk);
-        } else if (x.status == LU_XLATE_OK && !a->probe) {
-            note_answer(iommu, a, s, &x);
-        }
-    }
+    x = iommu->streams ? serve(iommu, a, claimed)
+                       : serve_ram(iommu, a, claimed);
     trace_lu_translate(iommu->id, a->rid, a->iova, a->perm, x.status, x.pa);
-    if (claimed) {
-        lu_session_access(session, iommu, a, &ctx, &walk, seen.status,
-                          x.status);
-    }
     return x;
 }
 
@@ -431,6 +504,7 @@ static bool answered(LuIommu *iommu, const LuAccess *a, LuXlat *x)
         .pa = answer.pa | (a->iova & MAKE_64BIT_MASK(0, LU_ANSWER_LG2)),
         .mask = MAKE_64BIT_MASK(0, answer.size_lg2),
         .perm = answer.perm,
+        .attrs = lu_attrs_unpack(answer.attrs),
     };
     return true;
 }
@@ -440,18 +514,46 @@ LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
     LuXlat x;
 
     qatomic_set(&iommu->translations, iommu->translations + 1);
-    return answered(iommu, a, &x) ? x : slow(iommu, a);
+    if (!answered(iommu, a, &x)) {
+        x = slow(iommu, a);
+    }
+    if (a->no_snoop) {
+        x.attrs = lu_attrs_no_snoop(x.attrs);
+    }
+    return x;
 }
 
 /* ------------------------------------------------------------------ */
 /* Invalidations                                                      */
 
+/* The configuration of claimed streams; of all, or of those that are named. */
+static void sample(LuIommu *iommu, const LuInval *inval)
+{
+    if (iommu->session) {
+        lu_session_sample(iommu->session, iommu, inval);
+    }
+}
+
+void lu_sign(LuIommu *iommu, LuSign sign)
+{
+    if (iommu->session) {
+        lu_session_sign(iommu->session, iommu, sign);
+    }
+}
+
 void lu_doorbell(LuIommu *iommu)
 {
     lu_sign(iommu, LU_SIGN_DOORBELL);
-    lu_sample(iommu, NULL);
-    if (iommu->mayhit) {
-        QEMU_LOCK_GUARD(&iommu->lock);
+    sample(iommu, NULL);
+    iommu->rung = true;
+}
+
+/* What looks at memory and entries may do as much as for a new doorbell. */
+static void answer_doorbell(LuIommu *iommu)
+{
+    if (iommu->rung) {
+        iommu->rung = false;
+        iommu->judge.left = LU_JUDGE_MAX;
         lu_mayhit_doorbell(iommu->mayhit);
     }
 }
@@ -461,12 +563,13 @@ uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
     trace_lu_inval(iommu->id, inval->name, inval->what, inval->match,
                    inval->domain, inval->space, inval->addr, inval->len);
     if (inval->what & (LU_INVAL_CONFIG | LU_INVAL_PASID)) {
-        lu_sample(iommu, inval);
+        sample(iommu, inval);
     }
     QEMU_LOCK_GUARD(&iommu->lock);
     iommu->inval_unmaps |= inval->what & ~LU_INVAL_INTR;
     iommu->inval_seq++;
     if (iommu->streams) {
+        answer_doorbell(iommu);
         lu_streams_inval(iommu->streams, inval, iommu->inval_seq);
         lu_mayhit_inval(iommu->mayhit, iommu->mem, inval, iommu->inval_seq);
     }
@@ -478,17 +581,17 @@ uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
 
 static void drop_completed(LuIommu *iommu, uint64_t upto)
 {
-    uint64_t first, last;
+    LuStaleRange stale;
     bool config = lu_streams_done(iommu->streams, upto);
-    bool tables = lu_mayhit_done(iommu->mayhit, upto, &first, &last);
+    bool tables = lu_mayhit_done(iommu->mayhit, upto, &stale);
 
-    if (config || (tables && (last - first >= (uint64_t)LU_ANSWERS_FORGET_MAX
-                                              << LU_ANSWER_LG2 ||
-                              lu_streams_count(iommu->streams) >
-                              STREAMS_FORGET_MAX))) {
+    if (config || (tables &&
+                   (stale.last - stale.first >=
+                    (uint64_t)LU_ANSWERS_FORGET_MAX << LU_ANSWER_LG2 ||
+                    lu_streams_count(iommu->streams) > STREAMS_FORGET_MAX))) {
         lu_iommu_reconsider(iommu);
     } else if (tables) {
-        lu_streams_forget(iommu->streams, first, last);
+        lu_streams_forget(iommu->streams, &stale);
     }
 }
 
@@ -497,6 +600,9 @@ void lu_inval_done(LuIommu *iommu, uint64_t upto)
     bool unmap = false;
 
     WITH_QEMU_LOCK_GUARD(&iommu->lock) {
+        if (iommu->served && lu_served_synced(iommu->served)) {
+            lu_iommu_reconsider(iommu);     /* to be compared again */
+        }
         if (upto > iommu->inval_done) {
             trace_lu_inval_done(iommu->id, iommu->inval_done, upto);
             iommu->inval_done = upto;
@@ -504,6 +610,7 @@ void lu_inval_done(LuIommu *iommu, uint64_t upto)
             /* What came later is still pending, and may name translations. */
             iommu->inval_unmaps = unmap && upto < iommu->inval_seq;
             if (iommu->streams) {
+                answer_doorbell(iommu);
                 drop_completed(iommu, upto);
             }
         }
@@ -520,7 +627,61 @@ void lu_iommu_reset(LuIommu *iommu)
     iommu->inval_unmaps = false;
     if (iommu->streams) {
         lu_streams_reset(iommu->streams);
+        lu_served_reset(iommu->served);
         lu_mayhit_reset(iommu->mayhit);
         lu_iommu_reconsider(iommu);
+    }
+}
+
+void lu_iommu_loaded(LuIommu *iommu)
+{
+    lu_iommu_reset(iommu);
+    if (iommu->session) {
+        lu_session_loaded(iommu->session, iommu);
+    }
+}
+
+/* ------------------------------------------------------------------ */
+/* Registers                                                          */
+
+void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
+               uint64_t new)
+{
+    LuSession *s = iommu->session;
+
+    QEMU_LOCK_GUARD(&iommu->lock);
+    iommu->off = !on;
+    trace_lu_enable(iommu->id, on, reg, old, new,
+                    s && s->books.sink.now ? s->books.sink.now() : 0);
+    if (iommu->streams) {
+        lu_streams_undecide(iommu->streams);
+        lu_iommu_reconsider(iommu);
+    }
+    if (s) {
+        lu_session_enable(s, iommu, on, reg, old, new);
+    }
+}
+
+void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
+                         uint64_t old, uint64_t new, const char *detail)
+{
+    if (iommu->session) {
+        lu_session_register(iommu->session, iommu, rule, reg, old, new,
+                            detail);
+    }
+}
+
+void lu_uncached(LuIommu *iommu, const LuAccess *access, const LuXlat *x,
+                 bool stale)
+{
+    if (iommu->session) {
+        lu_session_uncached(iommu->session, iommu, access, x, stale);
+    }
+}
+
+void lu_register_ok(LuIommu *iommu, LuRule rule)
+{
+    if (iommu->session) {
+        lu_session_register_ok(iommu->session, rule);
     }
 }

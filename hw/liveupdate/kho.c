@@ -31,6 +31,7 @@ void lu_kho_clear(LuKho *kho)
 {
     lu_ranges_clear(&kho->kept);
     lu_luo_clear(&kho->luo);
+    lu_posted_clear(&kho->posted);
     memset(kho, 0, sizeof(*kho));
 }
 
@@ -121,6 +122,10 @@ static void take_over(LuKho *kho, Reader *r, Candidate *c, LuSink *sink)
     }
     if (wrong) {
         lu_note(sink, "%s", wrong);
+    }
+    if (kho->luo.read) {
+        lu_posted_read(&kho->posted, r->mem, &kho->luo, kho->page_lg2,
+                       &kho->kept, sink);
     }
 }
 

@@ -209,10 +209,12 @@ static void shadow_page(Entering *e, LuPage *page, const LuTreeTable *table,
 
     page->stage = *e->stage;
     page->level = table->level;
+    page->parent = table->parent;
     page->in_base = table->in_base +
                     ((done / 8) << lu_stage_shift(e->stage, table->level));
     page->taken = page->freed = 0;
     page->cause = NULL;
+    page->watched = false;
     if (!lu_mem_read_words(e->mem, lu_page_pa(page), page->shadow,
                            bytes / 8)) {
         memset(page->shadow, 0xff, bytes);
@@ -255,9 +257,9 @@ static void enter_desc(void *opaque, const LuTreeDesc *d)
 {
     Entering *e = opaque;
 
-    if (e->problem && d->desc.kind == LU_DESC_RESERVED) {
-        e->problem(e->opaque, e->stage, d->pa, d->raw, d->iova, d->level,
-                   d->desc.why);
+    if (e->problem && d->desc.why) {
+        e->problem(e->opaque, e->stage, d->desc.kind, d->pa, d->raw, d->iova,
+                   d->level, d->desc.why);
     }
 }
 
@@ -271,14 +273,16 @@ static void enter_lost(void *opaque, const LuTreeTable *table)
         if (table->parent) {
             lu_mem_read64(e->mem, table->parent, &raw);
         }
-        e->problem(e->opaque, e->stage, table->parent, raw, table->in_base,
-                   table->level, "points to a table that is not RAM");
+        e->problem(e->opaque, e->stage, LU_DESC_TABLE, table->parent, raw,
+                   table->in_base, table->level,
+                   "points to a table that is not RAM");
     }
 }
 
 static const LuTreeOps enter_ops = {
     .table = enter_table,
     .desc = enter_desc,
+    .reserved_only = true,
     .lost = enter_lost,
 };
 
@@ -357,6 +361,22 @@ int lu_page_compare(const LuPage *page, const LuMem *mem, uint64_t *now)
         }
     }
     return -1;
+}
+
+bool lu_page_same(const LuPage *page, const LuMem *mem)
+{
+    uint64_t word[512];
+    unsigned n = lu_page_bytes(page) / 8;
+
+    for (unsigned i = 0; i < n; i += ARRAY_SIZE(word)) {
+        unsigned some = MIN(n - i, ARRAY_SIZE(word));
+
+        if (!lu_mem_read_words(mem, lu_page_pa(page) + i * 8, word, some) ||
+            memcmp(&page->shadow[i], word, some * 8)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 uint64_t lu_page_iova(const LuPage *page, unsigned index)

@@ -37,6 +37,17 @@ typedef struct Resident {
     uint8_t level;
 } Resident;
 
+/* A table pointer, or a leaf, as it is held. */
+typedef struct LuPointer {
+    LuTag tag;
+    LuStage stage;              /* geometry */
+    uint64_t in;                /* first input address */
+    uint8_t level;
+    hwaddr pa;                  /* of the descriptor */
+    uint64_t desc;
+    uint64_t seq;
+} LuPointer;
+
 struct LuMayHit {
     LuMayHitConfig config;
     LuMayHitStats stats;
@@ -44,6 +55,7 @@ struct LuMayHit {
     GHashTable *tags;           /* Tagged by tag */
     Tagged *memo[LU_POP__MAX][2];   /* found last, by global-ness */
     GHashTable *domains;        /* Domain by key */
+    Domain *domain_memo[LU_POP__MAX];   /* found last */
     LuDead dead[LU_POP__MAX];
     uint64_t seq;               /* of the last invalidation consumed */
     uint64_t done;              /* of the last one completed */
@@ -52,8 +64,13 @@ struct LuMayHit {
     unsigned looks;             /* slots still to be looked at for them */
     unsigned drops;             /* slots completions may still look at */
     bool reached;               /* there may be reachable entries */
-    bool stale;                 /* decisions may be wrong, for: */
-    uint64_t stale_first, stale_last;
+    bool is_stale;              /* decisions may be wrong, for: */
+    LuStaleRange stale;
+    LuUse use;                  /* by the last walk */
+    LuPointer pointer;          /* likewise, if it was one; else level 0 */
+    GPtrArray *orphans;         /* see mayhit-orphan.c */
+    GArray *broken;             /* LuPointer, of leaves found invalid */
+    const LuMem *mem;           /* they are read from */
     GQueue residents;           /* Resident; with config.entries only */
     uint64_t evictions;
     void (*changed)(void *opaque, const LuChange *change);
@@ -73,6 +90,8 @@ static inline bool lu_slot_is_leaf(const LuSlot *slot)
 
 /* mayhit.c */
 
+/* NULL: nothing is held of it. */
+Domain *lu_domain_find(LuMayHit *m, unsigned pop, uint16_t domain);
 LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t);
 Tagged *lu_tagged_find(LuMayHit *m, const LuTag *tag);
 /* May drop everything, when there are too many. */
@@ -89,5 +108,21 @@ void lu_group_tell(LuMayHit *m, const LuStage *stage, const LuTag *tag,
                    bool consumed);
 LuChangeKind lu_change_classify(const LuStage *stage, unsigned level,
                                 const LuSlot *was, const LuSlot *now);
+
+/* mayhit-orphan.c */
+
+/* Memory does not say @p any more, and hardware may. */
+void lu_orphan_add(LuMayHit *m, const LuMem *mem, const LuPointer *p);
+/* See what became of them, and tell. */
+void lu_orphans_look(LuMayHit *m);
+/*
+ * The leaf @p was found invalid when invalidation @p->seq was consumed, which
+ * names it: it may not be made before that has completed.
+ */
+void lu_broken_add(LuMayHit *m, const LuPointer *p);
+/* All up to @upto completes: see what became of them, and tell. */
+void lu_broken_done(LuMayHit *m, uint64_t upto);
+/* What @inval names, as old as @seq, is not held any more. */
+void lu_orphans_done(LuMayHit *m, const LuInval *inval, uint64_t seq);
 
 #endif

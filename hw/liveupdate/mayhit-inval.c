@@ -24,7 +24,6 @@ typedef void ScopeFn(Scope *scope, Tagged *t);
 static void in_domain(Scope *scope, LuPop pop, uint16_t domain, ScopeFn *fn)
 {
     const LuInval *inval = scope->inval;
-    uint32_t key = lu_domain_key(pop, domain);
     Domain *d;
 
     if (pop != LU_POP_S2 && inval->match & LU_MATCH_SPACE) {
@@ -44,7 +43,7 @@ static void in_domain(Scope *scope, LuPop pop, uint16_t domain, ScopeFn *fn)
         }
         return;
     }
-    d = g_hash_table_lookup(scope->m->domains, &key);
+    d = lu_domain_find(scope->m, pop, domain);
     for (guint i = 0; d && i < d->tags->len; i++) {
         Tagged *t = g_ptr_array_index(d->tags, i);
 
@@ -109,14 +108,26 @@ static void raise_dead(LuDead *dead, const LuInval *inval, uint64_t seq)
     }
 }
 
+/* Decisions for any address may be wrong. */
+static void all_stale(LuMayHit *m)
+{
+    m->stale.first = 0;
+    m->stale.last = UINT64_MAX;
+}
+
+static void more_stale(LuMayHit *m, uint64_t first, uint64_t last)
+{
+    m->stale.first = MIN(m->stale.first, first);
+    m->stale.last = MAX(m->stale.last, last);
+}
+
 /* More is dropped than was named, since it would take too long. */
 static void widen(Scope *scope, Tagged *t)
 {
     t->dead.leaf = MAX(t->dead.leaf, scope->seq);
     t->dead.table = MAX(t->dead.table, scope->seq);
     scope->m->stats.widened++;
-    scope->m->stale_first = 0;
-    scope->m->stale_last = UINT64_MAX;
+    all_stale(scope->m);
 }
 
 static void drop_tag(Scope *scope, Tagged *t)
@@ -145,8 +156,7 @@ static void drop_tag(Scope *scope, Tagged *t)
         }
         if (s->stage.flags & LU_STAGE_TBI) {
             /* Decisions are kept by address and tag, entries by address. */
-            m->stale_first = 0;
-            m->stale_last = UINT64_MAX;
+            all_stale(m);
         }
         if (!lu_shadow_drop(s, &drop)) {
             widen(scope, t);
@@ -157,8 +167,7 @@ static void drop_tag(Scope *scope, Tagged *t)
     if (drop.largest) {
         uint64_t mask = MAKE_64BIT_MASK(0, drop.largest);
 
-        m->stale_first = MIN(m->stale_first, drop.first & ~mask);
-        m->stale_last = MAX(m->stale_last, drop.last | mask);
+        more_stale(m, drop.first & ~mask, drop.last | mask);
     }
 }
 
@@ -181,12 +190,11 @@ static void drop_pop(Scope *scope, LuPop pop)
     const LuInval *inval = scope->inval;
     bool in_tags = inval->match & (LU_MATCH_RANGE | LU_MATCH_SPACE |
                                    LU_MATCH_NONGLOBAL);
-    uint32_t key = lu_domain_key(pop, inval->domain);
     LuDead *dead = &scope->m->dead[pop];
     Domain *d = NULL;
 
     if (inval->match & LU_MATCH_DOMAIN) {
-        d = g_hash_table_lookup(scope->m->domains, &key);
+        d = lu_domain_find(scope->m, pop, inval->domain);
         if (!d) {
             return;
         }
@@ -204,15 +212,17 @@ static void complete(LuMayHit *m, const Pending *p)
 {
     Scope scope = { .m = m, .inval = &p->inval, .seq = p->seq };
     uint64_t first = first_of(&p->inval), last = last_of(&p->inval);
+    int32_t domain = p->inval.match & LU_MATCH_DOMAIN ? p->inval.domain
+                                                      : LU_ANY_DOMAIN;
 
     m->done = MAX(m->done, p->seq);
-    if (!m->stale) {
-        m->stale = true;
-        m->stale_first = first;
-        m->stale_last = last;
+    lu_orphans_done(m, &p->inval, p->seq);
+    if (!m->is_stale) {
+        m->is_stale = true;
+        m->stale = (LuStaleRange) { first, last, domain };
     } else {
-        m->stale_first = MIN(m->stale_first, first);
-        m->stale_last = MAX(m->stale_last, last);
+        more_stale(m, first, last);
+        m->stale.domain = m->stale.domain == domain ? domain : LU_ANY_DOMAIN;
     }
     for (int pop = 0; pop < LU_POP__MAX; pop++) {
         if (p->inval.what & drops[pop]) {
@@ -326,6 +336,24 @@ static void sample_below(Scope *scope, const LuShadowEntry *e,
     }
 }
 
+/* They are not named; but whether they changed in size matters to some. */
+static bool spares_pointers(const Scope *scope, const LuStage *stage)
+{
+    return scope->inval->match & LU_MATCH_LEAF && !stage->fmt->needs_break;
+}
+
+/* Whether @e, which lies in the range, goes with the invalidation. */
+static bool is_named(const LuInval *inval, const LuShadowEntry *e)
+{
+    bool any = !(inval->match & LU_MATCH_LEVEL);
+
+    if (e->slot->flags & LU_SLOT_TABLE) {
+        return !(inval->match & LU_MATCH_LEAF) &&
+               (any || e->level > inval->level);
+    }
+    return any || e->level == inval->level;
+}
+
 static void sample_entry(void *opaque, const LuShadowEntry *e)
 {
     Scope *scope = opaque;
@@ -336,6 +364,7 @@ static void sample_entry(void *opaque, const LuShadowEntry *e)
     LuDesc desc;
 
     if (e->slot->flags & (LU_SLOT_NONE | LU_SLOT_BROKEN) ||
+        (table && spares_pointers(scope, stage)) ||
         !sample(scope, e->pa, &now)) {
         return;
     }
@@ -347,13 +376,29 @@ static void sample_entry(void *opaque, const LuShadowEntry *e)
         }
         return;
     }
+    /* Behind stage 2 the pointer's address is not where the table is. */
+    if (table && !scope->shadow->behind) {
+        lu_orphan_add(m, scope->mem, &(LuPointer) {
+            .tag = scope->tagged->tag, .stage = *stage, .in = e->in,
+            .level = e->level, .pa = e->pa, .desc = e->slot->desc,
+            .seq = e->slot->seq,
+        });
+    }
     if (desc.kind == LU_DESC_INVALID) {
-        e->slot->flags |= LU_SLOT_BROKEN;
-        m->stats.broken++;
+        if (is_named(scope->inval, e)) {
+            e->slot->flags |= LU_SLOT_BROKEN;
+            m->stats.broken++;
+            if (!table && stage->fmt->needs_break) {
+                lu_broken_add(m, &(LuPointer) {
+                    .tag = scope->tagged->tag, .stage = *stage, .in = e->in,
+                    .level = e->level, .pa = e->pa, .desc = e->slot->desc,
+                    .seq = scope->seq,
+                });
+            }
+        }
         return;
     }
     tell(scope, e, e->level, e->pa, now, desc.kind);
-    /* Behind stage 2 the pointer's address is not where the table is. */
     if (table && desc.kind == LU_DESC_TABLE && !scope->shadow->behind) {
         sample_below(scope, e, desc.addr);
     }
@@ -389,9 +434,10 @@ static bool is_hopeless(LuMayHit *m)
     return !m->samples || g_hash_table_size(m->tags) > m->looks;
 }
 
-static void sample_all(LuMayHit *m, const LuMem *mem, const LuInval *inval)
+static void sample_all(LuMayHit *m, const LuMem *mem, const LuInval *inval,
+                       uint64_t seq)
 {
-    Scope scope = { .m = m, .inval = inval, .mem = mem };
+    Scope scope = { .m = m, .inval = inval, .mem = mem, .seq = seq };
 
     if (is_hopeless(m)) {
         m->stats.unsampled++;
@@ -410,6 +456,7 @@ void lu_mayhit_doorbell(LuMayHit *m)
     m->samples = LU_MAYHIT_SAMPLES_MAX;
     m->looks = LU_MAYHIT_LOOKS_MAX;
     m->drops = LU_MAYHIT_DROP_MAX;
+    lu_orphans_look(m);
 }
 
 void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
@@ -418,7 +465,8 @@ void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
     Pending p = { .inval = *inval, .seq = seq };
 
     if (inval->what & (LU_INVAL_S1 | LU_INVAL_S2)) {
-        sample_all(m, mem, inval);
+        sample_all(m, mem, inval, seq);
+        m->mem = mem;
     }
     m->seq = seq;
     if (seq % LU_MAYHIT_DROP_EVERY == 0) {
@@ -435,12 +483,13 @@ void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
     g_array_append_val(m->pending, p);
 }
 
-bool lu_mayhit_done(LuMayHit *m, uint64_t upto, uint64_t *first,
-                    uint64_t *last)
+bool lu_mayhit_done(LuMayHit *m, uint64_t upto, LuStaleRange *stale)
 {
-    bool stale;
+    bool is_stale;
     guint n;
 
+    lu_orphans_look(m);
+    lu_broken_done(m, upto);
     for (n = 0; n < m->pending->len; n++) {
         const Pending *p = &g_array_index(m->pending, Pending, n);
 
@@ -451,9 +500,8 @@ bool lu_mayhit_done(LuMayHit *m, uint64_t upto, uint64_t *first,
     }
     m->done = MAX(m->done, MIN(upto, m->seq));
     g_array_remove_range(m->pending, 0, n);
-    stale = m->stale;
-    *first = m->stale_first;
-    *last = m->stale_last;
-    m->stale = false;
-    return stale;
+    is_stale = m->is_stale;
+    *stale = m->stale;
+    m->is_stale = false;
+    return is_stale;
 }

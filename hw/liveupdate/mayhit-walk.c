@@ -17,6 +17,13 @@ static bool same_geometry(const LuStage *a, const LuStage *b)
            a->top_level == b->top_level;
 }
 
+/* ... and a leaf means the same in both. */
+static bool same_meaning(const LuStage *a, const LuStage *b)
+{
+    return same_geometry(a, b) && a->attrs[0] == b->attrs[0] &&
+           !((a->flags ^ b->flags) & LU_STAGE_FWB);
+}
+
 /* Geometries under one tag; more are of a guest that plays with them. */
 #define SHADOWS_MAX 8
 
@@ -30,7 +37,8 @@ static LuShadow *need_shadow(LuMayHit *m, Tagged *t, const LuStage *stage,
 
         if (s->newest < dead.leaf && s->newest < dead.table) {
             g_ptr_array_remove_index_fast(t->shadows, i);
-        } else if (same_geometry(&s->stage, stage)) {
+        } else if (same_meaning(&s->stage, stage)) {
+            s->reused = s->stage.root == stage->root ? s->reused : s->newest;
             s->stage = *stage;
             return s;
         }
@@ -64,13 +72,25 @@ typedef struct Walk {
     bool fresh;                 /* do not answer */
     bool put;                   /* keep what is read */
     bool nested;
+    unsigned main;              /* the stage that addresses enter: 1 or 2 */
     uint64_t seq[3];            /* by stage: of what it came from; 0: least */
     LuChangeKind conflict;
 } Walk;
 
+/* Whether @slot was made when its tag led to other tables than @stage. */
+static bool is_reused(const Tagged *t, const LuShadow *s,
+                      const LuStage *stage, const LuSlot *slot)
+{
+    if (t->tag.global) {
+        return false;           /* of all spaces, that is of all tables */
+    }
+    return s->stage.root != stage->root || !same_geometry(&s->stage, stage) ||
+           (s->reused && slot->seq <= s->reused);
+}
+
 static void find_in(const LuMayHit *m, const Tagged *t, const LuStage *stage,
                     uint64_t in, LuShadowEntry *leaf, LuShadowEntry *table,
-                    const LuStage **leaf_stage)
+                    const LuStage **leaf_stage, bool *reused)
 {
     LuDead dead = lu_tagged_dead(m, t);
 
@@ -85,10 +105,42 @@ static void find_in(const LuMayHit *m, const Tagged *t, const LuStage *stage,
         if (l.slot != leaf->slot) {
             *leaf = l;
             *leaf_stage = &s->stage;
+            *reused = is_reused(t, s, stage, l.slot);
         }
         if (same_geometry(&s->stage, stage)) {
             *table = p;
+            if (p.slot && !leaf->slot) {
+                *reused = is_reused(t, s, stage, p.slot);
+            }
         }
+    }
+}
+
+/* @e is used by stage @nr. */
+static void note_use(Walk *w, unsigned nr, const LuStage *stage,
+                     const LuShadowEntry *e, bool reused)
+{
+    LuUse *use = &w->m->use;
+    unsigned flags = e->slot->flags;
+
+    if (nr != w->main) {
+        use->kind = use->kind ?: LU_USE_TABLE;
+        return;
+    }
+    *use = (LuUse) {
+        .kind = flags & LU_SLOT_TABLE ? LU_USE_TABLE :
+                flags & LU_SLOT_LEAF ? LU_USE_LEAF : LU_USE_NONE,
+        .reused = reused,
+        .broken = flags & LU_SLOT_BROKEN && w->m->pending->len,
+        .level = e->level, .pa = e->pa, .desc = e->slot->desc,
+    };
+    /* Behind stage 2 the pointer's address is not where the table is. */
+    if (use->kind == LU_USE_TABLE && !w->nested && w->m->changed) {
+        w->m->pointer = (LuPointer) {
+            .tag = tag_of(nr == 1 ? LU_POP_S1 : LU_POP_S2, stage, false),
+            .stage = *stage, .in = e->in, .level = e->level, .pa = e->pa,
+            .desc = e->slot->desc, .seq = e->slot->seq,
+        };
     }
 }
 
@@ -100,6 +152,7 @@ static bool find(LuWalkHeld *held, const LuStage *stage, unsigned nr,
     LuPop pop = nr == 1 ? LU_POP_S1 : LU_POP_S2;
     LuShadowEntry leaf = { }, table = { }, *got;
     const LuStage *leaf_stage = NULL;
+    bool reused = false;
     uint64_t seq;
 
     w->seq[nr] = w->m->seq;
@@ -111,13 +164,14 @@ static bool find(LuWalkHeld *held, const LuStage *stage, unsigned nr,
         Tagged *t = lu_tagged_find(w->m, &tag);
 
         if (t) {
-            find_in(w->m, t, stage, in, &leaf, &table, &leaf_stage);
+            find_in(w->m, t, stage, in, &leaf, &table, &leaf_stage, &reused);
         }
     }
     got = leaf.slot ? &leaf : &table;
     if (!got->slot) {
         return false;
     }
+    note_use(w, nr, stage, got, reused);
     /*
      * What comes of it is as old as this, but as to invalidations that are
      * complete, which it has survived: their numbers would drop that at once.
@@ -351,6 +405,8 @@ static bool find_both(LuMayHit *m, const LuStage *s1, uint64_t iova,
                       const LuNeed *need, LuWalk *out)
 {
     LuShadowEntry leaf = { }, none = { };
+    LuStage stage = pieces(s1);
+    bool reused = false;
     uint64_t mask;
     uint8_t perm;
 
@@ -362,8 +418,13 @@ static bool find_both(LuMayHit *m, const LuStage *s1, uint64_t iova,
             LuShadow *s = g_ptr_array_index(t->shadows, i);
 
             if (lu_shadow_covers(s, iova)) {
+                LuShadowEntry before = leaf;
+
                 lu_shadow_find(s, iova, lu_tagged_dead(m, t), LU_SLOT_OBSERVED,
                                &leaf, &none);
+                if (leaf.slot != before.slot) {
+                    reused = is_reused(t, s, &stage, leaf.slot);
+                }
             }
         }
     }
@@ -374,10 +435,12 @@ static bool find_both(LuMayHit *m, const LuStage *s1, uint64_t iova,
     if (need->perm & ~perm) {
         return false;           /* which stage refuses, a walk finds out */
     }
+    m->use = (LuUse) { .kind = LU_USE_BOTH, .reused = reused };
     mask = MAKE_64BIT_MASK(0, leaf.slot->size_lg2);
     memset(out, 0, offsetof(LuWalk, step));
     out->perm = perm;
-    out->pa = leaf.slot->desc | (iova & mask);
+    out->pa = (leaf.slot->desc & ~LU_SLOT_ATTRS) | (iova & mask);
+    out->attrs = lu_attrs_unpack(leaf.slot->desc & LU_SLOT_ATTRS);
     out->mask = mask;
     return true;
 }
@@ -391,7 +454,7 @@ static void put_both(LuMayHit *m, const Walk *w, const LuStage *s1,
     unsigned level = MIN((size_lg2 - 12) / 9, stage.top_level);
     uint64_t evicted = m->forest.evicted;
     LuSlot slot = {
-        .desc = out->pa & ~out->mask,
+        .desc = (out->pa & ~out->mask) | lu_attrs_pack(out->attrs),
         .seq = w->seq[0],
         .flags = LU_SLOT_LEAF | LU_SLOT_OBSERVED,
         .size_lg2 = size_lg2,
@@ -423,6 +486,7 @@ LuFaultKind lu_mayhit_walk(LuMayHit *m, const LuMem *mem, const LuStage *s1,
     Walk w = {
         .held = { .find = find, .seen = seen },
         .m = m, .fresh = fresh, .put = need->perm, .nested = s1 && s2,
+        .main = s1 ? 1 : 2,
         .seq = { m->seq, m->seq, m->seq },
         .conflict = LU_CHANGE__MAX,
     };
@@ -431,6 +495,8 @@ LuFaultKind lu_mayhit_walk(LuMayHit *m, const LuMem *mem, const LuStage *s1,
     if (conflict) {
         *conflict = LU_CHANGE__MAX;
     }
+    m->use = (LuUse) { .kind = LU_USE_NOTHING };
+    m->pointer.level = 0;
     if (s1 && s2 && !fresh && find_both(m, s1, iova, need, out)) {
         m->stats.hits++;
         return LU_FAULT_NONE;

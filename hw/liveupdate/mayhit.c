@@ -53,6 +53,8 @@ LuMayHit *lu_mayhit_new(const LuMayHitConfig *config)
     m->domains = g_hash_table_new_full(g_int_hash, g_int_equal, NULL,
                                        domain_free);
     m->pending = g_array_new(false, false, sizeof(Pending));
+    m->broken = g_array_new(false, false, sizeof(LuPointer));
+    m->orphans = g_ptr_array_new_with_free_func(g_free);
     lu_mayhit_doorbell(m);
     g_queue_init(&m->residents);
     return m;
@@ -64,6 +66,8 @@ void lu_mayhit_free(LuMayHit *m)
     g_hash_table_destroy(m->domains);
     lu_forest_destroy(&m->forest);
     g_array_unref(m->pending);
+    g_ptr_array_unref(m->orphans);
+    g_array_unref(m->broken);
     g_queue_clear_full(&m->residents, g_free);
     g_free(m);
 }
@@ -84,6 +88,22 @@ static LuDead later(LuDead a, LuDead b)
     return (LuDead) { MAX(a.leaf, b.leaf), MAX(a.table, b.table) };
 }
 
+Domain *lu_domain_find(LuMayHit *m, unsigned pop, uint16_t domain)
+{
+    uint32_t key = lu_domain_key(pop, domain);
+    Domain **memo = &m->domain_memo[pop];
+
+    if (!*memo || (*memo)->key != key) {
+        Domain *d = g_hash_table_lookup(m->domains, &key);
+
+        if (!d) {
+            return NULL;
+        }
+        *memo = d;
+    }
+    return *memo;
+}
+
 LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t)
 {
     return later(m->dead[t->tag.pop], later(t->domain->dead, t->dead));
@@ -93,6 +113,7 @@ LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t)
 static void drop_all(LuMayHit *m)
 {
     memset(m->memo, 0, sizeof(m->memo));
+    memset(m->domain_memo, 0, sizeof(m->domain_memo));
     g_hash_table_remove_all(m->tags);
     g_hash_table_remove_all(m->domains);
     g_queue_clear_full(&m->residents, g_free);
@@ -104,7 +125,9 @@ void lu_mayhit_reset(LuMayHit *m)
     drop_all(m);
     m->reached = false;
     g_array_set_size(m->pending, 0);
-    m->stale = false;
+    m->is_stale = false;
+    g_ptr_array_set_size(m->orphans, 0);
+    g_array_set_size(m->broken, 0);
 }
 
 Tagged *lu_tagged_find(LuMayHit *m, const LuTag *tag)
@@ -126,7 +149,6 @@ Tagged *lu_tagged_find(LuMayHit *m, const LuTag *tag)
 Tagged *lu_tagged_need(LuMayHit *m, const LuTag *tag)
 {
     Tagged *t = lu_tagged_find(m, tag);
-    uint32_t key = lu_domain_key(tag->pop, tag->domain);
 
     if (t) {
         return t;
@@ -138,10 +160,10 @@ Tagged *lu_tagged_need(LuMayHit *m, const LuTag *tag)
     t = g_new0(Tagged, 1);
     t->tag = *tag;
     t->shadows = g_ptr_array_new_with_free_func(shadow_free);
-    t->domain = g_hash_table_lookup(m->domains, &key);
+    t->domain = lu_domain_find(m, tag->pop, tag->domain);
     if (!t->domain) {
         t->domain = g_new0(Domain, 1);
-        t->domain->key = key;
+        t->domain->key = lu_domain_key(tag->pop, tag->domain);
         t->domain->tags = g_ptr_array_new();
         g_hash_table_insert(m->domains, &t->domain->key, t->domain);
     }
@@ -200,6 +222,24 @@ void lu_group_tell(LuMayHit *m, const LuStage *stage, const LuTag *tag,
     }
 }
 
+const LuUse *lu_mayhit_use(const LuMayHit *m)
+{
+    return &m->use;
+}
+
+void lu_mayhit_watch_table(LuMayHit *m, const LuMem *mem)
+{
+    const LuPointer *p = &m->pointer;
+    uint64_t now;
+
+    if (m->use.kind == LU_USE_TABLE && p->level &&
+        lu_mem_read64(mem, p->pa, &now) &&
+        (now ^ p->desc) & ~p->stage.fmt->mutable_bits(&p->stage, p->level,
+                                                      now)) {
+        lu_orphan_add(m, mem, p);
+    }
+}
+
 uint64_t lu_mayhit_evictions(const LuMayHit *m)
 {
     return m->evictions;
@@ -209,5 +249,6 @@ void lu_mayhit_stats(const LuMayHit *m, LuMayHitStats *stats,
                      uint64_t *bytes)
 {
     *stats = m->stats;
+    stats->evicted = m->forest.evicted;
     *bytes = m->forest.bytes;
 }

@@ -1,7 +1,10 @@
 /*
  * The machine's memory as a LuMem.  An address counts as RAM when QEMU would
  * access it through a host pointer, a trap in front of it or not; everything
- * else, devices above all, is refused before anything is touched.
+ * else, devices above all, is refused before anything is touched.  Where RAM
+ * is, is written down whenever the machine's memory map changes: most reads are
+ * of a single descriptor, and to look it up in the map takes longer than all
+ * the rest.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,10 +15,70 @@
 #include "qemu/rcu.h"
 #include "system/address-spaces.h"
 #include "system/memory.h"
+#include "hw/liveupdate/coherency.h"
 #include "hw/liveupdate/mem.h"
 #include "hw/liveupdate/trap.h"
 
 static const MemTxAttrs ram_only = { .memory = 1 };
+
+/* RAM without a hole, in guest memory and on the host. */
+typedef struct Piece {
+    hwaddr pa, len;
+    uint8_t *host;
+} Piece;
+
+typedef struct RamMap {
+    struct rcu_head rcu;
+    unsigned n;
+    Piece piece[];              /* by address */
+} RamMap;
+
+/* RCU; written with the BQL held. */
+static RamMap *ram_map;
+
+static bool is_direct_ram(const MemoryRegion *mr)
+{
+    MemoryRegion *region = (MemoryRegion *)mr;
+
+    return memory_region_is_ram(region) &&
+           memory_access_is_direct(region, false, ram_only);
+}
+
+static bool add_piece(Int128 start, Int128 len, const MemoryRegion *mr,
+                      hwaddr offset, void *opaque)
+{
+    Piece piece = { .pa = int128_get64(start), .len = int128_get64(len) };
+    AddressSpace *behind = lu_trap_behind((MemoryRegion *)mr, &offset);
+
+    if (behind) {
+        mr = address_space_translate(behind, offset, &offset, &piece.len,
+                                     false, ram_only);
+    }
+    if (is_direct_ram(mr)) {
+        piece.host = qemu_map_ram_ptr(mr->ram_block, offset);
+        g_array_append_val((GArray *)opaque, piece);
+    }
+    return false;
+}
+
+/* MemoryListener.commit */
+static void map_changed(MemoryListener *listener)
+{
+    g_autoptr(GArray) pieces = g_array_new(false, false, sizeof(Piece));
+    RamMap *old = ram_map, *map;
+
+    WITH_RCU_READ_LOCK_GUARD() {
+        flatview_for_each_range(address_space_to_flatview(
+                                    &address_space_memory), add_piece, pieces);
+    }
+    map = g_malloc(sizeof(*map) + pieces->len * sizeof(Piece));
+    map->n = pieces->len;
+    memcpy(map->piece, pieces->data, pieces->len * sizeof(Piece));
+    qatomic_rcu_set(&ram_map, map);
+    if (old) {
+        g_free_rcu(old, rcu);
+    }
+}
 
 /*
  * The address space in which @pa is RAM if it is any, with @pa made an
@@ -46,16 +109,24 @@ static AddressSpace *behind_traps(hwaddr *pa, hwaddr *len)
  */
 static void *ram_at(hwaddr pa, hwaddr *len)
 {
-    AddressSpace *as = behind_traps(&pa, len);
-    hwaddr offset;
-    MemoryRegion *mr = address_space_translate(as, pa, &offset, len, false,
-                                               ram_only);
+    const RamMap *map = qatomic_rcu_read(&ram_map);
+    unsigned low = 0, high = map->n;
 
-    if (!memory_region_is_ram(mr) ||
-        !memory_access_is_direct(mr, false, ram_only)) {
-        return NULL;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        const Piece *piece = &map->piece[middle];
+        hwaddr offset = pa - piece->pa;
+
+        if (pa < piece->pa) {
+            high = middle;
+        } else if (offset >= piece->len) {
+            low = middle + 1;
+        } else {
+            *len = MIN(*len, piece->len - offset);
+            return piece->host + offset;
+        }
     }
-    return qemu_map_ram_ptr(mr->ram_block, offset);
+    return NULL;
 }
 
 static bool system_read_words(const LuMem *mem, hwaddr pa, uint64_t *w,
@@ -181,11 +252,10 @@ static bool resident_range(Int128 start, Int128 len, const MemoryRegion *mr,
         r->fn(r->opaque, pa, left);     /* somebody preserved it */
         return false;
     }
-    if (!memory_region_is_ram(region) ||
-        !memory_access_is_direct(region, false, ram_only)) {
+    if (!is_direct_ram(mr)) {
         return false;
     }
-    host = qemu_map_ram_ptr(region->ram_block, offset);
+    host = qemu_map_ram_ptr(mr->ram_block, offset);
     if (!QEMU_PTR_IS_ALIGNED(host, page) || pa % page) {
         return false;           /* no page of its own: no kernel lives there */
     }
@@ -210,15 +280,33 @@ static void system_foreach_resident(const LuMem *mem, LuMemRun *fn,
                             resident_range, &r);
 }
 
+/* What lies in memory itself, where there is a window that tells. */
+static bool uncached_read64(const LuMem *mem, hwaddr pa, uint64_t *val)
+{
+    return lu_coherency_read64(pa, val) || system_read64(mem, pa, val);
+}
+
 const LuMem *lu_mem_system(void)
 {
+    static const LuMem uncached_mem = {
+        .read64 = uncached_read64,
+        .cas64 = system_cas64,
+        .is_ram = system_is_ram,
+    };
     static const LuMem system_mem = {
         .read64 = system_read64,
         .read_words = system_read_words,
         .cas64 = system_cas64,
         .is_ram = system_is_ram,
         .foreach_resident = system_foreach_resident,
+        .uncached = &uncached_mem,
+    };
+    static MemoryListener listener = {
+        .name = "lu-mem", .commit = map_changed,
     };
 
+    if (!ram_map) {
+        memory_listener_register(&listener, &address_space_memory);
+    }
     return &system_mem;
 }

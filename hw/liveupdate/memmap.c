@@ -11,13 +11,45 @@ void lu_memmap_init(LuMemMap *map)
     memset(map, 0, sizeof(*map));
 }
 
+/* What is remembered of the kernel that has gone. */
+static void remember(LuMemMap *map)
+{
+    const LuLuo *luo = &map->kho.luo;
+
+    g_clear_pointer(&map->past_sessions, g_ptr_array_unref);
+    if (map->kho.state != LU_KHO_READ) {
+        return;
+    }
+    map->past_fdt = map->kho.fdt.pa;
+    map->past_root = map->kho.fdt.root;
+    if (luo->read) {
+        map->past_sessions = g_ptr_array_new_with_free_func(g_free);
+        for (guint i = 0; i < luo->sessions->len; i++) {
+            const LuLuoSession *s = g_ptr_array_index(luo->sessions, i);
+
+            g_ptr_array_add(map->past_sessions, g_strdup(s->name));
+        }
+    }
+}
+
+bool lu_memmap_has_session(const LuMemMap *map, const char *name)
+{
+    const LuLuo *luo = &map->kho.luo;
+
+    for (guint i = 0; luo->read && i < luo->sessions->len; i++) {
+        const LuLuoSession *s = g_ptr_array_index(luo->sessions, i);
+
+        if (!strcmp(s->name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void lu_memmap_clear(LuMemMap *map)
 {
     lu_ranges_clear(&map->kept);
-    if (map->kho.state == LU_KHO_READ) {
-        map->past_fdt = map->kho.fdt.pa;
-        map->past_root = map->kho.fdt.root;
-    }
+    remember(map);
     map->spoken = map->hinted = map->known = map->crash = false;
     map->luo = 0;
     map->mem = NULL;
@@ -28,6 +60,7 @@ void lu_memmap_destroy(LuMemMap *map)
 {
     lu_memmap_clear(map);
     lu_kho_clear(&map->kho);
+    g_clear_pointer(&map->past_sessions, g_ptr_array_unref);
 }
 
 static bool wraps(hwaddr pa, hwaddr len)

@@ -12,16 +12,20 @@
 #include "qapi/qapi-commands-liveupdate.h"
 #include "qapi/qapi-events-liveupdate.h"
 #include "qapi/type-helpers.h"
+#include "qemu/lockable.h"
 #include "qemu/module.h"
 #include "qemu/notify.h"
 #include "qemu/timer.h"
 #include "qemu/error-report.h"
 #include "qom/object_interfaces.h"
+#include "hw/core/cpu.h"
 #include "migration/qemu-file-types.h"
 #include "migration/vmstate.h"
 #include "monitor/monitor.h"
+#include "system/cpus.h"
 #include "system/reset.h"
 #include "system/runstate.h"
+#include "hw/liveupdate/baseline.h"
 #include "hw/liveupdate/carry.h"
 #include "hw/liveupdate/guard.h"
 #include "hw/liveupdate/monitor.h"
@@ -32,6 +36,10 @@ OBJECT_DECLARE_SIMPLE_TYPE(LuMonitor, LU_MONITOR)
 /* A guest that rings for ever must not fill the host's disk. */
 #define EDGES_MAX 65536
 
+/* Pages of the ledger in one answer */
+#define PAGES_DEFAULT 256
+#define PAGES_MAX 4096
+
 struct LuMonitor {
     Object parent_obj;
 
@@ -40,6 +48,9 @@ struct LuMonitor {
     char *report_path;
     FILE *report;
     bool exit_code;
+    LuOnFinding on_finding;
+    char *baseline_path;
+    GPtrArray *baseline;        /* LuKnown; NULL: none was given */
     unsigned edges;             /* lines written */
     bool told;                  /* the verdict was given */
     bool ready;
@@ -60,6 +71,28 @@ static int64_t virtual_now(void)
     return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
 }
 
+/*
+ * What follows a finding, which is in the report by now.  This may be any
+ * thread, with locks of the session: the main loop does it.
+ */
+static void follow(const LuMonitor *m)
+{
+    switch (m->on_finding) {
+    case LU_ON_FINDING_PAUSE:
+        qemu_system_vmstop_request_prepare();
+        qemu_system_vmstop_request(RUN_STATE_PAUSED);
+        if (current_cpu) {
+            cpu_stop_current();
+        }
+        break;
+    case LU_ON_FINDING_EXIT:
+        qemu_system_shutdown_request(SHUTDOWN_CAUSE_HOST_ERROR);
+        break;
+    default:
+        break;
+    }
+}
+
 static void on_finding(void *opaque, const LuFinding *f)
 {
     LuMonitor *m = opaque;
@@ -67,6 +100,52 @@ static void on_finding(void *opaque, const LuFinding *f)
 
     lu_report_line_finding(m->report, info);
     qapi_event_send_lu_finding(info);
+    if (lu_rule_gates(f->rule) && !f->known) {
+        follow(m);
+    }
+}
+
+static bool is_known(void *opaque, const LuFinding *f)
+{
+    LuMonitor *m = opaque;
+    g_autoptr(LuFindingInfo) info = NULL;
+    g_autoptr(QDict) dict = NULL;
+    g_autofree char *key = NULL;
+
+    if (!m->baseline) {
+        return false;
+    }
+    info = lu_report_finding(f);
+    dict = lu_report_finding_dict(info);
+    key = lu_finding_key(dict);
+    return lu_baseline_covers(m->baseline, key);
+}
+
+/* A baseline only shrinks: what is not needed any more is said. */
+static void note_unused(LuMonitor *m)
+{
+    for (guint i = 0; m->baseline && i < m->baseline->len; i++) {
+        const LuKnown *known = g_ptr_array_index(m->baseline, i);
+
+        if (!known->used || known->expired) {
+            QEMU_LOCK_GUARD(&m->session.lock);
+            lu_note(&m->session.books.sink, "line %u of the baseline %s: %s",
+                    known->line, known->used ? "has expired"
+                                             : "was not found", known->key);
+        }
+    }
+}
+
+static bool load_baseline(LuMonitor *m, Error **errp)
+{
+    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+    g_autofree char *today = g_date_time_format(now, "%Y-%m-%d");
+
+    if (m->baseline_path) {
+        m->baseline = lu_baseline_load(m->baseline_path, today, errp);
+        return m->baseline;
+    }
+    return true;
 }
 
 static void on_edge(void *opaque, const LuOp *op, unsigned claims)
@@ -192,6 +271,7 @@ static void on_shutdown(Notifier *n, void *data)
     }
     m->told = true;
     lu_session_close(&m->session);
+    note_unused(m);
     info = lu_report_info(&m->session);
     lu_report_line_verdict(m->report, info);
     if (m->exit_code && codes[info->verdict]) {
@@ -199,14 +279,48 @@ static void on_shutdown(Notifier *n, void *data)
     }
 }
 
-LuInfo *qmp_query_lu(Error **errp)
+static bool need_monitor(Error **errp)
 {
     if (!the_monitor) {
         error_setg(errp, "there is no lu-monitor: add -object "
                    "lu-monitor,id=lu0");
+    }
+    return the_monitor;
+}
+
+LuInfo *qmp_query_lu(Error **errp)
+{
+    return need_monitor(errp) ? lu_report_info(&the_monitor->session) : NULL;
+}
+
+LuTranslationInfo *qmp_query_lu_translation(const char *stream, bool has_pasid,
+                                            uint32_t pasid, uint64_t iova,
+                                            bool has_no_snoop, bool no_snoop,
+                                            Error **errp)
+{
+    if (!need_monitor(errp)) {
         return NULL;
     }
-    return lu_report_info(&the_monitor->session);
+    return lu_report_translation(&the_monitor->session, stream,
+                                 has_pasid ? pasid : LU_NO_PASID, iova,
+                                 has_no_snoop && no_snoop, errp);
+}
+
+LuPages *qmp_query_lu_pages(bool has_from, uint64_t from, bool has_limit,
+                            uint32_t limit, Error **errp)
+{
+    if (!need_monitor(errp)) {
+        return NULL;
+    }
+    if (!has_limit) {
+        limit = PAGES_DEFAULT;
+    }
+    if (!limit || limit > PAGES_MAX) {
+        error_setg(errp, "limit is 1 to %d pages: go on from 'next'",
+                   PAGES_MAX);
+        return NULL;
+    }
+    return lu_report_pages(&the_monitor->session, has_from ? from : 0, limit);
 }
 
 HumanReadableText *qmp_x_query_lu(Error **errp)
@@ -230,6 +344,9 @@ static void lu_monitor_complete(UserCreatable *uc, Error **errp)
                    "whole machine");
         return;
     }
+    if (!load_baseline(m, errp)) {
+        return;
+    }
     if (m->report_path) {
         m->report = fopen(m->report_path, "w");
         if (!m->report) {
@@ -242,6 +359,7 @@ static void lu_monitor_complete(UserCreatable *uc, Error **errp)
         return;
     }
     lu_report_run(m->report);
+    m->session.books.sink.known = is_known;
     m->session.books.sink.notify = on_finding;
     m->session.books.sink.opaque = m;
     m->session.edge = on_edge;
@@ -301,6 +419,37 @@ static void set_trap(Object *obj, bool value, Error **errp)
     m->guard.trap = value;
 }
 
+static int get_on_finding(Object *obj, Error **errp)
+{
+    return LU_MONITOR(obj)->on_finding;
+}
+
+static void set_on_finding(Object *obj, int value, Error **errp)
+{
+    LuMonitor *m = LU_MONITOR(obj);
+
+    m->on_finding = value;
+    m->session.refuse = value == LU_ON_FINDING_FAULT;
+}
+
+static char *get_baseline(Object *obj, Error **errp)
+{
+    return g_strdup(LU_MONITOR(obj)->baseline_path);
+}
+
+static void set_baseline(Object *obj, const char *value, Error **errp)
+{
+    LuMonitor *m = LU_MONITOR(obj);
+
+    if (m->ready) {
+        error_setg(errp, "baseline cannot be changed: it is for the whole "
+                   "run");
+        return;
+    }
+    g_free(m->baseline_path);
+    m->baseline_path = g_strdup(value);
+}
+
 static void lu_monitor_init(Object *obj)
 {
     LuMonitor *m = LU_MONITOR(obj);
@@ -326,6 +475,10 @@ static void lu_monitor_finalize(Object *obj)
         fclose(m->report);
     }
     g_free(m->report_path);
+    g_free(m->baseline_path);
+    if (m->baseline) {
+        g_ptr_array_unref(m->baseline);
+    }
 }
 
 static void lu_monitor_class_init(ObjectClass *oc, const void *data)
@@ -341,6 +494,15 @@ static void lu_monitor_class_init(ObjectClass *oc, const void *data)
                                    set_exit_code);
     object_class_property_set_description(oc, "exit-code",
         "let QEMU exit with 10 on FAIL and 12 on INCONCLUSIVE (default: on)");
+    object_class_property_add_enum(oc, "on-finding", "LuOnFinding",
+                                   &LuOnFinding_lookup, get_on_finding,
+                                   set_on_finding);
+    object_class_property_set_description(oc, "on-finding",
+        "what follows a finding that decides the verdict: report, fault, "
+        "pause or exit (default: report)");
+    object_class_property_add_str(oc, "baseline", get_baseline, set_baseline);
+    object_class_property_set_description(oc, "baseline",
+        "file of known findings, which decide no verdict");
     object_class_property_add_bool(oc, "trap", get_trap, set_trap);
     object_class_property_set_description(oc, "trap",
         "catch each store into claimed tables and configuration from the "

@@ -43,6 +43,7 @@ static const LuPhaseEdge edges[] = {
         "crash", LU_SCOPE_MACHINE, IN(FROZEN), LU_CLAIM_BLACKOUT },
     [LU_CTL_OP_KHO] = { "kho" },
     [LU_CTL_OP_MAP] = { "map" },
+    [LU_CTL_OP_LEAKED] = { "leaked" },
 };
 
 const LuPhaseEdge *lu_phase_edge(uint8_t op)

@@ -53,8 +53,93 @@ static void report_luo(const LuLuo *luo, LuKhoInfo *i)
     }
 }
 
-LuKhoInfo *lu_report_kho(const LuKho *kho)
+static LuPostedIommuInfo *report_iommu(const LuPostedIommu *iommu)
 {
+    LuPostedIommuInfo *i = g_new0(LuPostedIommuInfo, 1);
+
+    i->type = iommu->type;
+    i->token = iommu->token;
+    i->registers = iommu->regs;
+    i->root = iommu->root;
+    return i;
+}
+
+static LuPostedDomainInfo *report_domain(const LuPostedDomain *d)
+{
+    LuPostedDomainInfo *i = g_new0(LuPostedDomainInfo, 1);
+
+    i->address = d->pa;
+    i->top = d->top;
+    i->level = d->level;
+    i->vasz = d->vasz;
+    i->has_token = d->named;
+    i->token = d->token;
+    return i;
+}
+
+static LuPostedDeviceInfoList *report_devices(const GArray *devices)
+{
+    LuPostedDeviceInfoList *list = NULL, **tail = &list;
+
+    for (guint n = 0; n < devices->len; n++) {
+        const LuPostedDevice *d = &g_array_index(devices, LuPostedDevice, n);
+        LuPostedDeviceInfo *i = g_new0(LuPostedDeviceInfo, 1);
+
+        i->pci_domain = d->pci_domain;
+        i->stream = g_strdup_printf("%02x:%02x.%x", d->rid >> 8,
+                                    d->rid >> 3 & 0x1f, d->rid & 7);
+        i->attachment = d->attachment;
+        i->domain = d->domain;
+        QAPI_LIST_APPEND(tail, i);
+    }
+    return list;
+}
+
+/* NULL if there is nothing of the kind. */
+static LuPostedInfo *report_posted(const LuPosted *p)
+{
+    LuPostedIommuInfoList **iommus;
+    LuPostedDomainInfoList **domains;
+    LuPostedInfo *i;
+
+    if (!p->iommus || !(p->iommus->len | p->domains->len | p->devices->len |
+                        p->functions->len)) {
+        return NULL;
+    }
+    i = g_new0(LuPostedInfo, 1);
+    iommus = &i->iommus;
+    for (guint n = 0; n < p->iommus->len; n++) {
+        QAPI_LIST_APPEND(iommus, report_iommu(
+            &g_array_index(p->iommus, LuPostedIommu, n)));
+    }
+    domains = &i->domains;
+    for (guint n = 0; n < p->domains->len; n++) {
+        QAPI_LIST_APPEND(domains, report_domain(
+            &g_array_index(p->domains, LuPostedDomain, n)));
+    }
+    i->devices = report_devices(p->devices);
+    i->functions = report_devices(p->functions);
+    return i;
+}
+
+/* Sessions of the kernel before, once this one has spoken. */
+static void report_past(const LuMemMap *map, LuKhoInfo *i)
+{
+    LuLuoPastInfoList **past = &i->past;
+
+    for (guint n = 0; map->mem && map->past_sessions &&
+                      n < map->past_sessions->len; n++) {
+        LuLuoPastInfo *session = g_new0(LuLuoPastInfo, 1);
+
+        session->name = g_strdup(g_ptr_array_index(map->past_sessions, n));
+        session->again = lu_memmap_has_session(map, session->name);
+        QAPI_LIST_APPEND(past, session);
+    }
+}
+
+LuKhoInfo *lu_report_kho(const LuMemMap *map)
+{
+    const LuKho *kho = &map->kho;
     LuKhoInfo *i;
     LuKhoBlobInfoList **blobs;
 
@@ -83,7 +168,40 @@ LuKhoInfo *lu_report_kho(const LuKho *kho)
         QAPI_LIST_APPEND(blobs, blob);
     }
     report_luo(&kho->luo, i);
+    report_past(map, i);
+    i->experimental = report_posted(&kho->posted);
     return i;
+}
+
+static void posted_text(const LuPostedInfo *p, GString *out)
+{
+    for (LuPostedIommuInfoList *l = p->iommus; l; l = l->next) {
+        g_string_append_printf(out, "    experimental: iommu type %u at 0x%"
+                               PRIx64 ", root 0x%" PRIx64 "\n",
+                               l->value->type, l->value->registers,
+                               l->value->root);
+    }
+    for (LuPostedDomainInfoList *l = p->domains; l; l = l->next) {
+        g_string_append_printf(out, "    experimental: domain at 0x%" PRIx64
+                               ", top 0x%" PRIx64 " of level %" PRIu64
+                               ", %u bits", l->value->address, l->value->top,
+                               l->value->level, l->value->vasz);
+        if (l->value->has_token) {
+            g_string_append_printf(out, ", token 0x%" PRIx64,
+                                   l->value->token);
+        }
+        g_string_append_c(out, '\n');
+    }
+    for (LuPostedDeviceInfoList *l = p->devices; l; l = l->next) {
+        g_string_append_printf(out, "    experimental: device %04x:%s, "
+                               "attachment 0x%" PRIx64 ", domain at 0x%" PRIx64
+                               "\n", l->value->pci_domain, l->value->stream,
+                               l->value->attachment, l->value->domain);
+    }
+    for (LuPostedDeviceInfoList *l = p->functions; l; l = l->next) {
+        g_string_append_printf(out, "    experimental: function %04x:%s\n",
+                               l->value->pci_domain, l->value->stream);
+    }
 }
 
 void lu_report_kho_text(const LuKhoInfo *kho, GString *out)
@@ -113,9 +231,18 @@ void lu_report_kho_text(const LuKhoInfo *kho, GString *out)
                                    f->value->data);
         }
     }
+    for (LuLuoPastInfoList *l = kho->past; l; l = l->next) {
+        g_string_append_printf(out, "    session %s of the kernel before: "
+                               "%s\n", l->value->name,
+                               l->value->again ? "handed on again"
+                                               : "not handed on again");
+    }
     for (LuLuoFileInfoList *l = kho->globals; l; l = l->next) {
         g_string_append_printf(out, "    global %s, %" PRIu64 " users, data 0x%"
                                PRIx64 "\n", l->value->compatible,
                                l->value->token, l->value->data);
+    }
+    if (kho->experimental) {
+        posted_text(kho->experimental, out);
     }
 }

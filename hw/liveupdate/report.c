@@ -27,7 +27,8 @@ LuFindingInfo *lu_report_finding(const LuFinding *f)
 
     i->rule = g_strdup(rule->name);
     i->severity = g_strdup(rule->severity == LU_ERROR ? "error" : "warning");
-    i->gating = rule->severity == LU_ERROR && rule->life == LU_GATING;
+    i->gating = lu_rule_gates(f->rule);
+    i->known = f->known;
     i->text = g_strdup(rule->text);
     i->basis = g_strdup(rule->basis);
     i->iommu = g_strdup(ev->unit);
@@ -105,9 +106,12 @@ static LuClaimInfo *report_claim(const LuClaim *c)
 static LuHeldInfo *report_held(const LuIommu *iommu)
 {
     LuHeldInfo *i = g_new0(LuHeldInfo, 1);
+    uint64_t answers, hurried;
     LuMayHitStats st;
 
     lu_mayhit_stats(iommu->mayhit, &st, &i->bytes);
+    lu_streams_stats(iommu->streams, &answers, &hurried);
+    i->bytes += answers;
     i->streams = lu_streams_count(iommu->streams);
     i->entries = st.entries;
     i->hits = st.hits;
@@ -118,9 +122,11 @@ static LuHeldInfo *report_held(const LuIommu *iommu)
     i->changed_table = st.changes[LU_CHANGE_TABLE];
     i->broken = st.broken;
     i->conflicts = iommu->conflicts;
+    i->unjudged = iommu->unjudged;
     i->unsampled = st.unsampled;
     i->widened = st.widened;
-    i->early = st.hurried;
+    i->early = st.hurried + hurried;
+    i->evicted = st.evicted;
     return i;
 }
 
@@ -137,6 +143,33 @@ static LuUnitInfo *report_unit(LuIommu *iommu)
     i->completed = iommu->inval_done;
     i->held = iommu->mayhit ? report_held(iommu) : NULL;
     return i;
+}
+
+static LuRuleCoverage *report_rule(LuSession *s, LuRule rule,
+                                   const char *unable)
+{
+    static const char *const lives[] = {
+        [LU_CANDIDATE] = "candidate",
+        [LU_PROVEN] = "proven",
+        [LU_GATING] = "gating",
+    };
+    static const char *const needs[] = {
+        [LU_NEED_MMIO] = "mmio",
+        [LU_NEED_SAMPLE] = "sample",
+        [LU_NEED_ANNOTATION] = "annotation",
+        [LU_NEED_FREEZE_WATCH] = "freeze-watch",
+    };
+    LuRuleCoverage *c = g_new0(LuRuleCoverage, 1);
+
+    c->rule = g_strdup(lu_rule_info[rule].name);
+    c->life = g_strdup(lives[lu_rule_info[rule].life]);
+    c->need = g_strdup(needs[lu_rule_info[rule].need]);
+    c->evaluated = s->books.sink.evaluated[rule];
+    c->state = c->evaluated ? LU_RULE_STATE_EVALUATED
+               : unable ? LU_RULE_STATE_NOT_EVALUABLE
+                        : LU_RULE_STATE_NOT_REACHED;
+    c->why = c->evaluated ? NULL : g_strdup(unable);
+    return c;
 }
 
 static const LuVerdictKind verdict_kinds[] = {
@@ -176,18 +209,15 @@ LuInfo *lu_report_info(LuSession *s)
         QAPI_LIST_APPEND(findings, lu_report_finding(f));
     }
     for (unsigned i = 0; i < LU_RULE__MAX; i++) {
-        LuRuleCoverage *c = g_new0(LuRuleCoverage, 1);
-
-        c->rule = g_strdup(lu_rule_info[i].name);
-        c->evaluated = s->books.sink.evaluated[i];
-        QAPI_LIST_APPEND(coverage, c);
+        QAPI_LIST_APPEND(coverage, report_rule(s, i,
+                                               lu_session_unable(s, i)));
     }
     for (guint i = 0; i < s->books.sink.notes->len; i++) {
         const char *note = g_ptr_array_index(s->books.sink.notes, i);
 
         QAPI_LIST_APPEND(notes, g_strdup(note));
     }
-    info->kho = lu_report_kho(&s->books.memmap.kho);
+    info->kho = lu_report_kho(&s->books.memmap);
     return info;
 }
 
@@ -211,17 +241,25 @@ static QDict *line_of(const char *type)
     return line;
 }
 
-/* The members of the QAPI object that @v has visited; ends the visit. */
-static void write_visited(FILE *file, const char *type, Visitor *v,
-                          QObject **obj)
+static void write_members(FILE *file, const char *type, QDict *members)
 {
     QDict *line = line_of(type);
 
-    visit_complete(v, obj);
-    visit_free(v);
-    qdict_join(line, qobject_to(QDict, *obj), true);
-    qobject_unref(*obj);
+    qdict_join(line, members, true);
+    qobject_unref(members);
     write_line(file, line);
+}
+
+QDict *lu_report_finding_dict(const LuFindingInfo *finding)
+{
+    LuFindingInfo *arg = (LuFindingInfo *)finding;
+    QObject *obj;
+    Visitor *v = qobject_output_visitor_new(&obj);
+
+    visit_type_LuFindingInfo(v, NULL, &arg, &error_abort);
+    visit_complete(v, &obj);
+    visit_free(v);
+    return qobject_to(QDict, obj);
 }
 
 void lu_report_run(FILE *file)
@@ -239,14 +277,8 @@ void lu_report_run(FILE *file)
 
 void lu_report_line_finding(FILE *file, const LuFindingInfo *finding)
 {
-    LuFindingInfo *arg = (LuFindingInfo *)finding;
-    QObject *obj;
-    Visitor *v;
-
     if (file) {
-        v = qobject_output_visitor_new(&obj);
-        visit_type_LuFindingInfo(v, NULL, &arg, &error_abort);
-        write_visited(file, "finding", v, &obj);
+        write_members(file, "finding", lu_report_finding_dict(finding));
     }
 }
 
@@ -276,7 +308,9 @@ void lu_report_line_verdict(FILE *file, const LuInfo *info)
     if (file) {
         v = qobject_output_visitor_new(&obj);
         visit_type_LuInfo(v, NULL, &arg, &error_abort);
-        write_visited(file, "verdict", v, &obj);
+        visit_complete(v, &obj);
+        visit_free(v);
+        write_members(file, "verdict", qobject_to(QDict, obj));
     }
 }
 
@@ -285,7 +319,8 @@ void lu_report_line_verdict(FILE *file, const LuInfo *info)
 
 static void finding_text(const LuFindingInfo *f, GString *out)
 {
-    g_string_append_printf(out, "%s %s: %s\n", f->severity, f->rule, f->text);
+    g_string_append_printf(out, "%s%s %s: %s\n", f->known ? "known " : "",
+                           f->severity, f->rule, f->text);
     g_string_append(out, "   ");
     if (f->iommu) {
         g_string_append_printf(out, " iommu %s", f->iommu);
@@ -395,6 +430,12 @@ void lu_report_text(const LuInfo *info, GString *out)
     }
     if (info->kho) {
         lu_report_kho_text(info->kho, out);
+    }
+    for (LuRuleCoverageList *l = info->coverage; l; l = l->next) {
+        if (l->value->why) {
+            g_string_append_printf(out, "rule %s is not decided: %s\n",
+                                   l->value->rule, l->value->why);
+        }
     }
     for (strList *l = info->notes; l; l = l->next) {
         g_string_append_printf(out, "note: %s\n", l->value);

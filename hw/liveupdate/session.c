@@ -68,6 +68,7 @@ void lu_session_destroy(LuSession *s)
     g_ptr_array_unref(s->history);
     g_ptr_array_unref(s->iommus);
     lu_stores_destroy(&s->books.stores);
+    lu_ranges_clear(&s->ended);
     lu_memmap_destroy(&s->books.memmap);
     lu_ledger_destroy(&s->books.ledger);
     lu_sink_destroy(&s->books.sink);
@@ -300,6 +301,12 @@ static void check_tables(LuSession *s, LuClaim *c, LuRule rule)
     }
 }
 
+static int op_kexec(LuSession *s, const LuOp *op, LuClaim *c)
+{
+    check_tables(s, c, LU_RULE_TBL_1);
+    return LU_CTL_OK;
+}
+
 static int op_boot(LuSession *s, const LuOp *op, LuClaim *c)
 {
     check_tables(s, c, LU_RULE_TBL_1);
@@ -328,7 +335,8 @@ static int op_replace(LuSession *s, const LuOp *op, LuClaim *c)
 static int op_finish(LuSession *s, const LuOp *op, LuClaim *c)
 {
     /* A crash kernel leaves the tables where they are. */
-    if (c == lu_domain_claim(c->domain) && !c->crash) {
+    if (c == lu_domain_claim(c->domain) && !c->crash &&
+        !(op->param & LU_CTL_FINISH_UNSEEN)) {
         lu_domain_check_freed(&s->books, c->domain);
     }
     return LU_CTL_OK;
@@ -389,6 +397,28 @@ static int op_free(LuSession *s, const LuOp *op, LuClaim *unused)
     return LU_CTL_OK;
 }
 
+/* Nothing has leaked: LEN is 0.  Where frees are not announced, that counts. */
+static int op_leaked(LuSession *s, const LuOp *op, LuClaim *unused)
+{
+    LuEvidence ev = {
+        .has = LU_EV_PAGE, .page = op->addr & ~(hwaddr)0xfff,
+        .detail = "still in use, as the next kernel says",
+    };
+
+    if (op->len && !table_range_ok(op)) {
+        return LU_CTL_EINVAL;
+    }
+    if (op->len && !lu_ranges_cover(&s->ended, op->addr,
+                                    op->addr + (op->len - 1))) {
+        return LU_CTL_ENOENT;
+    }
+    lu_evaluated(&s->books.sink, LU_RULE_FRE_4);
+    if (op->len) {
+        lu_finding(&s->books.sink, LU_RULE_FRE_4, &ev);
+    }
+    return LU_CTL_OK;
+}
+
 static int op_idle(LuSession *s, const LuOp *op, LuClaim *unused)
 {
     LuClaim *c = find_stream(s, op->rid, op->pasid);
@@ -409,6 +439,7 @@ static int (*const handlers[])(LuSession *, const LuOp *, LuClaim *) = {
     [LU_CTL_OP_KEEP] = op_keep,
     [LU_CTL_OP_UNKEEP] = op_unkeep,
     [LU_CTL_OP_FREEZE] = op_freeze,
+    [LU_CTL_OP_KEXEC] = op_kexec,
     [LU_CTL_OP_ABORT] = op_abort,
     [LU_CTL_OP_BOOT] = op_boot,
     [LU_CTL_OP_RESTORE] = op_restore,
@@ -419,6 +450,7 @@ static int (*const handlers[])(LuSession *, const LuOp *, LuClaim *) = {
     [LU_CTL_OP_IDLE] = op_idle,
     [LU_CTL_OP_CRASH] = op_crash,
     [LU_CTL_OP_KHO] = op_kho,
+    [LU_CTL_OP_LEAKED] = op_leaked,
 };
 
 static int handle(LuSession *s, const LuOp *op, LuClaim *c)
@@ -474,6 +506,20 @@ static int before_edge(LuSession *s, const LuOp *op)
     }
 }
 
+/* The domain ends with @c: its tables ought to be free memory from now on. */
+static void note_ended(LuSession *s, const LuClaim *c)
+{
+    const LuDomain *d = c->domain;
+
+    for (guint i = 0; d->claims->len == 1 && i < d->pages->len; i++) {
+        const LuPage *page = g_ptr_array_index(d->pages, i);
+
+        if (page->refs == 1) {
+            lu_ranges_add(&s->ended, page->node.start, page->node.last);
+        }
+    }
+}
+
 /* The map is read; it may say what nobody has. */
 static void look(LuSession *s, const LuOp *op)
 {
@@ -486,7 +532,6 @@ static void look(LuSession *s, const LuOp *op)
         lu_session_claim_map(s, op->source);
     }
 }
-
 
 /* What an operation does once, after every claim has moved. */
 static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
@@ -522,6 +567,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
             break;
         case LU_CTL_OP_FINISH:
             s->finished++;
+            note_ended(s, c);
             lu_session_end(s, c);
             break;
         default:
@@ -533,6 +579,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
         s->unfrozen += lu_session_drop(s, NULL, LU_CLAIM_PRESERVED);
         s->books.sink.generation++;
         lu_memmap_clear(&s->books.memmap);
+        lu_ranges_clear(&s->ended);
     }
     if (op->op == LU_CTL_OP_BOOT || op->op == LU_CTL_OP_ABORT) {
         lu_session_forget_evidence(s);
@@ -675,11 +722,34 @@ void lu_session_reset(LuSession *s)
     lu_session_lock(s);
     s->resets += lu_session_drop(s, NULL, LU_CLAIM_NONE);
     lu_memmap_clear(&s->books.memmap);
+    lu_ranges_clear(&s->ended);
     lu_session_forget_evidence(s);
     lu_session_unlock(s);
     if (s->settled) {
         s->settled(s->opaque);
     }
+}
+
+int lu_session_tables(LuSession *s, uint64_t token, uint64_t first,
+                      LuSpan *range, unsigned max)
+{
+    const LuDomain *d;
+    unsigned n = 0;
+
+    QEMU_LOCK_GUARD(&s->lock);
+    d = g_hash_table_lookup(s->domains, &token);
+    if (!d) {
+        return -LU_CTL_ENOENT;
+    }
+    if (!d->frozen) {
+        return -LU_CTL_ESTATE;
+    }
+    for (; n < max && first < d->pages->len; n++, first++) {
+        const LuPage *page = g_ptr_array_index(d->pages, first);
+
+        range[n] = (LuSpan) { lu_page_pa(page), lu_page_bytes(page) };
+    }
+    return n;
 }
 
 static void promised(GPtrArray *pages, LuPromisedFn *fn, void *opaque)
@@ -734,6 +804,16 @@ void lu_session_remove(LuSession *s, LuIommu *iommu)
     iommu->session = NULL;
 }
 
+LuIommu *lu_session_owner(LuSession *s, uint16_t rid)
+{
+    LuIommu *iommu;
+
+    lu_session_lock(s);
+    iommu = owner_of(s, rid);
+    lu_session_unlock(s);
+    return iommu;
+}
+
 bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
                        uint32_t pasid)
 {
@@ -744,7 +824,7 @@ bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
     return lu_session_find(s, iommu, rid, pasid);
 }
 
-void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
+bool lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
                        const LuCtx *ctx, const LuWalk *walk, LuStatus seen,
                        LuStatus got)
 {
@@ -752,23 +832,17 @@ void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
 
     QEMU_LOCK_GUARD(&s->lock);
     c = lu_session_find(s, iommu, access->rid, access->pasid);
-    if (c) {
-        lu_claim_access(&s->books, c, access, ctx, walk,
-                        seen == LU_XLATE_OK, got == LU_XLATE_OK);
-    }
+    return !c || lu_claim_access(&s->books, c, access, ctx, walk,
+                                 seen == LU_XLATE_OK, got == LU_XLATE_OK) ||
+           !s->refuse;
 }
 
-void lu_iommu_loaded(LuIommu *iommu)
+void lu_session_loaded(LuSession *s, LuIommu *iommu)
 {
-    LuSession *s = iommu->session;
-
-    lu_iommu_reset(iommu);
-    if (s) {
-        lu_session_lock(s);
-        lu_session_drop(s, iommu, LU_CLAIM_NONE);
-        s->loads++;
-        lu_session_unlock(s);
-    }
+    lu_session_lock(s);
+    lu_session_drop(s, iommu, LU_CLAIM_NONE);
+    s->loads++;
+    lu_session_unlock(s);
 }
 
 /* The first claim of @iommu whose stream must go on; NULL if none. */
@@ -784,23 +858,12 @@ static LuClaim *first_checked(LuSession *s, LuIommu *iommu)
     return NULL;
 }
 
-void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
-               uint64_t new)
+void lu_session_enable(LuSession *s, LuIommu *iommu, bool on, const char *reg,
+                       uint64_t old, uint64_t new)
 {
-    LuSession *s = iommu->session;
     LuEvidence ev;
     LuClaim *c;
 
-    QEMU_LOCK_GUARD(&iommu->lock);
-    trace_lu_enable(iommu->id, on, reg, old, new,
-                    s && s->books.sink.now ? s->books.sink.now() : 0);
-    if (iommu->streams) {
-        lu_streams_undecide(iommu->streams);
-        lu_iommu_reconsider(iommu);
-    }
-    if (!s) {
-        return;
-    }
     QEMU_LOCK_GUARD(&s->lock);
     if (on) {
         iommu->off_cause = NULL;
@@ -819,11 +882,9 @@ void lu_enable(LuIommu *iommu, bool on, const char *reg, uint64_t old,
     }
 }
 
-void lu_sample(LuIommu *iommu, const LuInval *inval)
+void lu_session_sample(LuSession *s, LuIommu *iommu, const LuInval *inval)
 {
-    LuSession *s = iommu->session;
-
-    if (!s || !qatomic_read(&s->n_open)) {
+    if (!qatomic_read(&s->n_open)) {
         return;
     }
     QEMU_LOCK_GUARD(&iommu->lock);
@@ -845,16 +906,13 @@ void lu_sample(LuIommu *iommu, const LuInval *inval)
     }
 }
 
-void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
-                         uint64_t old, uint64_t new, const char *detail)
+void lu_session_register(LuSession *s, LuIommu *iommu, LuRule rule,
+                         const char *reg, uint64_t old, uint64_t new,
+                         const char *detail)
 {
-    LuSession *s = iommu->session;
     LuEvidence ev = { };
     LuClaim *c;
 
-    if (!s) {
-        return;
-    }
     QEMU_LOCK_GUARD(&s->lock);
     c = first_checked(s, iommu);
     if (c) {
@@ -870,14 +928,37 @@ void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
     lu_finding(&s->books.sink, rule, &ev);
 }
 
-void lu_register_ok(LuIommu *iommu, LuRule rule)
+void lu_session_uncached(LuSession *s, LuIommu *iommu, const LuAccess *access,
+                         const LuXlat *x, bool stale)
 {
-    LuSession *s = iommu->session;
+    g_autoptr(GString) detail = NULL;
+    LuEvidence ev = { };
+    LuClaim *c;
 
-    if (s) {
-        QEMU_LOCK_GUARD(&s->lock);
-        lu_evaluated(&s->books.sink, rule);
+    QEMU_LOCK_GUARD(&s->lock);
+    lu_evaluated(&s->books.sink, LU_RULE_ATT_6);
+    if (!stale) {
+        return;
     }
+    c = lu_session_find(s, iommu, access->rid, access->pasid);
+    if (c) {
+        ev = lu_claim_evidence(c);
+    }
+    detail = g_string_new("read out of memory alone: ");
+    lu_attrs_append(detail, x->attrs);
+    ev.has |= LU_EV_STREAM | LU_EV_IOVA | LU_EV_PAGE;
+    ev.unit = iommu->id;
+    ev.rid = access->rid;
+    ev.iova = access->iova;
+    ev.page = x->pa & ~(hwaddr)0xfff;
+    ev.detail = detail->str;
+    lu_finding(&s->books.sink, LU_RULE_ATT_6, &ev);
+}
+
+void lu_session_register_ok(LuSession *s, LuRule rule)
+{
+    QEMU_LOCK_GUARD(&s->lock);
+    lu_evaluated(&s->books.sink, rule);
 }
 
 /* A claim whose tables have the tag of @change; NULL if none has. */
@@ -907,10 +988,7 @@ void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
     LuClaim *c;
 
     QEMU_LOCK_GUARD(&s->lock);
-    if (change->stage->fmt->needs_break) {
-        lu_evaluated(&s->books.sink, rule == LU_RULE__MAX ? LU_RULE_BBM_1
-                                                          : rule);
-    }
+    lu_evaluated(&s->books.sink, rule == LU_RULE__MAX ? LU_RULE_BBM_1 : rule);
     if (rule == LU_RULE__MAX) {
         return;
     }
@@ -958,6 +1036,41 @@ void lu_session_tags(LuSession *s, LuIommu *iommu, const LuStream *stream,
                                     : stream->ctx.s1[0].root;
     ev.detail = detail;
     lu_finding(&s->books.sink, iommu->ops->tag_rule, &ev);
+}
+
+void lu_session_served(LuSession *s, LuIommu *iommu, const LuAccess *access,
+                       LuRule rule, const LuServedWhy *why)
+{
+    LuEvidence ev = { };
+    LuClaim *c;
+
+    QEMU_LOCK_GUARD(&s->lock);
+    lu_evaluated(&s->books.sink, LU_RULE_INV_1);
+    lu_evaluated(&s->books.sink, LU_RULE_INV_4);
+    if (rule == LU_RULE__MAX) {
+        return;
+    }
+    c = lu_session_find(s, iommu, access->rid, access->pasid);
+    if (c) {
+        ev = lu_claim_evidence(c);
+    }
+    ev.has |= LU_EV_STREAM | LU_EV_IOVA;
+    if (access->pasid != LU_NO_PASID) {
+        ev.has |= LU_EV_PASID;
+        ev.pasid = access->pasid;
+    }
+    if (why->pa) {
+        ev.has |= LU_EV_PAGE | LU_EV_DESC;
+        ev.page = why->pa & ~(hwaddr)0xfff;
+        ev.desc_pa = why->pa;
+        ev.old_desc = why->was;
+        ev.new_desc = why->is;
+    }
+    ev.unit = iommu->id;
+    ev.rid = access->rid;
+    ev.iova = access->iova;
+    ev.detail = why->detail;
+    lu_finding(&s->books.sink, rule, &ev);
 }
 
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid)

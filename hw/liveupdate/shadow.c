@@ -18,6 +18,9 @@
 /* Chunks passed over in search of one that may be evicted. */
 #define EVICT_TRIES 64
 
+/* Versions beside the first ones of a table's slots, so of a walk's length. */
+#define VERSIONS_MAX 64
+
 struct LuShadowVersion {
     LuShadowVersion *next;
     unsigned index;
@@ -41,6 +44,7 @@ struct LuShadowNode {
     bool buried;                /* in the graveyard's list */
     unsigned n_chunks;          /* that there can be */
     unsigned chunks;            /* that there are */
+    unsigned n_versions;
     LuDead dead;
     LuShadowVersion *versions;
     LuShadowChunk *chunk[];
@@ -60,26 +64,23 @@ static size_t node_bytes(unsigned n_chunks)
     return sizeof(LuShadowNode) + n_chunks * sizeof(LuShadowChunk *);
 }
 
-static void *forest_alloc(LuForest *f, size_t bytes)
-{
-    f->bytes += bytes;
-    return g_malloc0(bytes);
-}
-
 static void forest_release(LuForest *f, void *p, size_t bytes)
 {
     f->bytes -= bytes;
     g_free(p);
 }
 
-static void free_versions(LuForest *f, LuShadowVersion **list, unsigned first,
+static void free_versions(LuForest *f, LuShadowNode *node, unsigned first,
                           unsigned last)
 {
+    LuShadowVersion **list = &node->versions;
+
     while (*list) {
         LuShadowVersion *v = *list;
 
         if (v->index >= first && v->index <= last) {
             *list = v->next;
+            node->n_versions--;
             forest_release(f, v, sizeof(*v));
         } else {
             list = &v->next;
@@ -93,7 +94,7 @@ static void free_chunk(LuForest *f, LuShadowChunk *c)
     LuShadowNode *node = c->node;
     unsigned first = c->nr * CHUNK;
 
-    free_versions(f, &node->versions, first, first + CHUNK - 1);
+    free_versions(f, node, first, first + CHUNK - 1);
     QTAILQ_REMOVE(&f->chunks, c, age);
     node->chunk[c->nr] = NULL;
     node->chunks--;
@@ -161,15 +162,15 @@ static void prune(LuForest *f, LuShadowNode *node)
     }
 }
 
-/* Make room by giving up the oldest chunk nothing hangs from. */
-static void evict(LuForest *f, const LuShadowNode *keep)
+/* Give up the oldest chunk nothing hangs from; false: none was found. */
+static bool evict(LuForest *f, const LuShadowNode *keep)
 {
     for (unsigned i = 0; i < EVICT_TRIES; i++) {
         LuShadowChunk *c = QTAILQ_FIRST(&f->chunks);
         LuShadowNode *node;
 
         if (!c) {
-            return;
+            return false;
         }
         if (c->children || c->node == keep) {
             QTAILQ_REMOVE(&f->chunks, c, age);
@@ -180,8 +181,25 @@ static void evict(LuForest *f, const LuShadowNode *keep)
         free_chunk(f, c);
         prune(f, node);
         f->evicted++;
-        return;
+        return true;
     }
+    return false;
+}
+
+/*
+ * For @keep or what hangs from it, whose chunks are not given up.  NULL: there
+ * is no room.
+ */
+static void *forest_alloc(LuForest *f, size_t bytes, const LuShadowNode *keep)
+{
+    bury(f);
+    while (f->bytes + bytes > f->bytes_max) {
+        if (!evict(f, keep)) {
+            return NULL;
+        }
+    }
+    f->bytes += bytes;
+    return g_malloc0(bytes);
 }
 
 void lu_forest_init(LuForest *f, uint64_t bytes_max)
@@ -201,8 +219,11 @@ static LuShadowNode *new_node(LuShadow *s, LuShadowNode *parent,
                               unsigned index, unsigned level)
 {
     unsigned n = DIV_ROUND_UP(lu_stage_entries(&s->stage, level), CHUNK);
-    LuShadowNode *node = forest_alloc(s->forest, node_bytes(n));
+    LuShadowNode *node = forest_alloc(s->forest, node_bytes(n), parent);
 
+    if (!node) {
+        return NULL;
+    }
     node->parent = parent;
     node->index = index;
     node->level = level;
@@ -210,6 +231,7 @@ static LuShadowNode *new_node(LuShadow *s, LuShadowNode *parent,
     return node;
 }
 
+/* NULL: there is no room. */
 static LuShadowChunk *need_chunk(LuShadow *s, LuShadowNode *node,
                                  unsigned index)
 {
@@ -217,13 +239,11 @@ static LuShadowChunk *need_chunk(LuShadow *s, LuShadowNode *node,
     LuForest *f = s->forest;
 
     if (!node->chunk[nr]) {
-        LuShadowChunk *c;
+        LuShadowChunk *c = forest_alloc(f, chunk_bytes(node), node);
 
-        bury(f);
-        if (f->bytes >= f->bytes_max) {
-            evict(f, node);
+        if (!c) {
+            return NULL;
         }
-        c = forest_alloc(f, chunk_bytes(node));
         c->node = node;
         c->nr = nr;
         node->chunk[nr] = c;
@@ -235,22 +255,30 @@ static LuShadowChunk *need_chunk(LuShadow *s, LuShadowNode *node,
 
 LuShadow *lu_shadow_new(LuForest *forest, const LuStage *stage, bool combined)
 {
-    LuShadow *s = g_new0(LuShadow, 1);
+    LuShadow *s;
 
+    if (forest->bytes + sizeof(*s) > forest->bytes_max) {
+        evict(forest, NULL);
+    }
+    s = g_new0(LuShadow, 1);
+    forest->bytes += sizeof(*s);
     s->forest = forest;
     s->stage = *stage;
     s->granule_lg2 = stage->granule_lg2;
     s->combined = combined;
-    s->root = new_node(s, NULL, 0, stage->top_level);
     return s;
 }
 
 void lu_shadow_free(LuShadow *s)
 {
-    s->root->buried = true;
-    s->root->parent = s->forest->graveyard;
-    s->forest->graveyard = s->root;
-    g_free(s);
+    LuForest *f = s->forest;
+
+    if (s->root) {
+        s->root->buried = true;
+        s->root->parent = f->graveyard;
+        f->graveyard = s->root;
+    }
+    forest_release(f, s, sizeof(*s));
 }
 
 /* ------------------------------------------------------------------ */
@@ -344,23 +372,39 @@ void lu_shadow_find(const LuShadow *s, uint64_t in, LuDead dead,
     }
 }
 
-/* The node at @level for offset @off, made as needed. */
+/* The child of @node at @index, made if need be; NULL: there is no room. */
+static LuShadowNode *need_child(LuShadow *s, LuShadowNode *node,
+                                unsigned index)
+{
+    LuShadowChunk *c = need_chunk(s, node, index);
+    LuShadowNode **child;
+
+    if (!c) {
+        return NULL;
+    }
+    child = &c->child[index % CHUNK];
+    if (!*child) {
+        *child = new_node(s, node, index, node->level - 1);
+        c->children += !!*child;
+    }
+    return *child;
+}
+
+/* The node at @level for offset @off, made as needed; NULL: no room. */
 static LuShadowNode *need_node(LuShadow *s, uint64_t off, unsigned level,
                                LuDead *dead)
 {
-    LuShadowNode *node = s->root;
+    LuShadowNode *node;
 
-    descend(dead, node);
-    while (node->level > level) {
-        unsigned index = index_at(s, off, node->level);
-        LuShadowChunk *c = need_chunk(s, node, index);
-        LuShadowNode **child = &c->child[index % CHUNK];
-
-        if (!*child) {
-            *child = new_node(s, node, index, node->level - 1);
-            c->children++;
-        }
-        node = *child;
+    if (!s->root) {
+        s->root = new_node(s, NULL, 0, s->stage.top_level);
+    }
+    node = s->root;
+    while (node && node->level > level) {
+        descend(dead, node);
+        node = need_child(s, node, index_at(s, off, node->level));
+    }
+    if (node) {
         descend(dead, node);
     }
     return node;
@@ -390,9 +434,23 @@ static void refresh(LuSlot *slot, const LuSlot *again)
     slot->flags = again->flags | (slot->flags & LU_SLOT_OBSERVED);
 }
 
+/* The version that came first, to be had again: it is the last of the list. */
+static LuShadowVersion *take_version(LuShadowNode *node)
+{
+    LuShadowVersion **list = &node->versions, *v;
+
+    while ((*list)->next) {
+        list = &(*list)->next;
+    }
+    v = *list;
+    *list = NULL;
+    return v;
+}
+
 /*
  * A place for one more version of slot @index, all of whose versions are live
- * or not, but @first is: unused, or else that of the oldest.
+ * or not, but @first is: unused, or else that of the oldest.  NULL: there is
+ * no room.
  */
 static LuSlot *version_slot(LuForest *f, LuShadowNode *node, unsigned index,
                             LuSlot *first, const LuDead *dead)
@@ -414,9 +472,19 @@ static LuSlot *version_slot(LuForest *f, LuShadowNode *node, unsigned index,
         n++;
     }
     if (n >= LU_SLOT_VERSIONS_MAX) {
+        f->evicted++;
         return oldest;
     }
-    v = forest_alloc(f, sizeof(*v));
+    if (node->n_versions == VERSIONS_MAX) {
+        f->evicted++;
+        v = take_version(node);
+    } else {
+        v = forest_alloc(f, sizeof(*v), node);
+        if (!v) {
+            return NULL;
+        }
+        node->n_versions++;
+    }
     v->index = index;
     v->next = node->versions;
     node->versions = v;
@@ -430,10 +498,15 @@ bool lu_shadow_put(LuShadow *s, uint64_t in, unsigned level, hwaddr pa,
     uint64_t off = offset_of(s, in);
     LuShadowNode *node = need_node(s, off, level, &dead);
     unsigned index = index_at(s, off, level);
-    LuShadowChunk *c = need_chunk(s, node, index);
-    LuSlot *first = &c->slot[index % CHUNK];
-    bool live = is_live(first, &dead), different = false;
+    LuShadowChunk *c = node ? need_chunk(s, node, index) : NULL;
+    bool live, different = false;
+    LuSlot *first;
 
+    if (!c) {
+        return false;
+    }
+    first = &c->slot[index % CHUNK];
+    live = is_live(first, &dead);
     c->pa = pa - index % CHUNK * 8ull;
     s->newest = MAX(s->newest, slot->seq);
     s->widest = MAX(s->widest, slot->size_lg2);
@@ -458,8 +531,12 @@ bool lu_shadow_put(LuShadow *s, uint64_t in, unsigned level, hwaddr pa,
             different = true;
         }
     }
-    *(live ? version_slot(s->forest, node, index, first, &dead)
-           : first) = *slot;
+    if (live) {
+        first = version_slot(s->forest, node, index, first, &dead);
+    }
+    if (first) {
+        *first = *slot;
+    }
     return different;
 }
 
@@ -652,7 +729,8 @@ bool lu_shadow_visit(LuShadow *s, uint64_t first, uint64_t last, LuDead dead,
         .shadow = s, .budget = budget, .fn = fn, .opaque = opaque,
     };
 
-    return !clip(s, first, last, &v) || visit_node(&v, s->root, 0, dead);
+    return !s->root || !clip(s, first, last, &v) ||
+           visit_node(&v, s->root, 0, dead);
 }
 
 bool lu_shadow_drop(LuShadow *s, LuShadowDrop *drop)
@@ -660,6 +738,6 @@ bool lu_shadow_drop(LuShadow *s, LuShadowDrop *drop)
     static const LuDead none;
     Visit v = { .shadow = s, .budget = &drop->budget, .drop = drop };
 
-    return !clip(s, drop->first, drop->last, &v) ||
+    return !s->root || !clip(s, drop->first, drop->last, &v) ||
            visit_node(&v, s->root, 0, none);
 }

@@ -28,6 +28,8 @@ struct LuStreams {
     GHashTable *speakers;       /* Speaker by its tag */
     GArray *pending;
     uint64_t seq;               /* of the last invalidation consumed */
+    uint64_t hurried;           /* completed early: too many were pending */
+    uint64_t answers_room;      /* bytes that answers may still take */
     bool dropped;               /* since lu_streams_done() said so */
 };
 
@@ -49,7 +51,7 @@ static void stream_free(gpointer p)
 {
     LuStream *s = p;
 
-    lu_answers_free(s->answers);
+    lu_answers_free(s->answers, s->answers_room);
     g_free(s);
 }
 
@@ -79,6 +81,7 @@ LuStreams *lu_streams_new(void)
     streams->speakers = g_hash_table_new_full(speaker_hash, speaker_equal,
                                               g_free, NULL);
     streams->pending = g_array_new(false, false, sizeof(Pending));
+    streams->answers_room = LU_ANSWERS_BYTES_MAX;
     return streams;
 }
 
@@ -95,12 +98,13 @@ void lu_streams_free(LuStreams *streams)
     g_free(streams);
 }
 
-static LuStream *new_stream(uint16_t rid, uint32_t pasid)
+static LuStream *new_stream(LuStreams *streams, uint16_t rid, uint32_t pasid)
 {
     LuStream *s = g_new0(LuStream, 1);
 
     s->rid = rid;
     s->pasid = pasid;
+    s->answers_room = &streams->answers_room;
     return s;
 }
 
@@ -121,7 +125,7 @@ static LuStream *get_plain(LuStreams *streams, uint16_t rid)
     }
     s = bus[rid & 0xff];
     if (!s) {
-        s = new_stream(rid, LU_NO_PASID);
+        s = new_stream(streams, rid, LU_NO_PASID);
         g_ptr_array_add(streams->plain, s);
         qatomic_rcu_set(&bus[rid & 0xff], s);
     }
@@ -141,7 +145,7 @@ LuStream *lu_streams_get(LuStreams *streams, uint16_t rid, uint32_t pasid)
             g_hash_table_remove(streams->with_pasid,
                                 g_queue_pop_head(&streams->pasid_order));
         }
-        s = new_stream(rid, pasid);
+        s = new_stream(streams, rid, pasid);
         g_hash_table_add(streams->with_pasid, s);
         g_queue_push_tail(&streams->pasid_order, s);
     }
@@ -349,6 +353,7 @@ void lu_streams_inval(LuStreams *streams, const LuInval *inval, uint64_t seq)
     if (streams->pending->len >= LU_STREAMS_PENDING_MAX) {
         complete(streams, &g_array_index(streams->pending, Pending, 0));
         g_array_remove_index(streams->pending, 0);
+        streams->hurried++;
     }
     g_array_append_val(streams->pending, p);
 }
@@ -395,22 +400,27 @@ void lu_streams_undecide(LuStreams *streams)
     for_each(streams, undecide, NULL);
 }
 
-typedef struct Pages {
-    uint64_t first, last;
-} Pages;
-
+/* Answers are of what the stream goes by; without that there are none. */
 static void forget(LuStream *s, void *opaque)
 {
-    const Pages *pages = opaque;
+    const LuStaleRange *stale = opaque;
+    const LuStage *stage = s->ctx.n_s1 ? &s->ctx.s1[0] : &s->ctx.s2;
 
-    lu_answers_forget(s->answers, pages->first, pages->last);
+    if (stale->domain == LU_ANY_DOMAIN || stale->domain == stage->domain) {
+        lu_answers_forget(s->answers, stale->first, stale->last);
+    }
 }
 
-void lu_streams_forget(LuStreams *streams, uint64_t first, uint64_t last)
+void lu_streams_forget(LuStreams *streams, const LuStaleRange *stale)
 {
-    Pages pages = { first, last };
+    for_each(streams, forget, (void *)stale);
+}
 
-    for_each(streams, forget, &pages);
+void lu_streams_stats(const LuStreams *streams, uint64_t *bytes,
+                      uint64_t *hurried)
+{
+    *bytes = LU_ANSWERS_BYTES_MAX - streams->answers_room;
+    *hurried = streams->hurried;
 }
 
 typedef struct Nested {

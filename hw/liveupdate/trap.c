@@ -33,6 +33,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(LuTrap, LU_TRAP)
 typedef struct Behind {
     AddressSpace as;
     MemoryRegion root, ram;
+    MemoryRegion *block;
 } Behind;
 
 struct LuTrap {
@@ -40,8 +41,8 @@ struct LuTrap {
 
     MemoryRegion io;
     hwaddr pa;
-    AddressSpace *behind;
-    hwaddr offset;                  /* of the page in it */
+    Behind *behind;
+    hwaddr offset;                  /* of the page in the block */
 };
 
 static struct {
@@ -89,7 +90,7 @@ static LuStore store_by(MemTxAttrs attrs)
 
 static uint64_t word_at(const LuTrap *t, hwaddr at)
 {
-    return address_space_ldq_le(t->behind, t->offset + at,
+    return address_space_ldq_le(&t->behind->as, BEHIND_BASE + t->offset + at,
                                 MEMTXATTRS_UNSPECIFIED, NULL);
 }
 
@@ -99,7 +100,7 @@ static MemTxResult trap_read(void *opaque, hwaddr addr, uint64_t *val,
     const LuTrap *t = opaque;
 
     *val = 0;
-    return address_space_read(t->behind, t->offset + addr,
+    return address_space_read(&t->behind->as, BEHIND_BASE + t->offset + addr,
                               MEMTXATTRS_UNSPECIFIED, val, size);
 }
 
@@ -108,21 +109,22 @@ static MemTxResult store_behind(const LuTrap *t, hwaddr addr, uint64_t val,
                                 unsigned size)
 {
     const MemTxAttrs attrs = MEMTXATTRS_UNSPECIFIED;
-    hwaddr at = t->offset + addr;
+    hwaddr at = BEHIND_BASE + t->offset + addr;
+    AddressSpace *as = &t->behind->as;
     MemTxResult res = MEMTX_OK;
 
     switch (size) {
     case 1:
-        address_space_stb(t->behind, at, val, attrs, &res);
+        address_space_stb(as, at, val, attrs, &res);
         break;
     case 2:
-        address_space_stw_le(t->behind, at, val, attrs, &res);
+        address_space_stw_le(as, at, val, attrs, &res);
         break;
     case 4:
-        address_space_stl_le(t->behind, at, val, attrs, &res);
+        address_space_stl_le(as, at, val, attrs, &res);
         break;
     default:
-        address_space_stq_le(t->behind, at, val, attrs, &res);
+        address_space_stq_le(as, at, val, attrs, &res);
         break;
     }
     return res;
@@ -159,12 +161,13 @@ static const MemoryRegionOps trap_ops = {
 /* ------------------------------------------------------------------ */
 /* The set                                                            */
 
-static AddressSpace *space_of(MemoryRegion *ram)
+static Behind *behind_of(MemoryRegion *ram)
 {
     Behind *b = g_hash_table_lookup(all.behind, ram);
 
     if (!b) {
         b = g_new0(Behind, 1);
+        b->block = ram;
         memory_region_init(&b->root, NULL, "lu-behind-traps", UINT64_MAX);
         memory_region_init_alias(&b->ram, NULL, "lu-behind-traps", ram, 0,
                                  memory_region_size(ram));
@@ -172,7 +175,7 @@ static AddressSpace *space_of(MemoryRegion *ram)
         address_space_init(&b->as, &b->root, "lu-behind-traps");
         g_hash_table_insert(all.behind, ram, b);
     }
-    return &b->as;
+    return b;
 }
 
 static void add(hwaddr pa)
@@ -189,8 +192,8 @@ static void add(hwaddr pa)
         int128_get64(s.size) == LU_TRAP_BYTES) {
         t = LU_TRAP(object_new(TYPE_LU_TRAP));
         t->pa = pa;
-        t->behind = space_of(s.mr);
-        t->offset = BEHIND_BASE + s.offset_within_region;
+        t->behind = behind_of(s.mr);
+        t->offset = s.offset_within_region;
         memory_region_init_io(&t->io, OBJECT(t), &trap_ops, t, "lu-trap",
                               LU_TRAP_BYTES);
         memory_region_enable_lockless_io(&t->io);
@@ -240,6 +243,8 @@ void lu_trap_set(const hwaddr *pa, unsigned n, LuTrapFn *fn, void *opaque)
             add(pa[i]);
         }
     }
+    /* Who is told of the new map looks behind the traps in it. */
+    qatomic_set(&all.any, true);
     memory_region_transaction_commit();
     qatomic_set(&all.any, g_hash_table_size(all.traps));
 }
@@ -249,18 +254,33 @@ bool lu_trap_any(void)
     return qatomic_read(&all.any);
 }
 
+static const LuTrap *trap_of(MemoryRegion *mr)
+{
+    Object *owner = lu_trap_any() ? memory_region_owner(mr) : NULL;
+
+    return owner ? (LuTrap *)object_dynamic_cast(owner, TYPE_LU_TRAP) : NULL;
+}
+
 AddressSpace *lu_trap_behind(MemoryRegion *mr, hwaddr *offset)
 {
-    Object *owner = memory_region_owner(mr);
-    const LuTrap *t = owner && lu_trap_any()
-                      ? (LuTrap *)object_dynamic_cast(owner, TYPE_LU_TRAP)
-                      : NULL;
+    const LuTrap *t = trap_of(mr);
+
+    if (!t) {
+        return NULL;
+    }
+    *offset += BEHIND_BASE + t->offset;
+    return &t->behind->as;
+}
+
+MemoryRegion *lu_trap_ram(MemoryRegion *mr, hwaddr *offset)
+{
+    const LuTrap *t = trap_of(mr);
 
     if (!t) {
         return NULL;
     }
     *offset += t->offset;
-    return t->behind;
+    return t->behind->block;
 }
 
 static const TypeInfo lu_trap_info = {

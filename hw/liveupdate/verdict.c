@@ -50,6 +50,78 @@ bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons)
     return true;
 }
 
+static bool any_unit(const LuSession *s,
+                     bool (*is)(const LuIommu *iommu, LuRule rule),
+                     LuRule rule)
+{
+    for (guint i = 0; i < s->iommus->len; i++) {
+        if (is(g_ptr_array_index(s->iommus, i), rule)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool owns_rule(const LuIommu *iommu, LuRule rule)
+{
+    return iommu->ops->enable_rule == rule ||
+           iommu->ops->config_rule == rule || iommu->ops->tag_rule == rule;
+}
+
+static bool holds(const LuIommu *iommu, LuRule rule)
+{
+    return iommu->streams;
+}
+
+/* Why the ownership of the first claim that asked was not decided. */
+static const char *undecided(const LuSession *s)
+{
+    for (guint i = 0; i < s->history->len; i++) {
+        const LuClaim *c = g_ptr_array_index(s->history, i);
+
+        if (c->undecided) {
+            return c->undecided;
+        }
+    }
+    return NULL;
+}
+
+const char *lu_session_unable(LuSession *s, LuRule rule)
+{
+    if (!s->iommus->len) {
+        return "no IOMMU of this machine checks";
+    }
+    switch (rule) {
+    case LU_RULE_CON_3:
+    case LU_RULE_CON_4:
+    case LU_RULE_CON_5:
+    case LU_RULE_CON_6:
+        return any_unit(s, owns_rule, rule) ? NULL
+               : "it is a rule for another kind of IOMMU";
+    case LU_RULE_BBM_9:
+    case LU_RULE_BBM_10:
+        if (!any_unit(s, owns_rule, rule)) {
+            return "it is a rule for another kind of IOMMU";
+        }
+        /* fall through */
+    case LU_RULE_BBM_1:
+    case LU_RULE_BBM_1W:
+    case LU_RULE_BBM_2:
+    case LU_RULE_BBM_2W:
+    case LU_RULE_BBM_3:
+    case LU_RULE_BBM_4:
+    case LU_RULE_BBM_5:
+        return any_unit(s, holds, rule) ? NULL
+               : "the IOMMUs hold nothing (tlb=none)";
+    case LU_RULE_OWN_1:
+    case LU_RULE_OWN_3:
+        return undecided(s);
+    default:
+        return lu_rule_info[rule].need == LU_NEED_FREEZE_WATCH ? s->unwatched
+                                                               : NULL;
+    }
+}
+
 LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons)
 {
     bool complete = true;

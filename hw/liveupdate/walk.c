@@ -32,6 +32,7 @@ typedef struct Descent {
     uint8_t level;
     uint8_t need;               /* LuPerm */
     uint8_t perm;               /* what the levels above let through */
+    LuAttrs attrs;              /* before this stage */
 } Descent;
 
 /* What one stage makes of an address. */
@@ -43,6 +44,7 @@ typedef struct Hit {
     uint8_t level;
     bool global;
     bool dirty;                 /* nothing is left to be marked by a write */
+    LuAttrs attrs;              /* after this stage */
 } Hit;
 
 /* The bits of @iova that take part: the tag of TBI does not. */
@@ -185,6 +187,7 @@ static bool recall(const Walker *w, Descent *d, uint64_t in, Hit *at,
             .level = e.level,
             .global = desc.global,
             .dirty = desc.dirty,
+            .attrs = e.stage->fmt->attrs(e.stage, &desc, d->attrs),
         };
         return true;
     }
@@ -220,13 +223,23 @@ static void remember(const Walker *w, const Descent *d, uint64_t in,
     w->held->seen(w->held, d->stage, d->nr, in, &e);
 }
 
+/* How what has @attrs is read. */
+static const LuMem *view(const Walker *w, LuAttrs attrs)
+{
+    return w->mem->uncached && !lu_attrs_coherent(attrs) ? w->mem->uncached
+                                                         : w->mem;
+}
+
 /* Translate @in by @d->stage; the tables of stage 1 go through w->s2. */
 static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
 {
     const LuStage *stage = d->stage;
     LuWalk *out = w->out;
-    Hit at = { .pa = stage->root, .perm = UINT8_MAX };
+    Hit at = {
+        .pa = stage->root, .perm = UINT8_MAX, .attrs = stage->fetch,
+    };
     uint64_t iova = in;
+    const LuMem *mem;
     LuFaultKind kind;
     unsigned shift;
     LuDesc desc;
@@ -257,7 +270,10 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
 
         at.pa += (in >> shift) * 8;
         if (d->nr == 1 && w->s2) {
-            Descent table = { .stage = w->s2, .nr = 2, .need = LU_PERM_R };
+            Descent table = {
+                .stage = w->s2, .nr = 2, .need = LU_PERM_R,
+                .attrs = stage->fetch,
+            };
 
             out->class = LU_CLASS_TABLE;
             out->s1_level = d->level;
@@ -267,7 +283,8 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
             }
         }
         step = &out->step[out->n_steps];
-        if (!w->mem->read64(w->mem, at.pa, &step->desc)) {
+        mem = view(w, at.attrs);
+        if (!mem->read64(mem, at.pa, &step->desc)) {
             out->table = at.pa;
             return fault(w, LU_FAULT_TABLE, d->nr, d->level);
         }
@@ -302,6 +319,7 @@ static LuFaultKind descend(const Walker *w, Descent *d, uint64_t in, Hit *hit)
         .global = desc.global,
         .dirty = desc.dirty ||
                  (stage->fmt->hw_accessed && w->mark && d->need & LU_PERM_W),
+        .attrs = stage->fmt->attrs(stage, &desc, d->attrs),
     };
     return LU_FAULT_NONE;
 }
@@ -311,11 +329,14 @@ static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
 {
     Hit second, hit = {
         .pa = iova, .mask = UINT64_MAX, .perm = UINT8_MAX, .other = UINT8_MAX,
+        .attrs = need->attrs,
     };
     LuFaultKind kind;
 
     if (s1) {
-        Descent d = { .stage = s1, .nr = 1, .need = need->perm };
+        Descent d = {
+            .stage = s1, .nr = 1, .need = need->perm, .attrs = hit.attrs,
+        };
 
         kind = descend(w, &d, iova, &hit);
         if (kind != LU_FAULT_NONE) {
@@ -326,7 +347,9 @@ static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
         w->out->s1_dirty = hit.dirty;
     }
     if (w->s2) {
-        Descent d = { .stage = w->s2, .nr = 2, .need = need->perm };
+        Descent d = {
+            .stage = w->s2, .nr = 2, .need = need->perm, .attrs = hit.attrs,
+        };
 
         w->out->class = need->class;
         kind = descend(w, &d, hit.pa, &second);
@@ -337,11 +360,13 @@ static LuFaultKind walk(const Walker *w, const LuStage *s1, uint64_t iova,
         hit.mask &= second.mask;
         hit.perm &= second.perm;
         hit.other &= second.other;
+        hit.attrs = second.attrs;
     }
     w->out->pa = hit.pa;
     w->out->mask = hit.mask;
     w->out->perm = hit.perm;
     w->out->other = hit.other;
+    w->out->attrs = hit.attrs;
     return LU_FAULT_NONE;
 }
 
@@ -451,9 +476,18 @@ static void visit_desc(Visit *v, LuTreeDesc *d, uint8_t perm)
     }
 }
 
+/* Bits of a page's descriptor that are address, and nothing else. */
+static uint64_t address_bits(const LuStage *stage)
+{
+    return MAKE_64BIT_MASK(stage->granule_lg2,
+                           stage->out_lg2 - stage->granule_lg2);
+}
+
 static void visit_words(Visit *v, const LuTreeTable *piece, uint8_t perm)
 {
     unsigned shift = lu_stage_shift(v->stage, piece->level);
+    bool skip = v->ops->reserved_only && !piece->level;
+    uint64_t differs = ~address_bits(v->stage), good = 0;
     uint64_t w[VISIT_WORDS];
 
     for (hwaddr done = 0; done < piece->bytes; done += sizeof(w)) {
@@ -464,16 +498,22 @@ static void visit_words(Visit *v, const LuTreeTable *piece, uint8_t perm)
         }
         for (unsigned i = 0; i < n; i++) {
             uint64_t in = (done / 8 + i) << shift;
-            LuTreeDesc d = {
+            LuTreeDesc d;
+
+            /* Pages that differ in where they are: one was looked at. */
+            if (!w[i] || (good && !((w[i] ^ good) & differs))) {
+                continue;
+            }
+            d = (LuTreeDesc) {
                 .pa = piece->pa + done + i * 8,
                 .raw = w[i],
                 .iova = input_address(v->stage, piece->in_base + in),
                 .size = 1ull << shift,
                 .level = piece->level,
             };
-
-            if (w[i]) {
-                visit_desc(v, &d, perm);
+            visit_desc(v, &d, perm);
+            if (skip && d.desc.kind == LU_DESC_LEAF) {
+                good = w[i];
             }
         }
     }

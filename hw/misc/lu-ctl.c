@@ -89,22 +89,34 @@ static int bulk(LuCtlState *s, const LuOp *all)
 }
 
 /* To BAR 0, with an empty range behind the last. */
-static int list_map(LuCtlState *s, const LuOp *op)
+static int list(LuCtlState *s, const LuSpan *range, int n)
 {
     uint8_t *at = memory_region_get_ram_ptr(&s->bulk);
-    g_autofree LuSpan *range = g_new0(LuSpan, LU_CTL_BULK_MAX);
-    int n = lu_session_preserved(s->session, op->addr, range,
-                                 LU_CTL_BULK_MAX - 1);
 
-    if (n < 0) {
-        return LU_CTL_ENOENT;
-    }
     for (int i = 0; i <= n; i++, at += 16) {
         stq_le_p(at, range[i].pa);
         stq_le_p(at + 8, range[i].bytes);
     }
     memory_region_set_dirty(&s->bulk, 0, (n + 1) * 16);
     return LU_CTL_OK;
+}
+
+static int list_map(LuCtlState *s, const LuOp *op)
+{
+    g_autofree LuSpan *range = g_new0(LuSpan, LU_CTL_BULK_MAX);
+    int n = lu_session_preserved(s->session, op->addr, range,
+                                 LU_CTL_BULK_MAX - 1);
+
+    return n < 0 ? LU_CTL_ENOENT : list(s, range, n);
+}
+
+static int list_pages(LuCtlState *s, const LuOp *op)
+{
+    g_autofree LuSpan *range = g_new0(LuSpan, LU_CTL_BULK_MAX);
+    int n = lu_session_tables(s->session, op->token, op->addr, range,
+                              LU_CTL_BULK_MAX - 1);
+
+    return n < 0 ? -n : list(s, range, n);
 }
 
 static void execute(LuCtlState *s)
@@ -118,6 +130,9 @@ static void execute(LuCtlState *s)
         break;
     case LU_CTL_OP_MAP:
         ret = list_map(s, &op);
+        break;
+    case LU_CTL_OP_PAGES:
+        ret = list_pages(s, &op);
         break;
     default:
         ret = lu_session_op(s->session, &op);

@@ -18,6 +18,7 @@
 #include "qemu/host-utils.h"
 #include "qemu/units.h"
 #include "hw/liveupdate/trap.h"
+#include "hw/liveupdate/coherency.h"
 #include "hw/pci/msix.h"
 #include "system/address-spaces.h"
 #include "lu-dma-internal.h"
@@ -69,6 +70,32 @@ LuDmaTarget *lu_dma_target(LuDmaState *s)
 
 /* Accesses */
 
+static void note_attrs(LuDmaChannel *c, LuAttrs a)
+{
+    c->r.attrs = LU_DMA_ATTRS_KNOWN | a.type | a.sh << LU_DMA_ATTRS_SH_SHIFT |
+                 (a.snooped ? LU_DMA_ATTRS_SNOOPED : 0) |
+                 (lu_attrs_coherent(a) ? LU_DMA_ATTRS_COHERENT : 0);
+}
+
+/* The translated address, with its attributes. */
+static bool reach_memory(LuDmaState *s, const LuAccess *access,
+                         const LuXlat *x, MemTxAttrs attrs, uint8_t *buf,
+                         hwaddr len, bool is_write)
+{
+    bool ok, stale;
+
+    if (!lu_coherency_any() || lu_attrs_coherent(x->attrs)) {
+        return address_space_rw(&address_space_memory, x->pa, attrs, buf, len,
+                                is_write) == MEMTX_OK;
+    }
+    ok = lu_coherency_access(x->pa, attrs, buf, len, is_write, &stale);
+    if (ok && !is_write) {
+        LU_DMA_TARGET_GET_CLASS(s->target)->uncached(s->target, access, x,
+                                                     stale);
+    }
+    return ok;
+}
+
 static bool access_target(LuDmaChannel *c, hwaddr iova, hwaddr bytes,
                           uint8_t *buf, bool is_write, MemTxAttrs attrs)
 {
@@ -89,10 +116,10 @@ static bool access_target(LuDmaChannel *c, hwaddr iova, hwaddr bytes,
         hwaddr n = MIN(bytes - 1, xlat.mask & ~access.iova) + 1;
 
         if (xlat.status != LU_XLATE_OK ||
-            address_space_rw(&address_space_memory, xlat.pa, attrs, buf, n,
-                             is_write) != MEMTX_OK) {
+            !reach_memory(s, &access, &xlat, attrs, buf, n, is_write)) {
             return false;
         }
+        note_attrs(c, xlat.attrs);
         access.iova += n;
         buf += n;
         bytes -= n;
@@ -116,7 +143,7 @@ bool lu_dma_access(LuDmaChannel *c, hwaddr iova, void *buf, uint32_t len,
         hwaddr bytes = MIN(len - pos, ACCESS_PAGE - at % ACCESS_PAGE);
         bool ok;
 
-        if (c->r.ctrl & CTRL_ATTRS) {
+        if (lu_dma_target(s)) {
             ok = access_target(c, at, bytes, buf + pos, is_write, attrs);
         } else {
             ok = pci_dma_rw(pdev, at, buf + pos, bytes,

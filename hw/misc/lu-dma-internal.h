@@ -43,6 +43,7 @@ typedef struct LuDmaChannelRegs {
     uint64_t gap_start_ns;
     uint64_t blocked_ns;
     uint32_t left;              /* transfers until COUNT is reached */
+    uint32_t attrs;             /* LU_DMA_ATTRS */
     uint64_t gap_from_ns;       /* when the gap under way began */
     uint64_t next_ns;           /* when the timer fires */
 } LuDmaChannelRegs;

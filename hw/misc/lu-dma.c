@@ -70,6 +70,7 @@ static const LuDmaReg channel_regs[0x100 / 4] = {
     [LU_DMA_GAP_NS / 4] = REG(gap_ns, 8, REG_RO),
     [LU_DMA_GAP_START_NS / 4] = REG(gap_start_ns, 8, REG_RO),
     [LU_DMA_BLOCKED_NS / 4] = REG(blocked_ns, 8, REG_RO),
+    [LU_DMA_ATTRS / 4] = REG(attrs, 4, REG_RO),
 };
 
 static bool lu_transfer(LuDmaChannel *c)
@@ -435,6 +436,7 @@ static const VMStateDescription vmstate_channel = {
         VMSTATE_UINT64(r.gap_start_ns, LuDmaChannel),
         VMSTATE_UINT64(r.blocked_ns, LuDmaChannel),
         VMSTATE_UINT32(r.left, LuDmaChannel),
+        VMSTATE_UINT32(r.attrs, LuDmaChannel),
         VMSTATE_UINT64(r.gap_from_ns, LuDmaChannel),
         VMSTATE_UINT64(r.next_ns, LuDmaChannel),
         VMSTATE_END_OF_LIST()

@@ -129,13 +129,13 @@ static double drop(Bench *b, uint16_t match, uint64_t addr, uint64_t len)
         .addr = addr, .len = len,
     };
     uint64_t before = walks(b);
-    uint64_t first, last;
+    LuStaleRange stale;
     int64_t start, end;
 
     start = now_ns();
     lu_mayhit_doorbell(b->mayhit);
     lu_mayhit_inval(b->mayhit, &b->tables.view, &inval, ++b->seq);
-    lu_mayhit_done(b->mayhit, b->seq, &first, &last);
+    lu_mayhit_done(b->mayhit, b->seq, &stale);
     end = now_ns();
 
     access_page(b, addr / PAGE);

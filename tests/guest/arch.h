@@ -21,6 +21,7 @@
 #define GUEST_PARAM         0x007ff000ull   /* 32-bit words, see below */
 #define GUEST_HEAP          0x00800000ull
 #define GUEST_IMAGE_MAX     0x000f0000ull
+#define GUEST_WINDOW        0x03000000ull   /* lu-coherency, one page */
 #define GUEST_RAM_BYTES     0x04000000ull   /* -m 64M */
 
 #define GUEST_PARAM_BUG       0x0           /* number from bugs.def, 0: none */
@@ -58,6 +59,7 @@ typedef struct GuestScenario {
     unsigned n;
     const GuestDomain *domain;              /* the i-th uses the i-th lu-dma */
     bool scalable;                          /* VT-d */
+    bool leak;                              /* no handoff: guest_leak() */
 } GuestScenario;
 
 extern const GuestScenario arch_scenario[];
@@ -94,6 +96,13 @@ typedef enum GuestBreak {
 } GuestBreak;
 
 void arch_break(Iommu *io, GuestBreak what);
+
+/*
+ * What a page that changes hands still has of its old owner, with and without
+ * S2FWB and maintenance; the scenario of that name only.
+ */
+typedef struct Guest Guest;
+void arch_leak(Guest *g);
 
 /* Power off: QEMU ends. */
 void arch_poweroff(void) __attribute__((noreturn));

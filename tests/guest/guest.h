@@ -33,7 +33,7 @@ typedef struct GuestStream {
     uint64_t failed;                        /* ... that had not, at the start */
 } GuestStream;
 
-typedef struct Guest {
+struct Guest {
     Plat plat;
     Iommu io;
     LuCtl ctl;
@@ -45,7 +45,7 @@ typedef struct Guest {
     bool by_kho;                            /* say it in RAM, not by KEEP */
     unsigned n_streams;
     GuestStream stream[HANDOFF_DOMAINS];
-} Guest;
+};
 
 /* NESTED: an IPA is this much above the physical address. */
 #define GUEST_IPA_OFF   (1ull << 41)

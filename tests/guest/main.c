@@ -168,6 +168,10 @@ void guest_main(uint64_t record)
     } else {
         cold_start(g);
     }
+    if (arch_scenario[g->scenario].leak) {
+        arch_leak(g);
+        arch_poweroff();
+    }
     guest_wait(g, RUN_NS);
     guest_check(g);
     if (record) {

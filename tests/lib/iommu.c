@@ -19,6 +19,12 @@ bool iommu_domain_init(Iommu *io, IommuDomain *d)
     return true;
 }
 
+/* What a leaf of stage 2 has besides its permissions. */
+static unsigned forced(const IommuDomain *d)
+{
+    return d->fwb ? PG_FWB : 0;
+}
+
 bool iommu_map_stage2(Iommu *io, IommuDomain *d, uint64_t pa, uint64_t bytes)
 {
     uint64_t granule = 1ull << d->pt2.granule_lg2;
@@ -31,7 +37,8 @@ bool iommu_map_stage2(Iommu *io, IommuDomain *d, uint64_t pa, uint64_t bytes)
             return false;
         }
         if (w.kind == PG_EMPTY &&
-            !pg_map(io->plat, &d->pt2, pa + off, pa, granule, PG_READ)) {
+            !pg_map(io->plat, &d->pt2, pa + off, pa, granule,
+                    PG_READ | forced(d))) {
             return false;
         }
     }
@@ -40,7 +47,7 @@ bool iommu_map_stage2(Iommu *io, IommuDomain *d, uint64_t pa, uint64_t bytes)
 
 typedef struct Stage2Map {
     Iommu *io;
-    IommuDomain *d;
+    IommuDomain *d;             /* whose stage 2 it is */
     bool ok;
 } Stage2Map;
 
@@ -59,6 +66,21 @@ bool iommu_map_stage2_tables(Iommu *io, IommuDomain *d, const IommuDomain *of)
     return m.ok;
 }
 
+static void unmap_table(void *arg, uint64_t pa, uint64_t bytes, unsigned level)
+{
+    Stage2Map *m = arg;
+
+    pg_unmap(m->io->plat, &m->d->pt2, pa + m->d->pt.ptr_off, bytes);
+}
+
+void iommu_unmap_stage2_tables(Iommu *io, IommuDomain *d,
+                               const IommuDomain *of)
+{
+    Stage2Map m = { .io = io, .d = d };
+
+    pg_foreach_table(io->plat, &of->pt, unmap_table, &m);
+}
+
 bool iommu_map(Iommu *io, IommuDomain *d, uint64_t iova, uint64_t pa,
                uint64_t len, unsigned prot)
 {
@@ -66,9 +88,10 @@ bool iommu_map(Iommu *io, IommuDomain *d, uint64_t iova, uint64_t pa,
         return false;
     }
     if (d->kind != IOMMU_NESTED) {
-        return pg_map(io->plat, &d->pt, iova, pa, len, prot);
+        return pg_map(io->plat, &d->pt, iova, pa, len, prot | forced(d));
     }
-    return pg_map(io->plat, &d->pt2, pa + d->pt.ptr_off, pa, len, prot) &&
+    return pg_map(io->plat, &d->pt2, pa + d->pt.ptr_off, pa, len,
+                  (prot & ~PG_NC) | forced(d)) &&
            pg_map(io->plat, &d->pt, iova, pa + d->pt.ptr_off, len, prot) &&
            iommu_map_stage2_tables(io, d, d);
 }

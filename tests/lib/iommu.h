@@ -14,7 +14,7 @@
 typedef enum IommuKind {
     IOMMU_S1,                   /* SMMUv3 stage 1 */
     IOMMU_S2,                   /* SMMUv3 stage 2 */
-    IOMMU_NESTED,               /* SMMUv3 stage 1 over stage 2 */
+    IOMMU_NESTED,               /* stage 1 over 2; VT-d: first over second */
     IOMMU_SS,                   /* VT-d second stage */
     IOMMU_FS,                   /* VT-d scalable first stage */
     IOMMU_BYPASS,               /* addresses stay as they are: no tables */
@@ -22,18 +22,20 @@ typedef enum IommuKind {
 
 /*
  * A domain: an address space and the tag its translations are cached under.
- * @tag: ASID (S1), VMID (S2), DID (VT-d).  NESTED: ASID of its stage 1.
- * @tag2: NESTED: VMID.
+ * @tag: ASID (S1), VMID (S2), DID (VT-d).  NESTED on SMMUv3: ASID.
+ * @tag2: NESTED on SMMUv3: VMID.
  * @pt: the stage the device's addresses enter; NESTED: stage 1.  BYPASS:
  *     VT-d wants a level that could be, nothing else is looked at.
  * @pt2: NESTED: stage 2; else unused, fmt NULL.
  * @restored: came over from another kernel; may be freed, never changed.
+ * @fwb: Arm: stage 2 forces memory types (S2FWB), where the SMMU can do that.
  */
 typedef struct IommuDomain {
     IommuKind kind;
     uint16_t tag;
     uint16_t tag2;
     bool restored;
+    bool fwb;
     PgTable pt;
     PgTable pt2;
 } IommuDomain;
@@ -149,7 +151,8 @@ bool iommu_domain_init(Iommu *io, IommuDomain *d);
 /*
  * Maps [iova, iova + len) of the device to pa on.  NESTED: through stage 1 to
  * IPA pa + pt.ptr_off and through stage 2 to pa; the table pages of stage 1
- * are mapped in stage 2 as well.  Refused on a restored domain.
+ * are mapped in stage 2 as well.  PG_NC is stage 1's to say, if there is one.
+ * Refused on a restored domain.
  */
 bool iommu_map(Iommu *io, IommuDomain *d, uint64_t iova, uint64_t pa,
                uint64_t len, unsigned prot);
@@ -164,6 +167,10 @@ bool iommu_map_stage2(Iommu *io, IommuDomain *d, uint64_t pa, uint64_t bytes);
 
 /* The same for every stage 1 table page of @of. */
 bool iommu_map_stage2_tables(Iommu *io, IommuDomain *d, const IommuDomain *of);
+
+/* Takes that away again; the hardware is not told. */
+void iommu_unmap_stage2_tables(Iommu *io, IommuDomain *d,
+                               const IommuDomain *of);
 
 /* Every table page of the domain, all stages, children before parents. */
 void iommu_foreach_table(Iommu *io, const IommuDomain *d, PgTableFn *fn,

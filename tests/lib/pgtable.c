@@ -20,11 +20,14 @@
 #define VMSA_SH_INNER   (3ull << 8)
 #define VMSA_AF         BIT(10)
 #define S1_ATTR_WB      (0ull << 2)         /* MAIR index, see smmuv3.c */
+#define S1_ATTR_NC      (1ull << 2)
 #define S1_UNPRIV       BIT(6)
 #define S1_READ_ONLY    BIT(7)
 #define S1_NOT_GLOBAL   BIT(11)             /* tagged with the ASID */
 #define S1_XN           (BIT(53) | BIT(54))
 #define S2_ATTR_WB      (0xfull << 2)
+#define S2_ATTR_FWB     (0x6ull << 2)       /* with S2FWB, write-back */
+#define S2_ATTR_NC      (0x5ull << 2)
 #define S2_READ         BIT(6)
 #define S2_WRITE        BIT(7)
 #define S2_XN           BIT(54)
@@ -32,6 +35,7 @@
 #define SS_READ         BIT(0)
 #define SS_WRITE        BIT(1)
 #define SS_LARGE        BIT(7)
+#define SS_SNP          BIT(11)
 
 #define FS_PRESENT      BIT(0)
 #define FS_WRITE        BIT(1)
@@ -55,22 +59,27 @@ static PgKind vmsa_kind(unsigned level, uint64_t desc)
 
 static uint64_t s1_leaf(unsigned level, uint64_t pa, unsigned prot)
 {
-    return pa | VMSA_LEAF(level) | S1_ATTR_WB | VMSA_SH_INNER | VMSA_AF |
-           S1_UNPRIV | S1_NOT_GLOBAL | S1_XN |
+    return pa | VMSA_LEAF(level) | VMSA_SH_INNER | VMSA_AF |
+           (prot & PG_NC ? S1_ATTR_NC : S1_ATTR_WB) | S1_UNPRIV |
+           S1_NOT_GLOBAL | S1_XN |
            (prot & PG_WRITE ? 0 : S1_READ_ONLY);
 }
 
 static uint64_t s2_leaf(unsigned level, uint64_t pa, unsigned prot)
 {
-    return pa | VMSA_LEAF(level) | S2_ATTR_WB | VMSA_SH_INNER | VMSA_AF |
-           S2_XN | (prot & PG_READ ? S2_READ : 0) |
+    uint64_t type = prot & PG_NC ? S2_ATTR_NC :
+                    prot & PG_FWB ? S2_ATTR_FWB : S2_ATTR_WB;
+
+    return pa | VMSA_LEAF(level) | type | VMSA_SH_INNER | VMSA_AF | S2_XN |
+           (prot & PG_READ ? S2_READ : 0) |
            (prot & PG_WRITE ? S2_WRITE : 0);
 }
 
 static uint64_t ss_leaf(unsigned level, uint64_t pa, unsigned prot)
 {
     return pa | (level ? SS_LARGE : 0) | (prot & PG_READ ? SS_READ : 0) |
-           (prot & PG_WRITE ? SS_WRITE : 0);
+           (prot & PG_WRITE ? SS_WRITE : 0) |
+           (prot & PG_SNOOP ? SS_SNP : 0);
 }
 
 static uint64_t ss_table(uint64_t pa)

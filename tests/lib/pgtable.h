@@ -17,6 +17,14 @@
 /* Permissions of a mapping */
 #define PG_READ     (1u << 0)
 #define PG_WRITE    (1u << 1)
+/*
+ * Memory type of a mapping, write-back unless it says so: Arm, not cached; Arm
+ * stage 2, forced to be write-back, which needs S2FWB; VT-d second stage,
+ * snooped even if No_snoop is set, which needs snoop control.
+ */
+#define PG_NC       (1u << 2)
+#define PG_FWB      (1u << 3)
+#define PG_SNOOP    (1u << 4)
 
 typedef enum PgKind {
     PG_EMPTY,                   /* not present */

@@ -67,6 +67,7 @@
 #define   STE_S2          6
 #define   STE_NESTED      7
 #define STE1_S1_WB_ISH  0xd4ull             /* S1CIR, S1COR, S1CSH */
+#define STE1_S2FWB      BIT(25)
 #define STE1_SHCFG_IN   BIT(44)
 #define STE2_T0SZ(n)    ((uint64_t)(n) << 32)
 #define STE2_SL0(n)     ((uint64_t)(n) << 38)
@@ -86,7 +87,7 @@
 #define CD0_A           BIT(46)
 #define CD0_ASET        BIT(47)
 #define CD0_ASID(n)     ((uint64_t)(n) << 48)
-#define CD3_MAIR_WB     0xffull             /* index 0, see pgtable.c */
+#define CD3_MAIR        0x44ffull           /* WB and NC, see pgtable.c */
 
 /* Commands */
 #define CMD_CFGI_STE        0x03
@@ -291,7 +292,7 @@ static void make_cd(Iommu *io, const IommuDomain *d, uint64_t *cd)
             CD0_AA64 | CD0_R | CD0_A | CD0_ASET | CD0_ASID(d->tag);
     cd[1] = d->pt.top + d->pt.ptr_off;
     cd[2] = 0;
-    cd[3] = CD3_MAIR_WB;
+    cd[3] = CD3_MAIR;
 }
 
 static uint64_t ste2_stage2(Iommu *io, const PgTable *t, uint16_t vmid)
@@ -307,7 +308,7 @@ static uint64_t ste2_stage2(Iommu *io, const PgTable *t, uint16_t vmid)
 static void make_ste(Iommu *io, const IommuDomain *d, uint64_t cd,
                      uint64_t *ste)
 {
-    ste[1] = STE1_SHCFG_IN;
+    ste[1] = STE1_SHCFG_IN | (d->fwb ? STE1_S2FWB : 0);
     ste[2] = ste[3] = 0;
     switch (d->kind) {
     case IOMMU_BYPASS:
@@ -463,18 +464,6 @@ static bool flip_ste(Iommu *io, uint16_t rid, const IommuDomain *next,
            smmuv3_invalidate(io, next, 0, 0, true);
 }
 
-typedef struct Unmap {
-    Iommu *io;
-    IommuDomain *d;
-} Unmap;
-
-static void unmap_table(void *arg, uint64_t pa, uint64_t bytes, unsigned level)
-{
-    Unmap *u = arg;
-
-    pg_unmap(u->io->plat, &u->d->pt2, pa + u->d->pt.ptr_off, bytes);
-}
-
 /*
  * Two words hold the two root pointers.  Between the two flips the old stage
  * 1 runs on the new stage 2, which therefore maps the old tables for a while.
@@ -482,14 +471,12 @@ static void unmap_table(void *arg, uint64_t pa, uint64_t bytes, unsigned level)
 static bool replace_nested(Iommu *io, uint16_t rid, const IommuDomain *old,
                            IommuDomain *next, uint64_t ste, uint64_t cd)
 {
-    Unmap u = { .io = io, .d = next };
-
     if (!iommu_map_stage2(io, next, cd, PLAT_PAGE) ||
         !iommu_map_stage2_tables(io, next, old) ||
         !flip_ste(io, rid, next, ste) || !flip_cd(io, rid, next, cd)) {
         return false;
     }
-    pg_foreach_table(io->plat, &old->pt, unmap_table, &u);
+    iommu_unmap_stage2_tables(io, next, old);
     return smmuv3_invalidate(io, next, 0, 0, true);
 }
 

@@ -56,6 +56,7 @@
 #define PASID0_AW(n)    ((uint64_t)(n) << 2)
 #define PASID0_FIRST    (1ull << 6)
 #define PASID0_SECOND   (2ull << 6)
+#define PASID0_NESTED   (3ull << 6)
 #define PASID0_BYPASS   (4ull << 6)
 #define PASID1_DID(n)   (uint64_t)(n)
 #define PASID2_FLPM(n)  ((uint64_t)(n) << 2)
@@ -316,7 +317,8 @@ static bool vtd_invalidate(Iommu *io, const IommuDomain *d, uint64_t iova,
                            INV_IOTLB | INV_IOTLB_DRAIN);
     unsigned am = 0;                /* lg2 of pages, naturally aligned */
 
-    if (!len) {
+    /* Both stages of a nested one changed: no address names that. */
+    if (!len || d->kind == IOMMU_NESTED) {
         return submit(io, w0 | INV_G(IOTLB_DOMAIN), 0);
     }
     while ((iova ^ (iova + len - 1)) >> (PLAT_PAGE_LG2 + am)) {
@@ -352,6 +354,10 @@ static void make_pasid(const IommuDomain *d, uint64_t *word)
     case IOMMU_FS:
         word[0] |= PASID0_FIRST;
         word[2] = d->pt.top | PASID2_FLPM(aw(&d->pt) - 2);
+        break;
+    case IOMMU_NESTED:
+        word[0] = PASID0_AW(aw(&d->pt2)) | PASID0_NESTED | d->pt2.top | PRESENT;
+        word[2] = (d->pt.top + d->pt.ptr_off) | PASID2_FLPM(aw(&d->pt) - 2);
         break;
     case IOMMU_BYPASS:
         word[0] |= PASID0_BYPASS;
@@ -406,13 +412,18 @@ static uint64_t new_pasid_dir(Iommu *io, const IommuDomain *d)
     return dir | PRESENT;
 }
 
+static bool has_first(const IommuDomain *d)
+{
+    return d->kind == IOMMU_FS || d->kind == IOMMU_NESTED;
+}
+
 static bool vtd_attach(Iommu *io, uint16_t rid, IommuDomain *d)
 {
     uint64_t context = get_context(io, rid);
     uint64_t word[2];
 
     if (!context || (plat_r64(io->plat, context) & PRESENT) ||
-        (d->kind == IOMMU_FS && !io->scalable)) {
+        (has_first(d) && !io->scalable)) {
         return false;
     }
     if (io->scalable) {
@@ -428,6 +439,30 @@ static bool vtd_attach(Iommu *io, uint16_t rid, IommuDomain *d)
     return vtd_invalidate_stream(io, rid, d);
 }
 
+/*
+ * Two words hold the two root pointers.  Between the two flips the old first
+ * stage runs on the new second one, which maps its tables for a while.
+ */
+static bool replace_nested(Iommu *io, uint16_t rid, const IommuDomain *old,
+                           IommuDomain *next, uint64_t at, uint64_t *word)
+{
+    uint64_t first = word[2];
+
+    word[2] = plat_r64(io->plat, at + 16);
+    if (!iommu_map_stage2_tables(io, next, old) ||
+        !iommu_flip_word(io, at, word, PASID_WORDS) ||
+        !flush_stream(io, rid, old, PC_PASID)) {
+        return false;
+    }
+    word[2] = first;
+    if (!iommu_flip_word(io, at, word, PASID_WORDS) ||
+        !flush_stream(io, rid, old, PC_PASID)) {
+        return false;
+    }
+    iommu_unmap_stage2_tables(io, next, old);
+    return vtd_invalidate(io, next, 0, 0, true);
+}
+
 static bool vtd_replace(Iommu *io, uint16_t rid, const IommuDomain *old,
                         IommuDomain *next)
 {
@@ -441,6 +476,9 @@ static bool vtd_replace(Iommu *io, uint16_t rid, const IommuDomain *old,
         return false;
     }
     at = make_entry(io, context, next, word, &words);
+    if (next->kind == IOMMU_NESTED) {
+        return replace_nested(io, rid, old, next, at, word);
+    }
     return iommu_flip_word(io, at, word, words) &&
            flush_stream(io, rid, old, PC_PASID);
 }

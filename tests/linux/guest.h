@@ -45,7 +45,11 @@ typedef struct VfioWay {
     const char *name;
     /* Open Guest.space and Guest.device. */
     int (*open)(Guest *g);
+    /* The device translates with what is mapped; NULL if it does already. */
+    int (*attach)(Guest *g);
     int (*map)(Guest *g, void *at, uint64_t iova, uint64_t size);
+    /* NULL if there is no way to map a memfd without its mapping. */
+    int (*map_file)(Guest *g, int fd, uint64_t iova, uint64_t size);
     int (*unmap)(Guest *g, uint64_t iova, uint64_t size);
 } VfioWay;
 
@@ -57,12 +61,14 @@ struct Guest {
     int device;                 /* the engine's VFIO file, likewise */
     int space;                  /* what mappings belong to: see VfioWay */
     uint32_t ioas;              /* with iommufd: the address space in it */
+    uint32_t dev_id;            /* and the device */
     uint8_t *buffer;            /* ring and page list, in the first kernel */
     uint64_t list_pa;           /* where the page list is in RAM */
     int ctl;                    /* configuration space of lu-ctl */
     unsigned int ctl_cap;       /* its capability there */
     char ctl_bdf[32];           /* as sysfs names it */
     int session;                /* LUO session */
+    int memfd;                  /* what it carries: the ring */
 };
 
 /* A way to read a page of the ring: 0, or -1 with errno set. */
@@ -108,6 +114,7 @@ int vfio_unbind(Guest *g);
 int vfio_open(Guest *g);
 int vfio_close(Guest *g);
 int vfio_map(Guest *g);
+int vfio_map_file(Guest *g);
 int vfio_bus_master(Guest *g);
 
 /* type1.c, iommufd.c: the ways to VFIO; whether the kernel has the second */
@@ -121,6 +128,15 @@ int load_run(Guest *g);
 /* luo.c: a memfd that the kernel is to carry over */
 int luo_preserve(Guest *g);
 int luo_check(Guest *g);
+/* The ring is such a memfd, which DMA goes on to write. */
+int luo_ring_new(Guest *g);
+int luo_ring_preserve(Guest *g);
+int luo_ring_retrieve(Guest *g);
+int luo_ring_finish(Guest *g);
+
+/* promise.c: the kernel is told to let the engine go on over the kexec */
+int promise_make(Guest *g);
+int promise_kept(Guest *g);
 
 /* kho.c: what the kernel shows of its preserved memory, and what lu-ctl does */
 int kho_compare(Guest *g);

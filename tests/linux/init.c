@@ -189,6 +189,52 @@ static const Step restore[] = {
     { }
 };
 
+/*
+ * lu.hops: the kexecs that are to follow.  The ring is a memfd that goes
+ * along, and the engine never stops.
+ */
+static const Step start_ring[] = {
+    { "modules", modules },
+    { "find", engine_find },
+    { "bind", vfio_bind },
+    { "open", vfio_open },
+    { "ring", luo_ring_new },
+    { "map", vfio_map_file },
+    { "bus-master", vfio_bus_master },
+    { "start", engine_start },
+    { "settle", settle },
+    { "counters", counters_started },
+    { "check", check_mapped },
+    { "clear-gap", engine_clear_gap },
+    { "counters", counters_before },
+    { }
+};
+
+static const Step take_over[] = {
+    { "find", engine_find },
+    { "registers", engine_map_resource },
+    { "counters", counters_second },
+    { "retrieve", luo_ring_retrieve },
+    { "bind", vfio_bind },
+    { "open", vfio_open },
+    { "map", vfio_map_file },
+    { "replaced", promise_kept },
+    { "finish-session", luo_ring_finish },
+    { "settle", settle },
+    { "check", check_mapped_end },
+    { "counters", counters_end },
+    { }
+};
+
+static const Step hop[] = {
+    { "preserve", luo_ring_preserve, "lu.hops" },
+    { "promise", promise_make, "lu.hops" },
+    { "kexec-load", load_plain, "lu.hops" },
+    { "settle", settle, "lu.hops" },
+    { "kexec", kexec_jump, "lu.hops" },
+    { }
+};
+
 static const Step end[] = {
     { "finish", finish },
     { }
@@ -211,6 +257,8 @@ static const Part parts[] = {
     { "kexec", "second", { after_jump, end } },
     { "luo", "first", { start_dma, preserve, jump } },
     { "luo", "second", { after_jump, restore, end } },
+    { "liveupdate", "first", { start_ring, hop } },
+    { "liveupdate", "second", { take_over, hop, end } },
 };
 
 /* A step that fails ends the part, and so does one that is not supported. */

@@ -50,7 +50,6 @@ static int iommufd_open(Guest *g)
 {
     struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
     struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
-    struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
     char cdev[320] = "";
 
     find_cdev(g, cdev, sizeof(cdev));
@@ -66,7 +65,28 @@ static int iommufd_open(Guest *g)
     if (ioctl(g->space, IOMMU_IOAS_ALLOC, &alloc)) {
         return fail("IOMMU_IOAS_ALLOC: %s", strerror(errno));
     }
-    g->ioas = attach.pt_id = alloc.out_ioas_id;
+    g->dev_id = bind.out_devid;
+    g->ioas = alloc.out_ioas_id;
+    return 0;
+}
+
+/*
+ * A domain that the kernel makes by itself is attached first and filled then:
+ * no good for a device that is at work.
+ */
+static int iommufd_attach(Guest *g)
+{
+    struct iommu_hwpt_alloc domain = {
+        .size = sizeof(domain),
+        .dev_id = g->dev_id,
+        .pt_id = g->ioas,
+    };
+    struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
+
+    if (ioctl(g->space, IOMMU_HWPT_ALLOC, &domain)) {
+        return fail("IOMMU_HWPT_ALLOC: %s", strerror(errno));
+    }
+    attach.pt_id = domain.out_hwpt_id;
     if (ioctl(g->device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach)) {
         return fail("VFIO_DEVICE_ATTACH_IOMMUFD_PT: %s", strerror(errno));
     }
@@ -89,6 +109,22 @@ static int iommufd_map(Guest *g, void *at, uint64_t iova, uint64_t size)
            fail("IOMMU_IOAS_MAP: %s", strerror(errno)) : 0;
 }
 
+static int iommufd_map_file(Guest *g, int fd, uint64_t iova, uint64_t size)
+{
+    struct iommu_ioas_map_file map = {
+        .size = sizeof(map),
+        .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+                 IOMMU_IOAS_MAP_WRITEABLE,
+        .ioas_id = g->ioas,
+        .fd = fd,
+        .length = size,
+        .iova = iova,
+    };
+
+    return ioctl(g->space, IOMMU_IOAS_MAP_FILE, &map) ?
+           fail("IOMMU_IOAS_MAP_FILE: %s", strerror(errno)) : 0;
+}
+
 static int iommufd_unmap(Guest *g, uint64_t iova, uint64_t size)
 {
     struct iommu_ioas_unmap unmap = {
@@ -105,6 +141,8 @@ static int iommufd_unmap(Guest *g, uint64_t iova, uint64_t size)
 const VfioWay vfio_iommufd = {
     .name = "vfio-cdev-iommufd",
     .open = iommufd_open,
+    .attach = iommufd_attach,
     .map = iommufd_map,
+    .map_file = iommufd_map_file,
     .unmap = iommufd_unmap,
 };

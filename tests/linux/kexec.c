@@ -22,9 +22,10 @@
 static void second_cmdline(const Guest *g, char *to, size_t size)
 {
     static const char *const ours[] = {
-        "crashkernel=", "lu.stage=", "BOOT_IMAGE=", "initrd="
+        "crashkernel=", "lu.stage=", "lu.hops=", "BOOT_IMAGE=", "initrd="
     };
     char copy[sizeof(g->cmdline)], extra[512] = "";
+    unsigned int hops = cmdline_hex(g, "lu.hops");
     char *word, *rest = copy;
     size_t i, len = 0;
 
@@ -39,6 +40,9 @@ static void second_cmdline(const Guest *g, char *to, size_t size)
         if (!skip) {
             len += snprintf(to + len, size - len, "%s ", word);
         }
+    }
+    if (hops > 1) {
+        len += snprintf(to + len, size - len, "lu.hops=%x ", hops - 1);
     }
     snprintf(to + len, size - len, "lu.stage=second lu.list=0x%llx %s",
              (unsigned long long)g->list_pa, extra);

@@ -167,7 +167,7 @@ static int read_shown(Ranges *r)
 static int read_listed(Guest *g, Ranges *r)
 {
     uint16_t command = PCI_COMMAND_MEMORY;
-    const volatile uint64_t *bar;
+    const volatile uint64_t *bar;       /* the device writes it */
     uint64_t from = 0;
     char path[128];
     unsigned int i;

@@ -70,61 +70,130 @@ static int open_session(Guest *g, unsigned long request, const char *name)
     return 0;
 }
 
-int luo_preserve(Guest *g)
+static int put_file(Guest *g, int fd)
 {
-    LuoFile file = { .size = sizeof(file), .token = LUO_TOKEN };
+    LuoFile file = { .size = sizeof(file), .token = LUO_TOKEN, .fd = fd };
     int ret = open_session(g, LUO_CREATE_SESSION,
                            "LIVEUPDATE_IOCTL_CREATE_SESSION");
-    uint8_t *at;
+
+    if (!ret && ioctl(g->session, LUO_PRESERVE_FD, &file)) {
+        ret = fail("LIVEUPDATE_SESSION_PRESERVE_FD: %s", strerror(errno));
+    }
+    return ret;
+}
+
+static int get_file(Guest *g, int *fd)
+{
+    LuoFile file = { .size = sizeof(file), .token = LUO_TOKEN };
+    int ret = open_session(g, LUO_RETRIEVE_SESSION,
+                           "LIVEUPDATE_IOCTL_RETRIEVE_SESSION");
+
+    if (!ret && ioctl(g->session, LUO_RETRIEVE_FD, &file)) {
+        ret = fail("LIVEUPDATE_SESSION_RETRIEVE_FD: %s", strerror(errno));
+    }
+    *fd = file.fd;
+    return ret;
+}
+
+static int finish(Guest *g)
+{
+    LuoFinish arg = { .size = sizeof(arg) };
+
+    if (ioctl(g->session, LUO_FINISH, &arg)) {
+        return fail("LIVEUPDATE_SESSION_FINISH: %s", strerror(errno));
+    }
+    close(g->session);
+    return 0;
+}
+
+static uint8_t *view(int fd, size_t size)
+{
+    uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (at == MAP_FAILED) {
+        fail("memfd: %s", strerror(errno));
+        return NULL;
+    }
+    return at;
+}
+
+static uint8_t *new_memfd(size_t size, int *fd)
+{
+    *fd = memfd_create("lu-vm", MFD_CLOEXEC);
+    if (*fd < 0 || ftruncate(*fd, size)) {
+        fail("memfd: %s", strerror(errno));
+        return NULL;
+    }
+    return view(*fd, size);
+}
+
+int luo_preserve(Guest *g)
+{
+    int ret, fd;
+    uint8_t *at = new_memfd(LUO_BYTES, &fd);
     unsigned int i;
 
-    if (ret) {
-        return ret;
-    }
-    file.fd = memfd_create("lu-vm", MFD_CLOEXEC);
-    if (file.fd < 0 || ftruncate(file.fd, LUO_BYTES)) {
-        return fail("memfd: %s", strerror(errno));
-    }
-    at = mmap(NULL, LUO_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd, 0);
-    if (at == MAP_FAILED) {
-        return fail("memfd: %s", strerror(errno));
+    if (!at) {
+        return -1;
     }
     for (i = 0; i < LUO_BYTES; i++) {
         at[i] = content(i);
     }
     munmap(at, LUO_BYTES);
-    if (ioctl(g->session, LUO_PRESERVE_FD, &file)) {
-        return fail("LIVEUPDATE_SESSION_PRESERVE_FD: %s", strerror(errno));
-    }
-    close(file.fd);
-    return 0;
+    ret = put_file(g, fd);
+    close(fd);
+    return ret;
 }
 
 int luo_check(Guest *g)
 {
-    LuoFile file = { .size = sizeof(file), .token = LUO_TOKEN };
-    LuoFinish finish = { .size = sizeof(finish) };
-    int ret = open_session(g, LUO_RETRIEVE_SESSION,
-                           "LIVEUPDATE_IOCTL_RETRIEVE_SESSION");
     unsigned int i, wrong = 0;
     const uint8_t *at;
+    int fd, ret = get_file(g, &fd);
 
     if (ret) {
         return ret;
     }
-    if (ioctl(g->session, LUO_RETRIEVE_FD, &file)) {
-        return fail("LIVEUPDATE_SESSION_RETRIEVE_FD: %s", strerror(errno));
-    }
-    at = mmap(NULL, LUO_BYTES, PROT_READ, MAP_SHARED, file.fd, 0);
-    if (at == MAP_FAILED) {
-        return fail("memfd: %s", strerror(errno));
+    at = view(fd, LUO_BYTES);
+    if (!at) {
+        return -1;
     }
     for (i = 0; i < LUO_BYTES; i++) {
         wrong += at[i] != content(i);
     }
-    if (ioctl(g->session, LUO_FINISH, &finish)) {
-        return fail("LIVEUPDATE_SESSION_FINISH: %s", strerror(errno));
+    if (finish(g)) {
+        return -1;
     }
     say("luo at=end bytes=%u wrong=%u", LUO_BYTES, wrong);
     return 0;
+}
+
+int luo_ring_new(Guest *g)
+{
+    g->buffer = new_memfd(BUFFER_BYTES, &g->memfd);
+    if (!g->buffer) {
+        return -1;
+    }
+    memset(g->buffer, 0, BUFFER_BYTES);
+    return 0;
+}
+
+int luo_ring_preserve(Guest *g)
+{
+    return put_file(g, g->memfd);
+}
+
+int luo_ring_retrieve(Guest *g)
+{
+    int ret = get_file(g, &g->memfd);
+
+    if (!ret) {
+        g->buffer = view(g->memfd, BUFFER_BYTES);
+    }
+    return ret ? ret : g->buffer ? 0 : -1;
+}
+
+int luo_ring_finish(Guest *g)
+{
+    return finish(g);
 }

@@ -83,6 +83,22 @@ int vfio_close(Guest *g)
     return 0;
 }
 
+/* Last, so that no access ever meets an empty address space. */
+static int attach(Guest *g)
+{
+    return g->way->attach ? g->way->attach(g) : 0;
+}
+
+int vfio_map_file(Guest *g)
+{
+    if (!g->way->map_file) {
+        return unsupported("a memfd of a live update to be mapped for DMA: "
+                           "there is no iommufd");
+    }
+    return g->way->map_file(g, g->memfd, RING_IOVA, BUFFER_BYTES) ||
+           attach(g) ? -1 : 0;
+}
+
 int vfio_map(Guest *g)
 {
     uint64_t *list;
@@ -98,7 +114,7 @@ int vfio_map(Guest *g)
     madvise(at, BUFFER_BYTES, MADV_NOHUGEPAGE);
     memset(at, 0, BUFFER_BYTES);
     g->buffer = at;
-    if (g->way->map(g, at, RING_IOVA, BUFFER_BYTES)) {
+    if (g->way->map(g, at, RING_IOVA, BUFFER_BYTES) || attach(g)) {
         return -1;
     }
 

@@ -7,6 +7,10 @@
 #include "qemu/osdep.h"
 #include "lu-case.h"
 
+/* SMMUv3, IHI 0070 6.3.9 */
+#define CR0         0x20
+#define   CR0_SMMUEN  1u
+
 /* An unmapped page stays in reach until it was invalidated. */
 static void test_unmap(Case *c)
 {
@@ -152,6 +156,50 @@ static void test_frozen(Case *c)
     luctl_unpreserve(&c->ctl, c->engine[0].dma.rid);
 }
 
+static void set_smmuen(Case *c, bool on)
+{
+    uint32_t cr0 = plat_r32(&c->pq.plat, c->io.regs + CR0);
+
+    plat_w32(&c->pq.plat, c->io.regs + CR0,
+             on ? cr0 | CR0_SMMUEN : cr0 & ~CR0_SMMUEN);
+}
+
+/*
+ * The memory of a table becomes something else, and then all is invalidated:
+ * what a kernel may do once it has switched the SMMU off, and not before.
+ */
+static void reuse(Case *c, bool off)
+{
+    IommuDomain *d = case_domain(c);
+    uint64_t iova = c->kind->iova, page = case_page(c), other = case_page(c);
+
+    case_map(c, d, iova, page, 0);
+    case_attach(c, 0, d);
+    case_reaches(c, 0, iova, page);
+    if (off) {
+        set_smmuen(c, false);
+    }
+    case_set(c, d, iova, 0, case_get(c, d, iova, 0) - page + other);
+    case_inval(c, d, iova, case_size(c, 0), CASE_LEAF);
+    case_sync(c);
+    if (off) {
+        set_smmuen(c, true);
+    }
+    case_reaches(c, 0, iova, other);
+}
+
+static void test_reused_off(Case *c)
+{
+    reuse(c, true);
+    case_expect(c, "");
+}
+
+static void test_reused(Case *c)
+{
+    reuse(c, false);
+    case_expect(c, "BBM-1");
+}
+
 int main(int argc, char **argv)
 {
     static const char flat[] = "s1-4k s1-16k s1-64k s2-4k s2-16k s2-64k x86";
@@ -161,6 +209,8 @@ int main(int argc, char **argv)
     case_add("lu-case", "scope", flat, "", test_scope);
     case_add("lu-case", "pending", flat, "", test_pending);
     case_add("lu-case", "engines", flat, "", test_engines);
+    case_add("lu-case", "reused", "s1-4k s2-4k", "", test_reused);
+    case_add("lu-case", "reused-off", "s1-4k s2-4k", "", test_reused_off);
     case_add("lu-case", "map", "arm x86", "", test_map);
     case_add("lu-case", "one-tag", "arm x86", "", test_one_tag);
     case_add("lu-case", "one-tag-of-two", "arm x86", "", test_one_tag_of_two);

@@ -14,8 +14,11 @@
 
 #define RAM_BYTES       (2 * GiB)
 #define HEAP_OFF        (16 * MiB)
+#define WINDOW_OFF      (8 * MiB)
+#define WINDOW_BYTES    (64 * KiB)
 #define HEAP_END        (1 * GiB)       /* blocks lie above */
 #define FIRST_SLOT      0x11
+#define BYPASS_LEVEL    2               /* VT-d: of 39 bits */
 
 /* Small tables: each word of them that is read goes over a socket. */
 const CaseKind case_kinds[] = {
@@ -33,14 +36,23 @@ const CaseKind case_kinds[] = {
       LU_CTL_FMT_VMSA_S2, 16, 1, 36, 0, 0, 0xa60000000 },
     { "nested-4k", "aarch64", "", false, IOMMU_NESTED,
       LU_CTL_FMT_VMSA_S1, 12, 2, 39, 2, 42, 0x5a00000000 },
+    { "nested-16k", "aarch64", "", false, IOMMU_NESTED,
+      LU_CTL_FMT_VMSA_S1, 14, 2, 47, 1, 37, 0x5a0000000000 },
     { "nested-64k", "aarch64", "", false, IOMMU_NESTED,
       LU_CTL_FMT_VMSA_S1, 16, 1, 36, 1, 36, 0xa60000000 },
+    { "bypass", "aarch64", "", false, IOMMU_BYPASS, 0, 12 },
     { "ss-legacy", "x86_64", "", false, IOMMU_SS,
       LU_CTL_FMT_VTD_SS, 12, 3, 48, 0, 0, 0xa50000000000 },
     { "ss-scalable", "x86_64", ",x-scalable-mode=on", true, IOMMU_SS,
       LU_CTL_FMT_VTD_SS, 12, 2, 39, 0, 0, 0x5a00000000 },
     { "fs", "x86_64", ",x-scalable-mode=on,x-flts=on", true, IOMMU_FS,
       LU_CTL_FMT_X86_FS, 12, 3, 48, 0, 0, 0x5a5000000000 },
+    { "fs-on-ss", "x86_64",
+      ",x-scalable-mode=on,x-flts=on,nested=on,smpwc=on", true, IOMMU_NESTED,
+      LU_CTL_FMT_X86_FS, 12, 3, 48, 2, 39, 0x5a5000000000 },
+    { "pass-through", "x86_64", "", false, IOMMU_BYPASS, 0, 12 },
+    { "pass-through-scalable", "x86_64", ",x-scalable-mode=on", true,
+      IOMMU_BYPASS, 0, 12 },
     { }
 };
 
@@ -98,6 +110,12 @@ static void find_engine(Case *c, unsigned n)
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_LEN, 8);
 }
 
+/* Time passes while software waits (inv-latency). */
+static void relax(Plat *p)
+{
+    qtest_clock_step(container_of(p, PlatQtest, plat)->qts, 100000);
+}
+
 static Case *start(const CaseKind *kind, char *props)
 {
     bool x86 = g_str_equal(kind->arch, "x86_64");
@@ -113,13 +131,16 @@ static Case *start(const CaseKind *kind, char *props)
                                FIRST_SLOT + i);
     }
     plat_qtest_init(&c->pq, HEAP_OFF, HEAP_END);
+    c->pq.plat.relax = relax;
+    c->window = (x86 ? 0 : 0x40000000) + WINDOW_OFF;
     c->pq.qts = qtest_initf(
         "%s -m %d -nodefaults %s -object lu-monitor,id=lu0,exit-code=off%s "
-        "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10%s",
+        "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10%s "
+        "-device lu-coherency,base=0x%" PRIx64 ",size=%" PRIu64,
         x86 ? "-M q35" : "-M virt,highmem-ecam=off -cpu max",
         (int)(RAM_BYTES / MiB), more->options, more->monitor,
         x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0", props,
-        engines->str);
+        engines->str, c->window, (uint64_t)WINDOW_BYTES);
     c->io = (Iommu) {
         .ops = x86 ? &vtd_ops : &smmuv3_ops, .plat = &c->pq.plat,
         .regs = x86 ? 0xfed90000 : 0x0c000000, .scalable = kind->scalable,
@@ -161,6 +182,24 @@ void case_end(Case *c)
 /* ------------------------------------------------------------------ */
 /* Domains                                                            */
 
+void case_geometry(const CaseKind *kind, IommuDomain *d)
+{
+    d->kind = kind->kind;
+    d->pt = (PgTable) {
+        .fmt = pg_format(kind->format), .granule_lg2 = kind->granule_lg2,
+        .level = kind->level, .vasz = kind->vasz,
+        .ptr_off = kind->vasz2 ? 1ull << (kind->vasz2 - 1) : 0,
+    };
+    if (kind->kind == IOMMU_NESTED) {
+        d->pt2 = (PgTable) {
+            .fmt = g_str_equal(kind->arch, "x86_64") ? &pg_vtd_ss
+                                                     : &pg_vmsa_s2,
+            .granule_lg2 = kind->granule_lg2, .level = kind->level2,
+            .vasz = kind->vasz2,
+        };
+    }
+}
+
 IommuDomain *case_domain(Case *c)
 {
     const CaseKind *kind = c->kind;
@@ -168,20 +207,13 @@ IommuDomain *case_domain(Case *c)
 
     *d = (IommuDomain) {
         .kind = kind->kind, .tag = ++c->tags, .tag2 = c->tags,
-        .pt = {
-            .fmt = pg_format(kind->format), .granule_lg2 = kind->granule_lg2,
-            .level = kind->level, .vasz = kind->vasz,
-            .ptr_off = kind->vasz2 ? 1ull << (kind->vasz2 - 1) : 0,
-        },
+        .pt.level = BYPASS_LEVEL,
     };
-    if (kind->kind == IOMMU_NESTED) {
-        d->pt2 = (PgTable) {
-            .fmt = &pg_vmsa_s2, .granule_lg2 = kind->granule_lg2,
-            .level = kind->level2, .vasz = kind->vasz2,
-        };
-    }
     g_ptr_array_add(c->domains, d);
-    g_assert_true(iommu_domain_init(&c->io, d));
+    if (kind->kind != IOMMU_BYPASS) {
+        case_geometry(kind, d);
+        g_assert_true(iommu_domain_init(&c->io, d));
+    }
     return d;
 }
 
@@ -240,6 +272,13 @@ void case_map(Case *c, IommuDomain *d, uint64_t iova, uint64_t pa,
     d->pt.leaf_max = d->pt2.leaf_max = level;
     g_assert_true(iommu_map(&c->io, d, iova, pa, case_size(c, level),
                             PG_READ | PG_WRITE));
+}
+
+void case_map_as(Case *c, IommuDomain *d, uint64_t iova, uint64_t pa,
+                 unsigned prot)
+{
+    g_assert_true(iommu_map(&c->io, d, iova, pa, case_size(c, 0),
+                            PG_READ | PG_WRITE | prot));
 }
 
 uint64_t case_at(Case *c, const IommuDomain *d, uint64_t iova, unsigned level)
@@ -314,7 +353,8 @@ static void smmu_inval(Case *c, const IommuDomain *d, uint64_t iova,
 static void vtd_inval(Case *c, const IommuDomain *d, uint64_t iova,
                       unsigned pages_lg2, unsigned scope)
 {
-    bool fs = d->kind == IOMMU_FS;
+    bool fs = d->kind == IOMMU_FS ||
+              (d->kind == IOMMU_NESTED && !(scope & CASE_S2));
     uint64_t w0 = fs ? INV_PIOTLB_PAGE : INV_IOTLB_PAGE;
 
     case_command(c, w0 | (uint64_t)d->tag << 16,
@@ -366,7 +406,7 @@ static CaseDma access_word(Case *c, CaseEngine *e, unsigned op)
     CaseDma dma = { };
 
     set_dma(e, LU_DMA_CTRL, LU_DMA_CTRL_RUN | LU_DMA_CTRL_MANUAL |
-            LU_DMA_CTRL_ENDLESS | op << LU_DMA_CTRL_OP_SHIFT);
+            LU_DMA_CTRL_ENDLESS | c->ctrl | op << LU_DMA_CTRL_OP_SHIFT);
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_STEP, 1);
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_CTRL, 0);
     done = get_dma(e, LU_DMA_DONE);
@@ -390,6 +430,23 @@ CaseDma case_read(Case *c, unsigned engine, uint64_t iova)
     dma.pa = sum - e->sum;
     e->sum = sum;
     return dma;
+}
+
+CaseDma case_read_unsnooped(Case *c, unsigned engine, uint64_t iova)
+{
+    CaseDma dma;
+
+    c->ctrl = LU_DMA_CTRL_NO_SNOOP;
+    dma = case_read(c, engine, iova);
+    c->ctrl = 0;
+    return dma;
+}
+
+uint32_t case_attrs(Case *c, unsigned engine)
+{
+    CaseEngine *e = &c->engine[engine];
+
+    return plat_r32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_ATTRS);
 }
 
 CaseDma case_write(Case *c, unsigned engine, uint64_t iova, uint64_t val)
@@ -479,6 +536,7 @@ static bool names(const char *kinds, const CaseKind *kind)
 
     return g_strv_contains((const char *const *)words, kind->name) ||
            g_strv_contains((const char *const *)words,
+                           kind->kind == IOMMU_BYPASS ? "identity" :
                            g_str_equal(kind->arch, "x86_64") ? "x86" : "arm");
 }
 

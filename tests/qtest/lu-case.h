@@ -55,6 +55,8 @@ typedef struct Case {
     Iommu io;
     LuCtl ctl;
     CaseEngine engine[CASE_ENGINES];
+    uint64_t window;            /* 64 KiB of lu-coherency; all cases share it */
+    uint32_t ctrl;              /* LU_DMA_CTRL of the next access, besides */
     uint16_t tags;              /* given out */
     GPtrArray *domains;
     IommuDomain *behind[CASE_ENGINES];
@@ -79,6 +81,8 @@ void case_quit(void);
 
 const CaseKind *case_kind(const char *name);
 
+/* What @kind says of a domain's tables, which are not made: for restoring. */
+void case_geometry(const CaseKind *kind, IommuDomain *d);
 /* An empty domain with tags nobody had.  It lives as long as the machine. */
 IommuDomain *case_domain(Case *c);
 /* Puts @engine behind @d, which is not restored. */
@@ -99,6 +103,9 @@ void case_stamp(Case *c, uint64_t pa);
 /* One leaf at @level, read-write; tables are made on the way. */
 void case_map(Case *c, IommuDomain *d, uint64_t iova, uint64_t pa,
               unsigned level);
+/* One page, with PG_* besides read and write. */
+void case_map_as(Case *c, IommuDomain *d, uint64_t iova, uint64_t pa,
+                 unsigned prot);
 /* Address of the descriptor of @iova at @level, which must be reached. */
 uint64_t case_at(Case *c, const IommuDomain *d, uint64_t iova, unsigned level);
 uint64_t case_get(Case *c, const IommuDomain *d, uint64_t iova,
@@ -122,6 +129,9 @@ void case_sync(Case *c);
 /* One access of 8 bytes.  A write is of @val. */
 CaseDma case_read(Case *c, unsigned engine, uint64_t iova);
 CaseDma case_write(Case *c, unsigned engine, uint64_t iova, uint64_t val);
+/* The same with No_snoop, and LU_DMA_ATTRS of the last access. */
+CaseDma case_read_unsnooped(Case *c, unsigned engine, uint64_t iova);
+uint32_t case_attrs(Case *c, unsigned engine);
 /* Does one and asserts that it came to @pa, which case_stamp() has stamped. */
 void case_reaches(Case *c, unsigned engine, uint64_t iova, uint64_t pa);
 
@@ -140,9 +150,10 @@ void case_expect(Case *c, const char *rules);
 
 /*
  * Adds a test @suite/KIND/@name for every kind in @kinds (a space between
- * names; "arm" and "x86" are all of an IOMMU) that this emulator has.  @fn
- * finds the machine begun, with @props, and it is ended afterwards.  Tests of
- * one suite and kind run one after the other, so let them have one @props.
+ * names; "arm" and "x86" are all of an IOMMU with tables, "identity" all
+ * without) that this emulator has.  @fn finds the machine begun, with @props,
+ * and it is ended afterwards.  Tests of one suite and kind run one after the
+ * other, so let them have one @props.
  */
 typedef void CaseFn(Case *c);
 void case_add(const char *suite, const char *name, const char *kinds,

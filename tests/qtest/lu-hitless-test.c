@@ -233,20 +233,27 @@ static void add_edges(const char *what, const char *const *names,
 #define   CONFIG_S1       1
 #define   CONFIG_S2       2
 #define STE0_S1         MAKE_64BIT_MASK(4, 60)
-#define STE1_S1         (MAKE_64BIT_MASK(0, 8) | BIT_ULL(27) | \
+#define STE0_CDMAX      MAKE_64BIT_MASK(59, 5)
+#define   SUBSTREAMS      (4ull << 59)
+#define STE1_S1         (MAKE_64BIT_MASK(2, 6) | BIT_ULL(27) | \
                          MAKE_64BIT_MASK(28, 4))
+#define STE1_S1DSS      MAKE_64BIT_MASK(0, 2)
+#define   DSS_TERMINATE   0
+#define   DSS_BYPASS      1
+#define   DSS_FIRST       2     /* substream 0 */
 #define STE1_SHCFG      MAKE_64BIT_MASK(44, 2)
 #define STE1_S2FWB      BIT_ULL(25)
 #define STE2_VMID       MAKE_64BIT_MASK(0, 16)
 
 enum {
     ABORT, BYPASS, STAGE1, STAGE1_CD, STAGE2, STAGE2_TTB, STAGE2_VMID,
-    STAGE2_BOTH, NEST, NEST_VMID, STES
+    STAGE2_BOTH, NEST, NEST_VMID, SUB, SUB_BYPASS, SUB_TERMINATE, STES
 };
 
 static const char *const ste_names[STES] = {
     "abort", "bypass", "s1", "s1-other-cd", "s2", "s2-other-table",
     "s2-other-vmid", "s2-other-table-and-vmid", "nested", "nested-other-vmid",
+    "s1dss-0", "s1dss-bypass", "s1dss-terminate",
 };
 
 static const Edge ste_edges[] = {
@@ -262,6 +269,11 @@ static const Edge ste_edges[] = {
     { STAGE1, NEST, HITLESS }, { NEST, STAGE1, HITLESS },
     { STAGE2, NEST, HOLE },
     { NEST, NEST_VMID, HITLESS },
+    { STAGE1, SUB, HITLESS }, { SUB, STAGE1, HITLESS },
+    { SUB, STAGE2, HITLESS }, { SUB, NEST, HITLESS },
+    { STAGE1, SUB_BYPASS, GONE }, { SUB, SUB_BYPASS, GONE },
+    { STAGE1, SUB_TERMINATE, GONE }, { SUB, SUB_TERMINATE, GONE },
+    { SUB_TERMINATE, SUB, CAME },
 };
 
 static void ste_used(const uint64_t *w, uint64_t *mask)
@@ -284,6 +296,11 @@ static void ste_used(const uint64_t *w, uint64_t *mask)
         mask[0] |= STE0_S1;
         mask[1] |= STE1_S1;
         mask[2] |= STE2_VMID;
+        if (w[0] & STE0_CDMAX) {
+            mask[1] |= STE1_S1DSS;
+            /* What bypasses has no other attributes than these. */
+            mask[1] |= (w[1] & STE1_S1DSS) == DSS_BYPASS ? STE1_SHCFG : 0;
+        }
     }
     if (config & CONFIG_S2) {
         mask[1] |= STE1_S2FWB | STE1_SHCFG;
@@ -348,6 +365,13 @@ static void all_stes(Case *c, uint64_t page, uint64_t w[STES][WORDS])
     words_of(c, nest, ste_at, w[NEST_VMID], WORDS);
     memcpy(w[NEST], w[NEST_VMID], sizeof(w[0]));
     w[NEST][2] &= ~STE2_VMID;
+    for (unsigned i = SUB; i <= SUB_TERMINATE; i++) {
+        static const uint8_t dss[] = { DSS_FIRST, DSS_BYPASS, DSS_TERMINATE };
+
+        memcpy(w[i], w[STAGE1], sizeof(w[0]));
+        w[i][0] |= SUBSTREAMS;
+        w[i][1] |= dss[i - SUB];
+    }
 }
 
 static Entry begin(const char *kind, const char *props)
@@ -369,7 +393,7 @@ static void end(Entry *e, const uint64_t *last)
 
 static Entry begin_ste(uint64_t w[STES][WORDS])
 {
-    Entry e = begin("s1-4k", "");
+    Entry e = begin("s1-4k", ",ssidsize=4");
 
     all_stes(e.c, e.page, w);
     e.at = ste_at(e.c);
@@ -469,12 +493,15 @@ static void test_cd(const Edge *edge, bool blackout)
 /* ------------------------------------------------------------------ */
 /* Context and PASID entries (VT-d, 9.3, 9.6)                         */
 
-enum { SS, SS_TTB, SS_DID, SS_BOTH, PASS, ABSENT, FS, FS_TTB, FS_BOTH, CTXS };
+enum {
+    SS, SS_TTB, SS_DID, SS_BOTH, PASS, ABSENT, FS, FS_TTB, FS_BOTH, ON_SS,
+    ON_SS_TTB, CTXS
+};
 
 static const char *const ctx_names[CTXS] = {
     "ss", "ss-other-table", "ss-other-did", "ss-other-table-and-did",
     "pass-through", "absent", "fs", "fs-other-table",
-    "fs-other-table-and-did",
+    "fs-other-table-and-did", "nested", "nested-other-first-table",
 };
 
 /* A table and a DID lie in one unit, but for a first stage. */
@@ -488,6 +515,9 @@ static const Edge pasid_edges[] = {
     { SS, PASS, GONE }, { SS, ABSENT, GONE },
     { FS, FS_TTB, HITLESS }, { FS, FS_BOTH, HOLE }, { FS, ABSENT, GONE },
     { SS, FS, HITLESS },
+    { SS, ON_SS, HITLESS }, { ON_SS, SS, HITLESS },
+    { FS, ON_SS, HOLE }, { ON_SS, FS, HOLE },
+    { ON_SS, ON_SS_TTB, HITLESS }, { ON_SS, ABSENT, GONE },
 };
 
 #define PRESENT         BIT_ULL(0)
@@ -496,6 +526,7 @@ static const Edge pasid_edges[] = {
 #define PASID_PASS      (4ull << 6)
 #define PASID_PGTT      MAKE_64BIT_MASK(6, 3)
 #define PASID_FIRST     (1ull << 6)
+#define PASID_NESTED    (3ull << 6)
 #define ADDRESS         MAKE_64BIT_MASK(12, 52)
 
 static uint64_t context_at(Case *c)
@@ -520,10 +551,11 @@ static void context_used(const uint64_t *w, uint64_t *mask)
 static void pasid_used(const uint64_t *w, uint64_t *mask)
 {
     bool first = (w[0] & PASID_PGTT) == PASID_FIRST;
+    bool nested = (w[0] & PASID_PGTT) == PASID_NESTED;
 
     context_used(w, mask);
     if (w[0] & PRESENT) {
-        mask[2] = first ? UINT64_MAX : 0;
+        mask[2] = first || nested ? UINT64_MAX : 0;
         mask[0] &= first ? ~ADDRESS : UINT64_MAX;
     }
     mask[3] = 0;
@@ -549,10 +581,23 @@ static void mix(uint64_t w[CTXS][WORDS], unsigned table, unsigned did,
     w[did][1] = w[both][1];
 }
 
+/* Two first stages on one second, which maps the tables of both. */
+static void all_nested(Entry *e, uint64_t w[CTXS][WORDS])
+{
+    IommuDomain *d = domain_of(e->c, "fs-on-ss", e->page);
+    IommuDomain *other = domain_of(e->c, "fs-on-ss", e->page);
+
+    g_assert_true(iommu_map_stage2_tables(&e->c->io, d, other));
+    words_of(e->c, d, pasid_at, w[ON_SS], e->words);
+    words_of(e->c, other, pasid_at, w[ON_SS_TTB], e->words);
+    w[ON_SS_TTB][0] = w[ON_SS][0];
+    w[ON_SS_TTB][1] = w[ON_SS][1];
+}
+
 static Entry begin_vtd(bool scalable, uint64_t w[CTXS][WORDS])
 {
     uint64_t (*at)(Case *c) = scalable ? pasid_at : context_at;
-    Entry e = scalable ? begin("fs", ",slts=on") : begin("ss-legacy", "");
+    Entry e = scalable ? begin("fs-on-ss", "") : begin("ss-legacy", "");
     const char *ss = scalable ? "ss-scalable" : "ss-legacy";
     IommuDomain *d[2];
 
@@ -579,6 +624,7 @@ static Entry begin_vtd(bool scalable, uint64_t w[CTXS][WORDS])
         }
         memcpy(w[FS_TTB], w[FS], sizeof(w[0]));
         w[FS_TTB][2] = w[FS_BOTH][2];
+        all_nested(&e, w);
     }
     case_attach(e.c, 0, d[0]);
     e.at = at(e.c);

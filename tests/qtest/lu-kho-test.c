@@ -45,7 +45,7 @@ static void start(Machine *m)
 static void write_records(Machine *m, const char *version)
 {
     static const KhoFile files[] = { { "memfd-v2", 0x1000, 0x77 } };
-    static const KhoFile globals[] = { { "iommu-v1", 0x2000, 3 } };
+    static const KhoFile globals[] = { { "some-v1", 0x2000, 3 } };
     static const KhoSession sessions[] = { { "vm0", files, 1 } };
     KhoBlob blobs[2];
 
@@ -133,6 +133,73 @@ static void test_records(const void *arg)
     qtest_quit(m.pq.qts);
 }
 
+/* The address comes from outside, and so do the edges. */
+static void test_qmp(void)
+{
+    QDict *info, *kho, *error;
+    Machine m;
+
+    start(&m);
+    write_records(&m, "kho-v4");
+    qtest_qmp_assert_success(m.pq.qts, "{'execute': 'lu-announce', "
+                             "'arguments': {'op': 'kho', 'address': %" PRIu64
+                             "}}", m.k.fdt);
+    qtest_qmp_assert_success(m.pq.qts, "{'execute': 'lu-announce', "
+                             "'arguments': {'op': 'freeze'}}");
+    info = query(&m);
+    kho = qdict_get_qdict(info, "kho");
+    g_assert_cmphex(qdict_get_int(kho, "address"), ==, m.k.fdt);
+    g_assert_false(qdict_get_bool(kho, "scanned"));
+    qobject_unref(info);
+
+    error = qtest_qmp_assert_failure_ref(m.pq.qts, "{'execute': "
+        "'lu-announce', 'arguments': {'op': 'finish', 'token': 9}}");
+    g_assert_cmpstr(qdict_get_str(error, "desc"), ==, "finish is refused: "
+                    "there is no such stream, token or claim");
+    qobject_unref(error);
+    error = qtest_qmp_assert_failure_ref(m.pq.qts, "{'execute': "
+        "'lu-announce', 'arguments': {'op': 'idle', 'stream': '0:32.0'}}");
+    g_assert_nonnull(strstr(qdict_get_str(error, "desc"), "such as 00:11.0"));
+    qobject_unref(error);
+    qtest_quit(m.pq.qts);
+}
+
+/* lu-ctl lists what the records preserve, no page more and none less. */
+static void test_list(void)
+{
+    const uint64_t bar = g_str_equal(qtest_get_arch(), "x86_64")
+                         ? 0xe0000000 : 0x10000000;
+    Plat *p;
+    uint64_t sum = 0, end = 0, odd;
+    Machine m;
+
+    start(&m);
+    p = &m.pq.plat;
+    g_assert_cmpuint(luctl_page(&m.ctl, LU_CTL_OP_MAP, 0, 0), ==,
+                     LU_CTL_ENOENT);
+    write_records(&m, "kho-v4");
+    /* A page by itself: two more ranges, or one. */
+    odd = p->alloc(p, 3, 4096) + 4096;
+    g_assert_true(kho_preserve(&m.k, odd, 4096));
+    p->cfg_write(p, m.ctl.rid, 0x10, bar, 4);
+    p->cfg_write(p, m.ctl.rid, 4, 2, 2);
+    for (unsigned pass = 0; pass < 2; pass++) {
+        g_assert_cmpuint(luctl_page(&m.ctl, LU_CTL_OP_MAP,
+                                    pass ? odd : 0, 0), ==, LU_CTL_OK);
+        for (uint64_t at = bar; qtest_readq(m.pq.qts, at + 8); at += 16) {
+            uint64_t pa = qtest_readq(m.pq.qts, at);
+
+            g_assert_true(at > bar || !pass || pa == odd);
+            g_assert_true(at == bar || pa > end);
+            end = pa + qtest_readq(m.pq.qts, at + 8);
+            sum += pass ? 0 : end - pa;
+        }
+    }
+    g_assert_cmphex(sum, ==, 2 * MiB + 7 * 4096);
+    g_assert_cmphex(end, ==, odd + 4096);
+    qtest_quit(m.pq.qts);
+}
+
 static void test_version(void)
 {
     g_autofree char *text = NULL;
@@ -180,6 +247,8 @@ int main(int argc, char **argv)
                         test_records);
     qtest_add_data_func("lu-kho/scanned", GINT_TO_POINTER(true),
                         test_records);
+    qtest_add_func("lu-kho/qmp", test_qmp);
+    qtest_add_func("lu-kho/list", test_list);
     qtest_add_func("lu-kho/version", test_version);
     qtest_add_func("lu-kho/allocates-nothing", test_allocates_nothing);
     return g_test_run();

@@ -19,19 +19,24 @@ typedef struct Run {
     char *report;
 } Run;
 
-static Run start(void)
+static Run start_with(const char *more)
 {
     Run r = {
         .report = g_strdup_printf("%s/lu-report-%d.jsonl", g_get_tmp_dir(),
                                   getpid()),
     };
     g_autofree char *args = g_strdup_printf("-object lu-monitor,id=lu0,"
-                                            "report=%s "
+                                            "report=%s%s "
                                             "-device lu-ctl,addr=4",
-                                            r.report);
+                                            r.report, more);
 
     r.m = lu_pci_start(args);
     return r;
+}
+
+static Run start(void)
+{
+    return start_with("");
 }
 
 static void ring(Run *r, uint8_t op, uint32_t addr, uint32_t len)
@@ -171,6 +176,187 @@ static void test_kill(void)
     assert_type(lines, 2, "finding");
 }
 
+/* What an event has told is in the file, however soon the end comes. */
+static void test_kill_event(void)
+{
+    for (unsigned n = 1; n <= 4; n++) {
+        Run r = start();
+        g_autoptr(GPtrArray) lines = NULL;
+
+        for (unsigned i = 0; i < n; i++) {
+            ring(&r, LU_CTL_OP_FREE, 0x1000 * (i + 1), 0x1000);
+            qobject_unref(qtest_qmp_eventwait_ref(r.m.qts, "LU_FINDING"));
+        }
+        kill(qtest_pid(r.m.qts), SIGKILL);
+        waitpid(qtest_pid(r.m.qts), NULL, 0);
+        lines = read_report(&r);
+        g_assert_cmpint(lines->len, ==, 1 + n);
+        assert_type(lines, n, "finding");
+    }
+}
+
+static char *status(Run *r)
+{
+    QDict *info = qtest_qmp_assert_success_ref(r->m.qts,
+                                               "{'execute': 'query-status'}");
+    char *status = g_strdup(qdict_get_str(info, "status"));
+
+    qobject_unref(info);
+    return status;
+}
+
+/*
+ * What follows a finding: the machine runs on, or stands still.  A warning,
+ * and what a baseline knows, has no such consequence; so has no edge.
+ */
+static void test_on_finding(void)
+{
+    static const struct {
+        const char *policy, *status;
+    } cases[] = {
+        { "", "running" },
+        { ",on-finding=report", "running" },
+        { ",on-finding=fault", "running" },
+        { ",on-finding=pause", "paused" },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        Run r = start_with(cases[i].policy);
+        g_autoptr(GPtrArray) lines = NULL;
+        g_autofree char *before = NULL, *after = NULL;
+
+        ring(&r, LU_CTL_OP_BOOT, 0, 0);
+        before = status(&r);
+        g_assert_cmpstr(before, ==, "running");
+        ring(&r, LU_CTL_OP_FREE, 0x1000, 0x1000);
+        qobject_unref(qtest_qmp_eventwait_ref(r.m.qts, "LU_FINDING"));
+        if (g_str_equal(cases[i].status, "paused")) {
+            qtest_qmp_eventwait(r.m.qts, "STOP");
+        }
+        after = status(&r);
+        g_assert_cmpstr(after, ==, cases[i].status);
+        qtest_set_expected_status(r.m.qts, 10);
+        qtest_quit(r.m.qts);
+        lines = read_report(&r);
+        assert_type(lines, 2, "finding");
+    }
+}
+
+/* ... or ends, with the exit code and the last line of a verdict. */
+static void test_on_finding_exit(void)
+{
+    Run r = start_with(",on-finding=exit");
+    g_autoptr(GPtrArray) lines = NULL;
+    unsigned cap = lu_pci_find_cap(&r.m, LU_CTL_CAP_ID);
+
+    lu_pci_write(&r.m, cap + LU_CTL_ADDR_LO, 0x1000, 4);
+    lu_pci_write(&r.m, cap + LU_CTL_LEN_LO, 0x1000, 4);
+    qtest_set_expected_status(r.m.qts, 10);
+    lu_pci_write(&r.m, cap + LU_CTL_OP, LU_CTL_OP_FREE, 1);
+    qtest_wait_qemu(r.m.qts);
+    qtest_quit(r.m.qts);
+    lines = read_report(&r);
+    g_assert_cmpint(lines->len, ==, 3);
+    assert_type(lines, 1, "finding");
+    assert_type(lines, 2, "verdict");
+}
+
+/* A finding that a baseline knows fails nothing; another one does. */
+static void test_baseline(void)
+{
+    static const char *const known[] = {
+        "FRE-3 - unit table - until 2999-12-31\n",
+        "FRE-3 - unit table - until 2001-12-31  # expired\n",
+        "FRE-1 - unit table - until 2999-12-31\n",
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
+        g_autofree char *file = g_strdup_printf("%s/lu-baseline-%d",
+                                                g_get_tmp_dir(), getpid());
+        g_autofree char *more = g_strdup_printf(",on-finding=exit,baseline=%s",
+                                                file);
+        g_autofree char *text = NULL;
+        g_autoptr(GPtrArray) lines = NULL;
+        const QDict *finding, *verdict;
+        Run r;
+
+        g_assert_true(g_file_set_contents(file, known[i], -1, NULL));
+        r = start_with(i ? more + strlen(",on-finding=exit") : more);
+        ring(&r, LU_CTL_OP_FREE, 0x1000, 0x1000);
+        text = qtest_hmp(r.m.qts, "info lu");
+        g_assert_cmpint(!strstr(text, "known error FRE-3"), ==, !!i);
+        qtest_set_expected_status(r.m.qts, i ? 10 : 12);
+        qtest_quit(r.m.qts);
+        lines = read_report(&r);
+        finding = g_ptr_array_index(lines, 1);
+        verdict = g_ptr_array_index(lines, 2);
+        g_assert_cmpint(qdict_get_bool(finding, "known"), ==, !i);
+        g_assert_cmpstr(qdict_get_str(verdict, "verdict"), ==,
+                        i ? "fail" : "inconclusive");
+        g_assert_cmpint(qlist_size(qdict_get_qlist(verdict, "notes")), ==,
+                        !!i);
+        unlink(file);
+    }
+}
+
+/* A run says of each rule whether it was decided, and why it cannot be. */
+static void test_coverage(void)
+{
+    Run r = start();
+    g_autoptr(GPtrArray) lines = NULL;
+    const QDict *verdict;
+    const QListEntry *e;
+    unsigned evaluated = 0, unable = 0;
+
+    ring(&r, LU_CTL_OP_FREE, 0x1000, 0x1000);
+    qtest_set_expected_status(r.m.qts, 10);
+    qtest_quit(r.m.qts);
+    lines = read_report(&r);
+    verdict = g_ptr_array_index(lines, 2);
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(verdict, "coverage"), e) {
+        const QDict *rule = qobject_to(QDict, qlist_entry_obj(e));
+
+        if (g_str_equal(qdict_get_str(rule, "rule"), "FRE-3")) {
+            g_assert_cmpstr(qdict_get_str(rule, "state"), ==, "evaluated");
+            g_assert_cmpstr(qdict_get_str(rule, "life"), ==, "gating");
+            g_assert_cmpstr(qdict_get_str(rule, "need"), ==, "annotation");
+            g_assert_false(qdict_haskey(rule, "why"));
+            evaluated++;
+        } else {
+            g_assert_cmpstr(qdict_get_str(rule, "state"), ==,
+                            "not-evaluable");
+            g_assert_nonnull(strstr(qdict_get_str(rule, "why"), "no IOMMU"));
+            unable++;
+        }
+    }
+    g_assert_cmpint(evaluated, ==, 1);
+    g_assert_cmpint(unable, >, 20);
+}
+
+/* The ledger of a machine without claims, and what cannot be asked. */
+static void test_pages(void)
+{
+    Run r = start();
+    g_autoptr(GPtrArray) lines = NULL;
+    QDict *reply;
+
+    reply = qtest_qmp_assert_success_ref(r.m.qts,
+                                         "{'execute': 'query-lu-pages'}");
+    g_assert_true(qlist_empty(qdict_get_qlist(reply, "pages")));
+    g_assert_false(qdict_haskey(reply, "next"));
+    qobject_unref(reply);
+    for (unsigned limit = 0; limit < 10000; limit += 4097) {
+        reply = qtest_qmp(r.m.qts, "{'execute': 'query-lu-pages',"
+                          " 'arguments': {'limit': %u}}", limit);
+        g_assert_nonnull(strstr(qdict_get_str(qdict_get_qdict(reply, "error"),
+                                              "desc"), "1 to 4096"));
+        qobject_unref(reply);
+    }
+    qtest_set_expected_status(r.m.qts, 12);
+    qtest_quit(r.m.qts);
+    lines = read_report(&r);
+}
+
 /* Each way to start it wrongly ends with a sentence that says what to do. */
 static void test_refusals(void)
 {
@@ -183,6 +369,10 @@ static void test_refusals(void)
           "only one lu-monitor is possible" },
         { { "-accel", "qtest", "-object", "lu-monitor,id=a,trap=on" },
           "use -accel tcg" },
+        { { "-object", "lu-monitor,id=a,baseline=/nowhere/x" },
+          "/nowhere/x" },
+        { { "-object", "lu-monitor,id=a,on-finding=pray" },
+          "on-finding" },
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -220,6 +410,12 @@ int main(int argc, char **argv)
     qtest_add_func("/lu-monitor/events", test_events);
     qtest_add_func("/lu-monitor/report", test_report);
     qtest_add_func("/lu-monitor/kill", test_kill);
+    qtest_add_func("/lu-monitor/kill/event", test_kill_event);
+    qtest_add_func("/lu-monitor/on-finding", test_on_finding);
+    qtest_add_func("/lu-monitor/on-finding/exit", test_on_finding_exit);
+    qtest_add_func("/lu-monitor/baseline", test_baseline);
+    qtest_add_func("/lu-monitor/coverage", test_coverage);
+    qtest_add_func("/lu-monitor/pages", test_pages);
     qtest_add_func("/lu-monitor/refusals", test_refusals);
     qtest_add_func("/lu-monitor/none", test_none);
     return g_test_run();

@@ -7,6 +7,7 @@
  */
 #include "qemu/osdep.h"
 #include "qobject/qdict.h"
+#include "qobject/qlist.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "lu-smmuv3-machine.h"
 
@@ -22,23 +23,14 @@ static void set_cd(Machine *m, uint64_t root)
             0);
 }
 
-/* @n pages from address 0 on, all held. */
-static void hold_pages(Machine *m, unsigned n)
+/* Write to @n addresses from 0 on, @stride apart. */
+static void touch(Machine *m, unsigned n, uint32_t stride)
 {
-    Tree t = { .granule = 12, .start = 0, .root = alloc(m, 4096) };
-    uint64_t ch = BAR + LU_DMA_CHAN(0), page = alloc(m, 4096);
-    g_autofree uint64_t *leaves = g_new(uint64_t, 512);
+    uint64_t ch = BAR + LU_DMA_CHAN(0);
 
-    for (int i = 0; i < 512; i++) {
-        leaves[i] = page | S1_LEAF | S1_NG | D_PAGE;
-    }
-    for (unsigned i = 0; i < n; i += 512) {
-        qtest_memwrite(m->qts, slot(m, &t, i * 4096ull, 3), leaves, 4096);
-    }
-    set_cd(m, t.root);
     qtest_writeq(m->qts, ch + LU_DMA_DST, 0);
     qtest_writel(m->qts, ch + LU_DMA_LEN, 4);
-    qtest_writel(m->qts, ch + LU_DMA_STRIDE, 4096);
+    qtest_writel(m->qts, ch + LU_DMA_STRIDE, stride);
     qtest_writel(m->qts, ch + LU_DMA_SLOTS, n);
     qtest_writeq(m->qts, ch + LU_DMA_SEQ, 0);
     qtest_writel(m->qts, ch + LU_DMA_CTRL, DMA_WRITE | LU_DMA_CTRL_RUN |
@@ -50,6 +42,23 @@ static void hold_pages(Machine *m, unsigned n)
     g_assert_cmpint(qtest_readq(m->qts, ch + LU_DMA_DONE), ==, n);
     g_assert_cmpint(qtest_readq(m->qts, ch + LU_DMA_ERRORS), ==, 0);
     qtest_writel(m->qts, ch + LU_DMA_SLOTS, 0);
+}
+
+/* @n pages from address 0 on, all held. */
+static void hold_pages(Machine *m, unsigned n)
+{
+    Tree t = { .granule = 12, .start = 0, .root = alloc(m, 4096) };
+    g_autofree uint64_t *leaves = g_new(uint64_t, 512);
+    uint64_t page = alloc(m, 4096);
+
+    for (int i = 0; i < 512; i++) {
+        leaves[i] = page | S1_LEAF | S1_NG | D_PAGE;
+    }
+    for (unsigned i = 0; i < n; i += 512) {
+        qtest_memwrite(m->qts, slot(m, &t, i * 4096ull, 3), leaves, 4096);
+    }
+    set_cd(m, t.root);
+    touch(m, n, 4096);
 }
 
 /*
@@ -165,6 +174,67 @@ static void test_cycles(void)
     }
 }
 
+static uint64_t held_number(Machine *m, const char *name)
+{
+    QDict *rsp = qtest_qmp(m->qts, "{ 'execute': 'query-lu' }");
+    QDict *unit = qobject_to(QDict, qlist_peek(qdict_get_qlist(
+                      qdict_get_qdict(rsp, "return"), "iommus")));
+    uint64_t n = qdict_get_int(qdict_get_qdict(unit, "held"), name);
+
+    qobject_unref(rsp);
+    return n;
+}
+
+/*
+ * Blocks that are held, and a table in the place of each: to judge one is to
+ * compare 512 pages.  Of many, some are not judged, and that is told.
+ */
+static void test_judge(void)
+{
+    static const struct {
+        unsigned blocks;
+        bool all;
+    } cases[] = {
+        { 256, true },
+        { 1024, false },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        Tree t = { .granule = 12, .start = 0 };
+        g_autofree uint64_t *desc = g_new(uint64_t, 512);
+        uint64_t block = RAM + 128 * MiB, table;
+        unsigned n = cases[i].blocks;
+        Machine m;
+
+        start(&m, ",bbml=2,stale=old -object lu-monitor,id=lu0,exit-code=off");
+        smmu_enable(&m);
+        t.root = alloc(&m, 4096);
+        table = alloc(&m, 4096);
+        for (unsigned k = 0; k < n; k++) {
+            map(&m, &t, k * (2ull * MiB), block, 2, S1_LEAF | S1_NG);
+        }
+        set_cd(&m, t.root);
+        touch(&m, n, 2 * MiB);
+        for (unsigned k = 0; k < 512; k++) {
+            desc[k] = (block + k * 4096) | S1_LEAF | S1_NG | D_PAGE;
+        }
+        qtest_memwrite(m.qts, table, desc, 4096);
+        for (unsigned k = 0; k < n; k++) {
+            mem64(&m, slot(&m, &t, k * (2ull * MiB), 2), table | D_TABLE);
+        }
+        g_assert_cmpuint(held_number(&m, "changed-size"), ==, 0);
+        invalidate_all(&m);
+        g_assert_cmpuint(held_number(&m, "changed-size"), ==, n);
+        if (cases[i].all) {
+            g_assert_cmpuint(held_number(&m, "unjudged"), ==, 0);
+        } else {
+            g_assert_cmpuint(held_number(&m, "unjudged"), >, 0);
+            g_assert_cmpuint(held_number(&m, "unjudged"), <, n);
+        }
+        stop(&m);
+    }
+}
+
 /* Faults that nobody takes: the queue is full once, and goes on after that. */
 static void test_flood(void)
 {
@@ -239,6 +309,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("lu-smmuv3-hostile/dearest", test_dearest);
     qtest_add_func("lu-smmuv3-hostile/cycles", test_cycles);
+    qtest_add_func("lu-smmuv3-hostile/judge", test_judge);
     qtest_add_func("lu-smmuv3-hostile/flood", test_flood);
     qtest_add_func("lu-smmuv3-hostile/resume", test_resume);
     return g_test_run();

@@ -762,6 +762,7 @@ static void test_rule_reg1_same(void)
     qobject_unref(findings);
     wr64(&m, STRTAB_BASE, m.strtab);
     wr32(&m, STRTAB_BASE_CFG, 4);
+    wr32(&m, CR0, SMMUEN);
     wr32(&m, CR1, 0x3f);            /* QUEUE_* alone */
     g_assert_cmpint(query_lu(&m, &findings), ==, before + 3);
     g_assert_true(qlist_empty(findings));
@@ -795,6 +796,39 @@ static void test_rule_reg1_changed(void)
     g_assert_cmphex(qdict_get_int(finding, "new"), ==, m.strtab + 0x1000);
     g_assert_cmpint(qdict_get_int(finding, "count"), ==, 2);
     qobject_unref(findings);
+    lu_arms_tell(m.qts, NULL);
+    stop(&m);
+}
+
+/* How often @rule was found broken. */
+static int64_t broken(Machine *m, const char *rule)
+{
+    QDict *info = lu_arms_mark(m->qts);
+    int64_t n = lu_arms_sum(info, "findings", rule, "count");
+
+    qobject_unref(info);
+    return n;
+}
+
+/* REG-2: the command queue moves while it is off, or while it is on. */
+static void test_rule_reg2(const void *arg)
+{
+    bool on = arg;
+    uint64_t base;
+    Machine m;
+
+    start(&m, MONITOR);
+    smmu_enable(&m);
+    base = qtest_readq(m.qts, SMMU + CMDQ_BASE);
+    wr64(&m, CMDQ_BASE, base);
+    g_assert_cmpint(broken(&m, "REG-2"), ==, 0);
+    if (!on) {
+        wr32(&m, CR0, SMMUEN | EVENTQEN);
+    }
+    wr64(&m, CMDQ_BASE, base ^ 0x10000);
+    g_assert_cmpint(broken(&m, "REG-2"), ==, on);
+    g_assert_cmphex(qtest_readq(m.qts, SMMU + CMDQ_BASE), ==,
+                    on ? base : base ^ 0x10000);
     lu_arms_tell(m.qts, NULL);
     stop(&m);
 }
@@ -1008,6 +1042,9 @@ int main(int argc, char **argv)
     qtest_add_func("lu-smmuv3/guards", test_guards);
     qtest_add_func("lu-smmuv3/rule/reg-1/same", test_rule_reg1_same);
     qtest_add_func("lu-smmuv3/rule/reg-1/changed", test_rule_reg1_changed);
+    qtest_add_data_func("lu-smmuv3/rule/reg-2/off", NULL, test_rule_reg2);
+    qtest_add_data_func("lu-smmuv3/rule/reg-2/on", GUINT_TO_POINTER(1),
+                        test_rule_reg2);
     for (unsigned i = 0; i < ARRAY_SIZE(claim_cases); i++) {
         g_autofree char *path = g_strdup_printf("lu-smmuv3/rule/claim/%s",
                                                 claim_cases[i].name);

@@ -123,8 +123,8 @@ int main(int argc, char **argv)
         { "over", "arm x86", test_over },
         { "walk", "arm x86", test_walk },
         /* Nested: stage 2 lets nobody write tables. */
-        { "device", "s1-4k s1-16k s1-64k s2-4k s2-16k s2-64k x86",
-          test_device },
+        { "device", "s1-4k s1-16k s1-64k s2-4k s2-16k s2-64k ss-legacy "
+          "ss-scalable fs", test_device },
     };
 
     g_test_init(&argc, &argv, NULL);

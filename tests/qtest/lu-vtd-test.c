@@ -477,9 +477,9 @@ static void test_one_change(void)
     Machine *m = start(&legacy, MONITORED);
 
     set_reg(m, GCMD, TE | SRTP);
-    set_reg(m, GCMD, TE | SIRTP);
     set_reg(m, GCMD, TE | IRE);
     set_reg(m, GCMD, TE | IRE | CFI);
+    set_reg(m, GCMD, TE | IRE | CFI | SIRTP);
     set_reg(m, GCMD, TE | IRE | CFI | SRTP);
     check_finding(m, NULL);
     lu_arms_tell(m->qts, NULL);
@@ -493,6 +493,26 @@ static void test_two_changes(void)
 
     set_reg(m, GCMD, SRTP);
     check_finding(m, "REG-7");
+    lu_arms_tell(m->qts, NULL);
+    stop(m);
+}
+
+/* REG-9: the queue moves while it is off, or while it is on. */
+static void test_queue_moves(const void *on)
+{
+    Machine *m = start(&legacy, MONITORED);
+
+    set_reg64(m, IQA, QUEUE);
+    if (on) {
+        set_reg(m, GCMD, TE | QIE);
+    }
+    set_reg64(m, IQA, QUEUE);
+    check_finding(m, NULL);
+    set_reg64(m, IQA, QUEUE + 0x1000);
+    check_finding(m, on ? "REG-9" : NULL);
+    if (on) {
+        g_assert_cmphex(get_reg64(m, IQA), ==, QUEUE);
+    }
     lu_arms_tell(m->qts, NULL);
     stop(m);
 }
@@ -606,6 +626,8 @@ static void add_modeless(void)
     qtest_add_func("vtd/reset", test_reset);
     qtest_add_func("vtd/rule/reg-7/one-change", test_one_change);
     qtest_add_func("vtd/rule/reg-7/two-changes", test_two_changes);
+    add("rule/reg-9", "off", NULL, test_queue_moves);
+    add("rule/reg-9", "on", &legacy, test_queue_moves);
     add("rule/con-4", "legacy", &legacy, test_translation_dropped);
     add("rule/con-4", "scalable", &second, test_translation_dropped);
     qtest_add_func("vtd/help", test_help);

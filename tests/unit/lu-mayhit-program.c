@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include "hw/liveupdate/served.h"
 #include "lu-mayhit-program.h"
 #include "lu-tlb-reference.h"
 #include "lu-walk-fixture.h"
@@ -85,6 +86,9 @@ typedef struct World {
     LuArrayMem *mem, *ref_mem;
     LuMayHit *m;
     RefTlb ref;
+    LuServed *served;           /* and its reference */
+    RefServed ref_served;
+    ProgramCounts *counts;
     uint64_t seq, done;         /* invalidations consumed, completed */
     bool trace;                 /* say what is done */
 } World;
@@ -164,7 +168,9 @@ static void world_init(World *w, const Program *p)
         .mem = lu_array_new(RAM_BASE, FRAMES << FRAME_LG2),
         .ref_mem = lu_array_new(RAM_BASE, FRAMES << FRAME_LG2),
         .m = lu_mayhit_new(&p->config),
+        .served = lu_served_new(),
     };
+    ref_served_init(&w->ref_served);
     if (shapes->s1) {
         tree_init(&w->tree[S1], shapes->s1, frame, nested, false);
         frame += TABLES_MAX;
@@ -182,6 +188,8 @@ static void world_init(World *w, const Program *p)
 
 static void world_destroy(World *w)
 {
+    lu_served_free(w->served);
+    ref_served_destroy(&w->ref_served);
     lu_mayhit_free(w->m);
     ref_destroy(&w->ref);
     lu_array_free(w->mem);
@@ -380,6 +388,74 @@ static bool agrees(const RefAccess *access)
     return !difference(access->opaque);
 }
 
+/*
+ * No break-before-make: what is wrong is a matter of invalidation alone.  One
+ * stage: behind another, what may be marked decides what memory says.
+ */
+static bool is_judged(const World *w, const Context *c)
+{
+    const GenShape *shape = w->tree[c->s1 == S2 ? S2 : c->s1].shape;
+
+    return !is_vmsa(shape) && !(c->s1 != S2 && c->s2) &&
+           !w->ref.hold_invalid && !w->ref.loose;
+}
+
+static LuXlat xlat_of(const LuWalk *walk)
+{
+    bool ok = walk->fault == LU_FAULT_NONE;
+
+    return (LuXlat) {
+        .status = ok ? LU_XLATE_OK : LU_XLATE_FAULT,
+        .pa = ok ? walk->pa : 0, .perm = ok ? walk->perm : 0,
+    };
+}
+
+/* Whether the access @got what is a mistake of software by now. */
+static char *judge(World *w, unsigned stream, const RefAccess *access,
+                   const LuStage *s1, const LuStage *s2, const LuWalk *got,
+                   const RefAnswer *answer, const RefAnswer *memory)
+{
+    LuNeed need = { .perm = access->need.perm, .priv = access->need.priv };
+    LuAccess a = {
+        .rid = stream, .pasid = LU_NO_PASID, .iova = access->iova,
+        .perm = need.perm, .priv = need.priv,
+    };
+    LuCtx ctx = { .kind = LU_CTX_TRANSLATE, .n_s1 = !!s1, .has_s2 = s2 };
+    LuJudge break_judge = {
+        .mem = &w->mem->view, .bbml = 2, .left = LU_JUDGE_MAX,
+    };
+    LuServing serving = {
+        .access = &a, .judge = &break_judge, .held = &ctx, .now = &ctx,
+        .got_walk = got, .use = lu_mayhit_use(w->m),
+    };
+    LuXlat x = xlat_of(got), is;
+    LuServedWhy why;
+    LuWalk walk;
+    bool wrong, ref;
+
+    if (s1) {
+        ctx.s1[0] = *s1;
+    }
+    if (s2) {
+        ctx.s2 = *s2;
+    }
+    lu_walk(&w->mem->view, s1, s2, a.iova, &need, &walk);
+    is = xlat_of(&walk);
+    serving.got = &x;
+    serving.is = &is;
+    serving.is_walk = &walk;
+    wrong = lu_served_judge(w->served, &serving, &why) != LU_RULE__MAX;
+    ref = ref_served_wrong(&w->ref_served, stream, a.iova, answer, memory);
+    w->counts->judged++;
+    w->counts->wrong += ref;
+    if (wrong == ref) {
+        return NULL;
+    }
+    return g_strdup_printf("access to 0x%" PRIx64 " is %s, in the reference "
+                           "%s", a.iova, wrong ? why.detail : "legal",
+                           ref ? "it is not" : "it is");
+}
+
 /* arg: context, address, offset, perm, fresh */
 static char *op_access(World *w, const Op *op)
 {
@@ -411,7 +487,8 @@ static char *op_access(World *w, const Op *op)
     };
     LuChangeKind conflict;
     g_autofree char *is = NULL;
-    RefAnswer answer, wanted;
+    RefAnswer answer, wanted, memory = { };
+    bool judged = is_judged(w, c) && access.need.perm && !access.fresh;
     LuWalk walk;
     hwaddr pa;
 
@@ -424,6 +501,9 @@ static char *op_access(World *w, const Op *op)
         arg[0] % w->n_contexts, access.iova, access.need.perm,
         access.need.priv ? " privileged" : "", access.fresh ? " fresh" : "",
         is);
+    if (judged) {
+        memory = ref_memory(&w->ref, &access);
+    }
     if (!ref_access(&w->ref, &access, &answer, &wanted)) {
         g_autofree char *ref = ref_answer_text(&wanted);
 
@@ -436,7 +516,8 @@ static char *op_access(World *w, const Op *op)
     for (pa = difference(w); pa; pa = difference(w)) {
         lu_array_set(w->ref_mem, pa, lu_array_get(w->mem, pa));
     }
-    return NULL;
+    return judged ? judge(w, arg[0] % w->n_contexts, &access, s1, s2, &walk,
+                          &answer, &memory) : NULL;
 }
 
 /* arg: command, scope, tag, address, size, level */
@@ -511,11 +592,14 @@ static char *op_done(World *w, const Op *op)
 {
     uint64_t upto = w->done + (op->arg[0] % 4 ? w->seq - w->done
                                : op->arg[0] / 4 % (w->seq - w->done + 1));
-    uint64_t first, last;
-    bool any = lu_mayhit_done(w->m, upto, &first, &last);
+    LuStaleRange stale;
+    bool any = lu_mayhit_done(w->m, upto, &stale);
+    uint64_t first = stale.first, last = stale.last;
     RefDropped d = ref_done(&w->ref, upto);
 
     w->done = upto;
+    lu_served_synced(w->served);
+    w->ref_served.syncs++;
     say(w, "complete up to %" PRIu64 ": %s 0x%" PRIx64 "-0x%" PRIx64, upto,
         any ? "stale" : "nothing", any ? first : 0, any ? last : 0);
     if (w->ref.loose) {
@@ -531,13 +615,14 @@ static char *op_done(World *w, const Op *op)
 }
 
 char *program_run(const Program *p, bool trace, unsigned *at,
-                  uint64_t *accesses)
+                  ProgramCounts *counts)
 {
     char *wrong = NULL;
     World w;
 
     world_init(&w, p);
     w.trace = trace;
+    w.counts = counts;
     for (*at = 0; *at < p->ops->len && !wrong; ++*at) {
         const Op *op = &g_array_index(p->ops, Op, *at);
 
@@ -546,7 +631,7 @@ char *program_run(const Program *p, bool trace, unsigned *at,
             op_set(&w, op);
             break;
         case OP_ACCESS:
-            ++*accesses;
+            counts->accesses++;
             wrong = op_access(&w, op);
             break;
         case OP_INVAL:
@@ -596,19 +681,19 @@ void program_destroy(Program *p)
 
 static bool fails(const Program *p)
 {
-    uint64_t accesses = 0;
+    ProgramCounts counts = { };
     unsigned at;
-    g_autofree char *wrong = program_run(p, false, &at, &accesses);
+    g_autofree char *wrong = program_run(p, false, &at, &counts);
 
     return wrong;
 }
 
 void program_shrink(Program *p)
 {
-    uint64_t accesses = 0;
+    ProgramCounts counts = { };
     unsigned at;
 
-    g_free(program_run(p, false, &at, &accesses));
+    g_free(program_run(p, false, &at, &counts));
     g_array_set_size(p->ops, at);
     for (unsigned piece = MAX(p->ops->len / 2, 1); piece; piece /= 2) {
         for (unsigned i = p->ops->len; i-- > 0; ) {

@@ -48,12 +48,18 @@ typedef struct Program {
 void program_random(Program *p, unsigned n);
 void program_destroy(Program *p);
 
+typedef struct ProgramCounts {
+    uint64_t accesses;
+    uint64_t judged;            /* of them: completeness of invalidation */
+    uint64_t wrong;             /* ... which was lacking */
+} ProgramCounts;
+
 /*
  * Run, and say what is done if @trace; NULL, or what was wrong after how many
- * operations.  *@accesses grows.
+ * operations.  *@counts grow.
  */
 char *program_run(const Program *p, bool trace, unsigned *at,
-                  uint64_t *accesses);
+                  ProgramCounts *counts);
 
 /* Leave out what the failure does not need. */
 void program_shrink(Program *p);

@@ -851,6 +851,76 @@ RefDropped ref_done(RefTlb *t, uint64_t upto)
     return d;
 }
 
+RefAnswer ref_memory(const RefTlb *t, const RefAccess *access)
+{
+    RefAccess fresh = *access;
+    RefAnswer nothing = { .fault = LU_FAULT_CONFLICT }, is;
+    RefTlb empty;
+
+    fresh.fresh = true;
+    ref_init(&empty, t->out_lg2, false, false);
+    ref_access(&empty, &fresh, &nothing, &is);
+    ref_destroy(&empty);
+    return is;
+}
+
+/* A difference that was met. */
+typedef struct Met {
+    unsigned stream;
+    uint64_t page;
+    bool unmapped;
+    uint64_t when;              /* synchronizations there had been */
+} Met;
+
+void ref_served_init(RefServed *s)
+{
+    *s = (RefServed) { .met = g_array_new(false, false, sizeof(Met)) };
+}
+
+void ref_served_destroy(RefServed *s)
+{
+    g_array_unref(s->met);
+}
+
+bool ref_served_wrong(RefServed *s, unsigned stream, uint64_t iova,
+                      const RefAnswer *got, const RefAnswer *is)
+{
+    bool mapped = is->fault == LU_FAULT_NONE ||
+                  is->fault == LU_FAULT_PERMISSION;
+    bool agrees = got->fault != LU_FAULT_NONE ||
+                  (is->fault == LU_FAULT_NONE && got->pa == is->pa &&
+                   !(got->perm & ~is->perm));
+    Met now = { stream, iova >> 12, !mapped, s->syncs }, *met;
+    uint64_t since;
+    guint i = 0;
+
+    while (i < s->met->len &&
+           (g_array_index(s->met, Met, i).stream != stream ||
+            g_array_index(s->met, Met, i).page != now.page)) {
+        i++;
+    }
+    if (agrees) {
+        if (i < s->met->len) {
+            g_array_remove_index(s->met, i);
+        }
+        return false;
+    }
+    if (i == s->met->len) {
+        g_array_append_val(s->met, now);
+        return false;
+    }
+    met = &g_array_index(s->met, Met, i);
+    since = s->syncs - met->when;
+    if (met->unmapped && mapped && since) {
+        return true;            /* unmapped, synchronized, mapped again */
+    }
+    if (met->unmapped != now.unmapped) {
+        *met = now;
+        return false;
+    }
+    return mapped && since >= 8;        /* changed, and long forgotten */
+}
+
 char *ref_answer_text(const RefAnswer *a)
 {
     if (a->fault == LU_FAULT_NONE) {

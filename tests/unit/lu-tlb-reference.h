@@ -116,6 +116,27 @@ RefDropped ref_done(RefTlb *t, uint64_t upto);
 /* Whether @inval names @e: the whole of inval.h in one place. */
 bool ref_names(const LuInval *inval, const RefEntry *e);
 
+/*
+ * What memory alone makes of @access, which is left as it was.
+ */
+RefAnswer ref_memory(const RefTlb *t, const RefAccess *access);
+
+/*
+ * Completeness of invalidation, where descriptors need not be broken: whether
+ * software has gone on as if what it changed were invalidated (VT-d, 6.5.3.3).
+ * @stream and the page name what is accessed; @got and @is are what it got and
+ * what memory says.
+ */
+typedef struct RefServed {
+    GArray *met;                /* differences, not decided */
+    uint64_t syncs;             /* that completed */
+} RefServed;
+
+void ref_served_init(RefServed *s);
+void ref_served_destroy(RefServed *s);
+bool ref_served_wrong(RefServed *s, unsigned stream, uint64_t iova,
+                      const RefAnswer *got, const RefAnswer *is);
+
 char *ref_answer_text(const RefAnswer *a);
 
 #endif

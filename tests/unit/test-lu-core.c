@@ -36,6 +36,7 @@ typedef struct Story {
     hwaddr leaf, leaf_far;      /* its PTEs */
     uint32_t shape;
     bool no_take, no_free, no_dma, no_keep;
+    uint64_t listed;            /* sum of addresses */
 } Story;
 
 static void op(Story *st, uint8_t code, uint64_t token, uint64_t addr,
@@ -186,7 +187,7 @@ static void tell(Story *st, Step step)
     case REPLACE:
         toy_attach(&st->toy, RID, new_domain(st), 6);
         dma(st, IOVA, st->data);
-        lu_sample(&st->toy.iommu, NULL);
+        lu_session_sample(&st->s, &st->toy.iommu, NULL);
         ok(st, LU_CTL_OP_REPLACE);
         break;
     case FREE:
@@ -262,7 +263,7 @@ static void look_by_dma(Story *st)
 
 static void look_by_sample(Story *st)
 {
-    lu_sample(&st->toy.iommu, NULL);
+    lu_session_sample(&st->s, &st->toy.iommu, NULL);
 }
 
 static void clear_entry_dma(Story *st)
@@ -751,7 +752,7 @@ static void go_on(Story *st)
         any_dma(st, IOVA);
         any_dma(st, IOVA_FAR);
         lu_session_op(&st->s, &o);
-        lu_sample(&st->toy.iommu, NULL);
+        lu_session_sample(&st->s, &st->toy.iommu, NULL);
         lu_pages_take(&st->s.books, table_of(st->leaf), 4096);
         lu_pages_free(&st->s.books, table_of(st->leaf), 4096);
         lu_session_verdict(&st->s, NULL);
@@ -894,6 +895,155 @@ static void test_store_harmless(void)
     lu_session_judge_stores(&st.s);
     assert_only_rule(&st, NULL);
     g_assert_cmpint(lu_session_verdict(&st.s, NULL), ==, LU_VERDICT_PASS);
+    story_end(&st);
+}
+
+static void mark_watched(void *opaque, LuPage *page)
+{
+    page->watched = true;
+}
+
+/* The story up to a FINISH of which nobody has announced the frees. */
+static void tell_unseen(Story *st, LuSpan table[4])
+{
+    story_begin(st);
+    for (Step step = SETUP; step <= REPLACE; step++) {
+        g_assert_cmpint(lu_session_tables(&st->s, TOKEN, 0, table, 4), ==,
+                        step <= PRESERVE ? -LU_CTL_ENOENT
+                        : step == FREEZE ? -LU_CTL_ESTATE : 4);
+        tell(st, step);
+    }
+    op(st, LU_CTL_OP_LEAKED, 0, table[1].pa, 4096, 0, LU_CTL_ENOENT);
+    op(st, LU_CTL_OP_FINISH, TOKEN, 0, 0, LU_CTL_FINISH_UNSEEN, LU_CTL_OK);
+    g_assert_cmpint(lu_session_tables(&st->s, TOKEN, 0, table, 4), ==,
+                    -LU_CTL_ENOENT);
+}
+
+/* Somebody has looked, and found nothing; what was no table is not asked. */
+static void test_leaked_none(void)
+{
+    LuSpan table[4];
+    Story st;
+
+    tell_unseen(&st, table);
+    op(&st, LU_CTL_OP_LEAKED, 0, 0, 0, 0, LU_CTL_OK);
+    op(&st, LU_CTL_OP_LEAKED, 0, st.data, 4096, 0, LU_CTL_ENOENT);
+    op(&st, LU_CTL_OP_LEAKED, 0, table[1].pa, UINT64_MAX, 0, LU_CTL_EINVAL);
+    assert_only_rule(&st, NULL);
+    g_assert_cmpint(st.s.books.sink.evaluated[LU_RULE_FRE_4], ==, 1);
+    tell_arms(&st.s.books.sink);
+    story_end(&st);
+}
+
+static void test_leaked_page(void)
+{
+    const LuFinding *f;
+    LuSpan table[4];
+    Story st;
+
+    tell_unseen(&st, table);
+    for (unsigned i = 0; i < 2; i++) {
+        op(&st, LU_CTL_OP_LEAKED, 0, table[1].pa, 4096, 0, LU_CTL_OK);
+    }
+    assert_only_rule(&st, "FRE-4");
+    f = g_ptr_array_index(st.s.books.sink.order, 0);
+    g_assert_cmphex(f->ev.page, ==, table[1].pa);
+    g_assert_cmpint(f->count, ==, 2);
+    ok(&st, LU_CTL_OP_BOOT);
+    op(&st, LU_CTL_OP_LEAKED, 0, table[1].pa, 4096, 0, LU_CTL_ENOENT);
+    tell_arms(&st.s.books.sink);
+    story_end(&st);
+}
+
+/* The list is the tables that one can walk to, from any number on. */
+static void count_table(Story *st, hwaddr pa)
+{
+    st->listed += pa;
+}
+
+static void test_tables(void)
+{
+    LuSpan all[8], one;
+    uint64_t sum = 0;
+    Story st;
+
+    story_begin(&st);
+    for (Step step = SETUP; step <= FREEZE; step++) {
+        tell(&st, step);
+    }
+    g_assert_cmpint(lu_session_tables(&st.s, TOKEN, 0, all, 8), ==, 4);
+    for (unsigned i = 0; i < 4; i++) {
+        g_assert_cmpint(all[i].bytes, ==, 4096);
+        g_assert_cmpint(lu_session_tables(&st.s, TOKEN, i, &one, 1), ==, 1);
+        g_assert_cmphex(one.pa, ==, all[i].pa);
+        sum += one.pa;
+    }
+    g_assert_cmpint(lu_session_tables(&st.s, TOKEN, 4, &one, 1), ==, 0);
+    g_assert_cmpint(lu_session_tables(&st.s, TOKEN, UINT64_MAX, &one, 1), ==,
+                    0);
+    foreach_table(&st, st.top, count_table);
+    g_assert_cmphex(st.listed, ==, sum);
+    story_end(&st);
+}
+
+static hwaddr the_written;
+
+static bool was_written(hwaddr pa, hwaddr len)
+{
+    return the_written >= pa && the_written - pa < len;
+}
+
+/* Tell the story with @written written while the tables are frozen. */
+static void tell_watched(Story *st, hwaddr (*written)(Story *), bool mark,
+                         const char *rule)
+{
+    story_begin(st);
+    st->s.books.written = was_written;
+    for (Step step = SETUP; step <= END; step++) {
+        if (step == FREEZE) {
+            the_written = written(st);
+        }
+        tell(st, step);
+        if (step == FREEZE) {
+            lu_session_promised(&st->s, mark_watched, NULL);
+            if (mark) {
+                set_accessed(st);
+            }
+        }
+    }
+    assert_only_rule(st, rule);
+    g_assert_cmpint(lu_session_verdict(&st->s, NULL), ==, LU_VERDICT_PASS);
+    story_end(st);
+}
+
+static hwaddr write_leaf_table(Story *st)
+{
+    return st->leaf;
+}
+
+static hwaddr write_data(Story *st)
+{
+    return st->data;
+}
+
+/* TBL-2 warns of a page that was written and is as it was, and no other. */
+static void test_watch(void)
+{
+    Story st;
+
+    tell_watched(&st, write_leaf_table, false, "TBL-2");
+    tell_watched(&st, write_leaf_table, true, NULL);
+    tell_watched(&st, write_data, false, NULL);
+
+    /* Nobody watches: not decided. */
+    story_begin(&st);
+    st.s.unwatched = "no watch";
+    for (Step step = SETUP; step <= END; step++) {
+        tell(&st, step);
+    }
+    g_assert_cmpint(st.s.books.sink.evaluated[LU_RULE_TBL_2], ==, 0);
+    g_assert_cmpstr(lu_session_unable(&st.s, LU_RULE_TBL_2), ==, "no watch");
+    g_assert_null(lu_session_unable(&st.s, LU_RULE_TBL_1));
     story_end(&st);
 }
 
@@ -1222,6 +1372,62 @@ static void test_freeze_after_change(void)
     lu_mayhit_stats(st.toy.iommu.mayhit, &stats, &bytes);
     g_assert_cmpint(stats.changes[LU_CHANGE_PERM], ==, 1);
     story_end(&st);
+}
+
+/* Too many invalidations of configuration: the oldest does not wait. */
+static void test_early(void)
+{
+    static const LuInval inval = { .name = "all", .what = LU_INVAL_CONFIG };
+    const LuCaps caps = { .bbml = 2 };
+    uint64_t bytes, hurried;
+    Story st;
+
+    story_begin(&st);
+    g_assert_true(lu_iommu_hold(&st.toy.iommu, &caps, "strict", "old",
+                                &error_abort));
+    for (unsigned i = 0; i <= LU_STREAMS_PENDING_MAX; i++) {
+        lu_streams_stats(st.toy.iommu.streams, &bytes, &hurried);
+        g_assert_cmpuint(hurried, ==, 0);
+        lu_inval(&st.toy.iommu, &inval);
+    }
+    lu_streams_stats(st.toy.iommu.streams, &bytes, &hurried);
+    g_assert_cmpuint(hurried, ==, 1);
+    story_end(&st);
+}
+
+/* Answers take no more memory than there is room for, and give it back. */
+static void test_answers(void)
+{
+    uint64_t all = 64 * KiB, room = all, epoch = 1, before;
+    LuAnswers *a = NULL, *b = NULL;
+    LuAnswer found;
+
+    /* One that grows as long as it may; every page clashes with others. */
+    for (uint64_t iova = 0; iova < 4096ull << LU_ANSWER_LG2;
+         iova += 1 << LU_ANSWER_LG2) {
+        lu_answers_note(&a, &room, iova, iova, 12, LU_PERM_R,
+                        lu_attrs_pci(), false, epoch);
+        g_assert_true(lu_answers_find(a, iova, LU_PERM_R, false, epoch,
+                                      &found));
+        g_assert_cmphex(found.pa, ==, iova);
+        g_assert_cmpuint(room, <, all);
+    }
+    g_assert_cmpuint(a->lg2, >, LU_ANSWERS_LG2_MIN);
+    g_assert_cmpuint(a->lg2, <, LU_ANSWERS_LG2_MAX);
+    /* There is no room for another stream's, until the first are gone. */
+    before = room;
+    room = 1;
+    lu_answers_note(&b, &room, 0, 0, 12, LU_PERM_R, lu_attrs_pci(), false,
+                    epoch);
+    g_assert_null(b);
+    g_assert_cmpuint(room, ==, 1);
+    room = before;
+    lu_answers_free(a, &room);
+    g_assert_cmpuint(room, ==, all);
+    lu_answers_note(&b, &room, 0, 0, 12, LU_PERM_R, lu_attrs_pci(), false,
+                    epoch);
+    g_assert_nonnull(b);
+    lu_answers_free(b, &room);
 }
 
 static void test_errors(void)
@@ -1595,6 +1801,10 @@ int main(int argc, char **argv)
     g_test_add_func("/core/store", test_store);
     g_test_add_func("/core/store/found", test_store_found);
     g_test_add_func("/core/store/harmless", test_store_harmless);
+    g_test_add_func("/core/watch", test_watch);
+    g_test_add_func("/core/leaked/none", test_leaked_none);
+    g_test_add_func("/core/leaked/page", test_leaked_page);
+    g_test_add_func("/core/tables", test_tables);
     g_test_add_func("/core/consequences", test_consequences);
     g_test_add_func("/core/generations", test_generations);
     g_test_add_func("/core/inconclusive", test_inconclusive);
@@ -1619,5 +1829,7 @@ int main(int argc, char **argv)
     g_test_add_func("/core/equal", test_equal);
     g_test_add_func("/core/sink", test_sink);
     g_test_add_func("/core/memmap", test_memmap);
+    g_test_add_func("/core/early", test_early);
+    g_test_add_func("/core/answers", test_answers);
     return g_test_run();
 }

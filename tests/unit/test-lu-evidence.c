@@ -26,6 +26,7 @@ typedef struct Story {
     hwaddr table[3];            /* top first */
     hwaddr data, luo;
     unsigned left_out;          /* tables not preserved, a bit each */
+    const char *session;        /* another name than "vm0"; or NULL */
     unsigned updates;
     unsigned edges[LU_CTL_OP_KHO + 1];
 } Story;
@@ -78,7 +79,7 @@ static void story_end(Story *st)
 static void preserve(Story *st)
 {
     static const KhoFile files[] = { { "memfd-v2", 0x1000, 0x77 } };
-    static const KhoSession sessions[] = { { "vm0", files, 1 } };
+    const KhoSession sessions[] = { { st->session ?: "vm0", files, 1 } };
     KhoBlob blobs[2];
 
     g_assert_true(kho_begin(&st->k, &st->kp.plat, 12));
@@ -355,6 +356,32 @@ static void test_chain(void)
     story_end(&st);
 }
 
+/* A session is handed on again, or has come to its end with this kernel. */
+static void test_sessions(void)
+{
+    LuMemMap *map;
+    Story st;
+
+    story_begin(&st);
+    map = &st.s.books.memmap;
+    preserve(&st);
+    jump(&st);
+    g_assert_cmpuint(map->past_sessions->len, ==, 1);
+    replace(&st, st.data);
+    preserve(&st);
+    sign(&st, LU_SIGN_OFF);
+    g_assert_true(lu_memmap_has_session(map, "vm0"));
+    sign(&st, LU_SIGN_QUEUE_ON);
+    replace(&st, st.data);
+    st.session = "vm1";
+    preserve(&st);
+    sign(&st, LU_SIGN_OFF);
+    g_assert_cmpstr(g_ptr_array_index(map->past_sessions, 0), ==, "vm0");
+    g_assert_false(lu_memmap_has_session(map, "vm0"));
+    g_assert_true(lu_memmap_has_session(map, "vm1"));
+    story_end(&st);
+}
+
 /* The next kernel hands on the very tables it was handed. */
 static void test_handed_on(void)
 {
@@ -518,6 +545,7 @@ int main(int argc, char **argv)
     g_test_add_func("/evidence/not-final", test_not_final);
     g_test_add_func("/evidence/past", test_past);
     g_test_add_func("/evidence/chain", test_chain);
+    g_test_add_func("/evidence/sessions", test_sessions);
     g_test_add_func("/evidence/handed-on", test_handed_on);
     g_test_add_func("/evidence/forgotten", test_forgotten);
     g_test_add_func("/evidence/elsewhere", test_elsewhere);

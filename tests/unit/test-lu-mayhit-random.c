@@ -1,6 +1,8 @@
 /*
  * The may-hit engine against the naive reference, on random programs.
  *
+ * Answers and, where descriptors need not be broken, verdicts on completeness.
+ *
  * LU_MAYHIT_OPS=N runs N operations in all instead of a million; a program
  * that fails is shrunk and saved, and LU_MAYHIT_REPLAY=FILE runs that one
  * alone.  "--seed" repeats a run, as with every test of GLib.
@@ -24,11 +26,11 @@ static void report(Program *p, const char *name)
                                             (int)getpid());
     g_autofree char *path = g_build_filename(g_get_tmp_dir(), file, NULL);
     g_autofree char *wrong = NULL;
-    uint64_t accesses = 0;
+    ProgramCounts counts = { };
     unsigned at;
 
     program_shrink(p);
-    wrong = program_run(p, false, &at, &accesses);
+    wrong = program_run(p, false, &at, &counts);
     g_test_message("%s: after %u operations: %s", name, at, wrong);
     if (program_save(p, path)) {
         g_test_message("LU_MAYHIT_REPLAY=%s runs it again", path);
@@ -49,7 +51,7 @@ static uint64_t ops_in_all(void)
 
 static void run(unsigned shapes, uint64_t n_ops, bool limited)
 {
-    uint64_t accesses = 0;
+    ProgramCounts counts = { };
 
     for (uint64_t n = 0; n < n_ops; n += PROGRAM_OPS) {
         Program p = {
@@ -65,7 +67,7 @@ static void run(unsigned shapes, uint64_t n_ops, bool limited)
             p.config.bytes_max = 4096 + rand_below(64) * 1024;
         }
         program_random(&p, PROGRAM_OPS);
-        wrong = program_run(&p, false, &at, &accesses);
+        wrong = program_run(&p, false, &at, &counts);
         if (wrong) {
             report(&p, program_shapes[shapes].name);
         }
@@ -74,8 +76,9 @@ static void run(unsigned shapes, uint64_t n_ops, bool limited)
             return;
         }
     }
-    g_test_message("%" PRIu64 " operations, %" PRIu64 " accesses", n_ops,
-                   accesses);
+    g_test_message("%" PRIu64 " operations, %" PRIu64 " accesses, %" PRIu64
+                   " judged, %" PRIu64 " lacked an invalidation", n_ops,
+                   counts.accesses, counts.judged, counts.wrong);
 }
 
 static void equal(const void *data)
@@ -96,14 +99,14 @@ static void limited(const void *data)
 static void replay(const void *data)
 {
     g_autofree char *wrong = NULL;
-    uint64_t accesses = 0;
+    ProgramCounts counts = { };
     unsigned at;
     Program p;
 
     if (!program_load(&p, data)) {
         g_error("%s: not a program of this test", (const char *)data);
     }
-    wrong = program_run(&p, true, &at, &accesses);
+    wrong = program_run(&p, true, &at, &counts);
     if (wrong) {
         g_test_message("after %u operations: %s", at, wrong);
         g_test_fail();

@@ -9,7 +9,7 @@
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include <glib/gstdio.h>
-#include "../../tools/lu-vm/baseline.h"
+#include "hw/liveupdate/baseline.h"
 #include "../../tools/lu-vm/cpio.h"
 #include "../../tools/lu-vm/guest.h"
 #include "../../tools/lu-vm/image.h"
@@ -211,7 +211,7 @@ static GPtrArray *baseline(const char *text, const char *today, Error **errp)
     g_assert_cmpint(fd, >=, 0);
     close(fd);
     g_assert_true(g_file_set_contents(path, text, -1, NULL));
-    known = lu_vm_baseline_load(path, today, errp);
+    known = lu_baseline_load(path, today, errp);
     unlink(path);
     return known;
 }
@@ -224,21 +224,21 @@ static void test_baseline(void)
         "CON-4  vtd claimed register:GSTS - until 2026-12-31 # mail 1\n"
         "TBL-1 vtd claimed table 2 until 2026-01-01\n", "2026-12-31",
         &error_abort);
-    const LuVmKnown *known;
+    const LuKnown *known;
 
     g_assert_cmpuint(b->len, ==, 2);
-    g_assert_false(lu_vm_baseline_covers(b, "CON-4 vtd claimed table 2"));
+    g_assert_false(lu_baseline_covers(b, "CON-4 vtd claimed table 2"));
     known = g_ptr_array_index(b, 0);
     g_assert_cmpuint(known->line, ==, 3);
     g_assert_false(known->used);
     /* the last day still counts */
-    g_assert_true(lu_vm_baseline_covers(b, KEY));
+    g_assert_true(lu_baseline_covers(b, KEY));
     g_assert_true(known->used);
     known = g_ptr_array_index(b, 1);
     g_assert_true(known->expired);
-    g_assert_false(lu_vm_baseline_covers(b, "TBL-1 vtd claimed table 2"));
+    g_assert_false(lu_baseline_covers(b, "TBL-1 vtd claimed table 2"));
     g_assert_true(known->used);
-    g_assert_false(lu_vm_baseline_covers(NULL, KEY));
+    g_assert_false(lu_baseline_covers(NULL, KEY));
 }
 
 static void test_baseline_errors(void)
@@ -266,18 +266,18 @@ static void test_finding_key(void)
     g_autofree char *unit = NULL, *table = NULL, *reg = NULL;
 
     qdict_put_str(f, "rule", "CON-4");
-    unit = lu_vm_finding_key(f);
+    unit = lu_finding_key(f);
     g_assert_cmpstr(unit, ==, "CON-4 - unit - -");
     qdict_put_str(f, "iommu", "vtd");
     qdict_put_str(f, "stream", "00:11.0");
     qdict_put_int(f, "page", 0x1234000);
     qdict_put_int(f, "level", 2);
-    table = lu_vm_finding_key(f);
+    table = lu_finding_key(f);
     g_assert_cmpstr(table, ==, "CON-4 vtd unclaimed table 2");
     qdict_put_int(f, "token", 1);
     qdict_put_str(f, "register", "GSTS");
     qdict_del(f, "level");
-    reg = lu_vm_finding_key(f);
+    reg = lu_finding_key(f);
     g_assert_cmpstr(reg, ==, KEY);
     qobject_unref(f);
 }

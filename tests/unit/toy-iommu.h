@@ -10,6 +10,7 @@
 #ifndef TESTS_UNIT_TOY_IOMMU_H
 #define TESTS_UNIT_TOY_IOMMU_H
 
+#include "hw/liveupdate/iommu.h"
 #include "hw/liveupdate/session.h"
 #include "lu-array-mem.h"
 

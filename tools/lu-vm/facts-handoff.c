@@ -33,7 +33,24 @@ static const char *where(const LuVmRun *run, int64_t ns)
                        : "after the second kernel had booted";
 }
 
-/* Whether a bit that was set stayed so from the start of DMA to the end. */
+/* By which write: VT-d has a register for commands and one for what they do. */
+static void cause(GString *out, const LuVmEvent *e)
+{
+    if (e->kind == LU_VM_BUS_MASTER) {
+        g_string_append(out, ", by the function's Command register");
+    } else if (g_str_equal(e->reg, "GSTS")) {
+        g_string_append_printf(out, ", by GCMD, GSTS 0x%" PRIx64 " -> 0x%"
+                               PRIx64, e->from, e->to);
+    } else {
+        g_string_append_printf(out, ", by %s 0x%" PRIx64 " -> 0x%" PRIx64,
+                               e->reg, e->from, e->to);
+    }
+}
+
+/*
+ * Whether a bit that was set stayed so from the start of DMA to the end; if
+ * not, each change.
+ */
 static void bit(const LuVmRun *run, GPtrArray *facts, const char *name,
                 const char *drop_name, LuVmEventKind kind)
 {
@@ -49,15 +66,12 @@ static void bit(const LuVmRun *run, GPtrArray *facts, const char *name,
             continue;           /* what follows is only the power-off */
         }
         set |= e->on;
-        if (!e->on && e->time_ns > from) {
-            g_string_append_printf(drops, "%sat %.1f ms, %s",
-                                   drops->len ? "; " : "", ms(e->time_ns),
+        if (e->time_ns > from && (!e->on || drops->len)) {
+            g_string_append_printf(drops, "%s%sat %.1f ms, %s",
+                                   drops->len ? "; " : "",
+                                   e->on ? "on again " : "", ms(e->time_ns),
                                    where(run, e->time_ns));
-            if (*e->reg) {
-                g_string_append_printf(drops, ", by %s 0x%" PRIx64
-                                       " -> 0x%" PRIx64, e->reg, e->from,
-                                       e->to);
-            }
+            cause(drops, e);
         }
     }
     lu_vm_text(facts, name, "%s",

@@ -55,14 +55,19 @@ static void add_modules(LuVmCpio *cpio, const GPtrArray *modules)
     lu_vm_cpio_file(cpio, "modules/order", 0644, order->str, order->len);
 }
 
+/* @hops: kexecs from the kernel that finds this; each has less to carry. */
 static void add_second(LuVmCpio *cpio, const LuVmOptions *o,
-                       const Bytes *init, const Bytes *kernel)
+                       const Bytes *init, const Bytes *kernel,
+                       unsigned int hops)
 {
     g_autofree char *append = o->kexec_append ?
         g_strjoinv(" ", o->kexec_append) : g_strdup("");
     LuVmCpio second;
 
     begin(&second, init);
+    if (hops > 1) {
+        add_second(&second, o, init, kernel, hops - 1);
+    }
     lu_vm_cpio_end(&second);
     lu_vm_cpio_dir(cpio, "second");
     lu_vm_cpio_file(cpio, "second/kernel", 0644, kernel->data, kernel->size);
@@ -83,7 +88,7 @@ static bool write_archive(const LuVmOptions *o, const char *path,
     begin(&cpio, init);
     add_modules(&cpio, modules);
     if (o->scenario->second) {
-        add_second(&cpio, o, init, kernel);
+        add_second(&cpio, o, init, kernel, o->scenario->hops);
     }
     lu_vm_cpio_end(&cpio);
     ok = g_file_set_contents(path, (char *)cpio.data->data, cpio.data->len,

@@ -7,7 +7,7 @@
 #include "qemu/osdep.h"
 #include "qobject/qlist.h"
 #include "qobject/qstring.h"
-#include "baseline.h"
+#include "hw/liveupdate/baseline.h"
 #include "judge.h"
 
 typedef struct Judge {
@@ -149,7 +149,7 @@ static void check_data(const Judge *j)
 
 static void judge_finding(const Judge *j, const QDict *f)
 {
-    g_autofree char *key = lu_vm_finding_key(f);
+    g_autofree char *key = lu_finding_key(f);
     const char *stream = qdict_get_try_str(f, "stream");
     const char *phase = qdict_get_try_str(f, "phase");
     const char *detail = qdict_get_try_str(f, "detail");
@@ -157,7 +157,7 @@ static void judge_finding(const Judge *j, const QDict *f)
     if (!qdict_get_try_bool(f, "gating", false)) {
         return;
     }
-    if (lu_vm_baseline_covers(j->baseline, key)) {
+    if (lu_baseline_covers(j->baseline, key)) {
         j->v->known++;
         return;
     }
@@ -189,7 +189,7 @@ static void check_findings(const Judge *j)
 static void check_baseline(const Judge *j)
 {
     for (guint i = 0; j->baseline && i < j->baseline->len; i++) {
-        const LuVmKnown *known = g_ptr_array_index(j->baseline, i);
+        const LuKnown *known = g_ptr_array_index(j->baseline, i);
 
         if (!known->used) {
             lu_vm_reason(j->v, LU_VM_FAIL, "line %u of the baseline was not "

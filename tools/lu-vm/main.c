@@ -7,7 +7,7 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
-#include "baseline.h"
+#include "hw/liveupdate/baseline.h"
 #include "facts.h"
 #include "initrd.h"
 #include "judge.h"
@@ -130,7 +130,7 @@ static bool load_baseline(const LuVmOptions *o, GPtrArray **baseline,
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
     g_autofree char *today = g_date_time_format(now, "%Y-%m-%d");
 
-    *baseline = o->baseline ? lu_vm_baseline_load(o->baseline, today, errp)
+    *baseline = o->baseline ? lu_baseline_load(o->baseline, today, errp)
                             : NULL;
     return *baseline || !o->baseline;
 }

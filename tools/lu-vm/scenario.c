@@ -36,6 +36,14 @@ const LuVmScenario lu_vm_scenarios[] = {
         .what = "kexec with a memfd preserved through /dev/liveupdate",
         .append = "kho=on liveupdate=on",
         .second = true,
+    }, {
+        .name = "liveupdate",
+        .what = "three kexecs under DMA, by a kernel that can do it",
+        .append = "kho=on liveupdate=on lu.hops=3",
+        .hops = 3,
+        .second = true,
+        .handoff = true,
+        .in_place = true,
     },
     { }
 };

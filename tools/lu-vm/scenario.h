@@ -13,6 +13,7 @@ typedef struct LuVmScenario {
     const char *what;           /* for --help */
     const char *append;         /* to the command line of both kernels */
     bool second;                /* another kernel is started */
+    unsigned int hops;          /* and by that another, so many times in all */
     bool handoff;               /* which is a live update, or should be one */
     bool in_place;              /* memory stays: data is checked at the end */
     bool claim[LU_VM_ARCH__MAX];    /* the stream is claimed by default */

@@ -13,7 +13,9 @@
 
 #include "qemu/atomic.h"
 #include "qemu/rcu.h"
+#include "qemu/units.h"
 #include "exec/hwaddr.h"
+#include "hw/liveupdate/attrs.h"
 
 /* Input pages are counted in these, whatever a translation's size. */
 #define LU_ANSWER_LG2   12
@@ -22,6 +24,7 @@ typedef struct LuAnswer {
     uint32_t lock;              /* odd: being written */
     uint32_t size_lg2:8;
     uint32_t perm:8;          /* LuPerm, for the privilege in @key */
+    uint32_t attrs:16;        /* lu_attrs_pack(), but for No_snoop */
     uint64_t key;               /* input page << 1 | privileged */
     uint64_t pa;                /* of the input page */
     uint64_t epoch;
@@ -35,6 +38,7 @@ typedef struct LuAnswers {
     LuAnswer slot[];
 } LuAnswers;
 
+#define LU_ANSWERS_BYTES_MAX    (64 * MiB)  /* of all streams of a unit */
 #define LU_ANSWERS_LG2_MIN  8
 #define LU_ANSWERS_LG2_MAX  16
 
@@ -65,6 +69,7 @@ static inline bool lu_answers_find(const LuAnswers *answers, uint64_t iova,
     out->pa = qatomic_read__nocheck(&a->pa);
     out->perm = a->perm;
     out->size_lg2 = a->size_lg2;
+    out->attrs = a->attrs;
     smp_rmb();                  /* pairs with those of a writer */
     return !(lock & 1) && qatomic_read(&a->lock) == lock && lock &&
            out->key == key && out->epoch == epoch && !(perm & ~out->perm);
@@ -72,14 +77,16 @@ static inline bool lu_answers_find(const LuAnswers *answers, uint64_t iova,
 
 /*
  * Note that @iova's page is at @pa, in a translation of 2^@size_lg2 bytes.
- * *@answers is made, and grows, as it needs to.
+ * *@answers is made, and grows, as it needs to; its bytes are taken from
+ * *@room, and where there is none, nothing is noted, or something forgotten.
  */
-void lu_answers_note(LuAnswers **answers, uint64_t iova, uint64_t pa,
-                     unsigned size_lg2, uint8_t perm, bool priv,
-                     uint64_t epoch);
+void lu_answers_note(LuAnswers **answers, uint64_t *room, uint64_t iova,
+                     uint64_t pa, unsigned size_lg2, uint8_t perm,
+                     LuAttrs attrs, bool priv, uint64_t epoch);
 /* Forget pages [@first, @last], at most LU_ANSWERS_FORGET_MAX of them. */
 #define LU_ANSWERS_FORGET_MAX 64
 void lu_answers_forget(LuAnswers *answers, uint64_t first, uint64_t last);
-void lu_answers_free(LuAnswers *answers);
+/* May be NULL; gives back to *@room. */
+void lu_answers_free(LuAnswers *answers, uint64_t *room);
 
 #endif

@@ -63,6 +63,12 @@ static inline bool lu_attrs_same(LuAttrs a, LuAttrs b)
     return a.type == b.type && a.sh == b.sh && a.snooped == b.snooped;
 }
 
+/* What nobody's cache has a part in. */
+static inline LuAttrs lu_attrs_nc(void)
+{
+    return (LuAttrs) { .type = LU_TYPE_NC, .sh = LU_SH_OUTER };
+}
+
 /* What a PCI device's access comes with: write-back, inner shareable. */
 static inline LuAttrs lu_attrs_pci(void)
 {
@@ -83,6 +89,12 @@ LuAttrs lu_attrs_stage1(LuAttrs in, uint64_t mair, unsigned index,
  */
 LuAttrs lu_attrs_stage2(LuAttrs in, uint8_t memattr, unsigned sh, bool fwb);
 
+/*
+ * How tables are fetched: inner and outer cacheability and shareability, as in
+ * CD.IRn, ORn, SHn, and alike in STEs and SMMU_CR1.
+ */
+LuAttrs lu_attrs_fetch(unsigned inner, unsigned outer, unsigned sh);
+
 /* The transaction has No_snoop set: after all stages (IHI 0070 13.6). */
 LuAttrs lu_attrs_no_snoop(LuAttrs a);
 
@@ -90,6 +102,8 @@ LuAttrs lu_attrs_no_snoop(LuAttrs a);
 void lu_type_append(GString *out, uint8_t type);
 /* "non-shareable", "inner shareable", ... */
 const char *lu_sh_name(LuSh sh);
+/* Type, shareability, and ", snooped" if No_snoop is ignored. */
+void lu_attrs_append(GString *out, LuAttrs a);
 
 /* Ten bits and a half, for those who keep many. */
 static inline uint16_t lu_attrs_pack(LuAttrs a)

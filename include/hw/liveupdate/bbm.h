@@ -10,13 +10,22 @@
 #include "hw/liveupdate/finding.h"
 #include "hw/liveupdate/mayhit.h"
 
+/* Words of memory read to judge what one doorbell or access brings up. */
+#define LU_JUDGE_MAX    (256 * KiB)
+
+typedef struct LuJudge {
+    const LuMem *mem;           /* to compare what tables translate to */
+    unsigned bbml;              /* IDR3.BBML, 0..2 */
+    bool nested;                /* tables are not found by their pointers */
+    unsigned left;              /* words it may still read */
+    bool cut_short;             /* they did not suffice */
+} LuJudge;
+
 /*
- * The rule that @change breaks on a unit of level @bbml (IDR3.BBML, 0..2), or
- * LU_RULE__MAX.  *@detail says how, in static text.  @mem: to compare what a
- * block and the table in its place translate to; with @nested, tables are not
- * found by their pointers, and are taken to be equivalent.
+ * The rule that @change, of a format that needs_break, breaks, or LU_RULE__MAX.
+ * *@detail says how, in static text.  What cannot be compared is taken to be
+ * the same; @j->cut_short is set where that is for want of @j->left.
  */
-LuRule lu_bbm_judge(const LuMem *mem, unsigned bbml, bool nested,
-                    const LuChange *change, const char **detail);
+LuRule lu_bbm_judge(LuJudge *j, const LuChange *change, const char **detail);
 
 #endif

@@ -10,10 +10,10 @@
 #define HW_LIVEUPDATE_CLAIM_H
 
 #include "hw/liveupdate/finding.h"
-#include "hw/liveupdate/iommu.h"
 #include "hw/liveupdate/ledger.h"
 #include "hw/liveupdate/memmap.h"
 #include "hw/liveupdate/stores.h"
+#include "hw/liveupdate/unit.h"
 
 /* The life of a claim, in order. */
 typedef enum LuClaimState {
@@ -34,6 +34,8 @@ typedef struct LuBooks {
     LuLedger ledger;
     LuMemMap memmap;
     LuStores stores;            /* caught in claimed tables, configuration */
+    /* Whether pages were written since the freeze; NULL: nobody watches. */
+    bool (*written)(hwaddr pa, hwaddr len);
 } LuBooks;
 
 typedef struct LuDomain {
@@ -124,7 +126,10 @@ void lu_claim_compare(LuBooks *books, LuClaim *c, const LuCtx *now);
 void lu_claim_thaw(LuBooks *books, LuClaim *c);
 void lu_domain_thaw(LuBooks *books, LuDomain *d);
 
-/* Compare the tables with the freeze: @rule is TBL-1 or DOM-5. */
+/*
+ * Compare the tables with the freeze: @rule is TBL-1 or DOM-5.  With TBL-1
+ * whether they were written at all: TBL-2.
+ */
 void lu_domain_check_tables(LuBooks *books, LuDomain *d, LuRule rule);
 
 /*
@@ -138,9 +143,10 @@ void lu_claim_check_config(LuBooks *books, LuClaim *c);
 
 /*
  * Judge one access: CON-1, CON-2, CON-5, CON-6, CON-8, TBL-1, DOM-5.  @ctx,
- * @walk and @seen_ok are what memory says, @got_ok is what happened.
+ * @walk and @seen_ok are what memory says, @got_ok is what happened.  False:
+ * it proves that something is wrong.
  */
-void lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
+bool lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
                      const LuCtx *ctx, const LuWalk *walk, bool seen_ok,
                      bool got_ok);
 

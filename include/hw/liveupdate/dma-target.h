@@ -20,6 +20,9 @@ typedef struct LuDmaTargetClass {
 
     /* Translate one access; its faults are recorded.  Any thread, RCU. */
     LuXlat (*translate)(LuDmaTarget *target, const LuAccess *access);
+    /* As lu_uncached(). */
+    void (*uncached)(LuDmaTarget *target, const LuAccess *access,
+                     const LuXlat *x, bool stale);
     /* Whether this unit translates PCI requester @rid.  BQL held. */
     bool (*owns)(LuDmaTarget *target, uint16_t rid);
 } LuDmaTargetClass;

@@ -37,6 +37,7 @@ typedef enum LuRuleNeed {
     LU_NEED_MMIO,
     LU_NEED_SAMPLE,
     LU_NEED_ANNOTATION,
+    LU_NEED_FREEZE_WATCH,
 } LuRuleNeed;
 
 typedef struct LuRuleInfo {
@@ -89,6 +90,7 @@ typedef struct LuFinding {
     int64_t time_ns;            /* virtual clock, first occurrence */
     uint64_t count;
     uint64_t consequences;
+    bool known;                 /* accepted: decides no verdict */
 } LuFinding;
 
 #define LU_NOTES_MAX    64      /* distinct ones; more are not kept */
@@ -105,10 +107,19 @@ struct LuSink {
     uint64_t dropped;           /* reports beyond LU_FINDINGS_MAX */
     uint64_t evaluated[LU_RULE__MAX];   /* times a rule was decided */
     GPtrArray *notes;           /* char *, as they came */
+    /* Whether it is accepted; asked once per distinct finding.  May be NULL. */
+    bool (*known)(void *opaque, const LuFinding *finding);
     /* Called once per distinct finding, in the context of the reporter. */
     void (*notify)(void *opaque, const LuFinding *finding);
     void *opaque;
 };
+
+/* Whether a finding of it decides the verdict. */
+static inline bool lu_rule_gates(LuRule rule)
+{
+    return lu_rule_info[rule].severity == LU_ERROR &&
+           lu_rule_info[rule].life == LU_GATING;
+}
 
 void lu_sink_init(LuSink *sink);
 void lu_sink_destroy(LuSink *sink);

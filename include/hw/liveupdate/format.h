@@ -21,6 +21,7 @@
 #define HW_LIVEUPDATE_FORMAT_H
 
 #include "exec/hwaddr.h"
+#include "hw/liveupdate/attrs.h"
 
 #define LU_LEVELS_MAX 5
 
@@ -47,7 +48,8 @@ struct LuStage {
     uint8_t top_level;          /* level of the top table, ours, 0..4 */
     uint16_t domain;            /* VMID or DID */
     uint32_t space;             /* ASID or PASID */
-    uint64_t attrs[2];          /* format-private: MAIR; EMT, PAT */
+    uint64_t attrs[2];          /* format-private: MAIR */
+    LuAttrs fetch;              /* with which tables are fetched */
     uint32_t flags;
 #define LU_STAGE_AFFD       (1u << 0)   /* AF = 0 does not fault */
 #define LU_STAGE_HPD        (1u << 1)   /* ignore APTable and the like */
@@ -83,8 +85,12 @@ typedef struct LuDesc {
     bool no_conflict;           /* VMSA nT: cached so as not to conflict */
     bool global;
     uint8_t memattr;            /* AttrIndx, MemAttr, IPAT:EMT or PAT:PCD:PWT */
-    uint8_t sh;
-    const char *why;            /* RESERVED: what is wrong, static text */
+    uint8_t sh;                 /* SH; VT-d second stage: SNP */
+    /*
+     * Static text: of RESERVED, what is wrong; of a LEAF, what its memory type
+     * has that means nothing; or NULL.
+     */
+    const char *why;
 } LuDesc;
 
 struct LuFormat {
@@ -105,6 +111,8 @@ struct LuFormat {
      * LuDesc.perm over all levels.
      */
     uint8_t (*grant)(const LuStage *stage, uint8_t perm, bool priv);
+    /* What @leaf makes of the attributes it meets. */
+    LuAttrs (*attrs)(const LuStage *stage, const LuDesc *leaf, LuAttrs in);
     /*
      * Bits of @raw that may change at any time without changing what is
      * promised: accessed, dirty, software bits (design review F6).
@@ -158,6 +166,7 @@ static inline bool lu_stage_same(const LuStage *a, const LuStage *b)
            a->granule_lg2 == b->granule_lg2 &&
            a->top_level == b->top_level &&
            a->attrs[0] == b->attrs[0] && a->attrs[1] == b->attrs[1] &&
+           lu_attrs_same(a->fetch, b->fetch) &&
            a->flags == b->flags;
 }
 

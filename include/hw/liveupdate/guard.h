@@ -2,6 +2,9 @@
  * Guards of a session: what notices writes to memory that must not change,
  * between the samples that notice their effect.
  *
+ * The watch is always on where the accelerator has one: which pages of tables
+ * were written since the freeze, by anybody, whatever they hold now.
+ *
  * Traps are opt-in and exact: CPU, instruction, old and new value of every
  * store, on LU_TRAP_PAGES_MAX pages, under TCG.
  *

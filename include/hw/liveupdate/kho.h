@@ -16,7 +16,7 @@
 
 #include "qemu/units.h"
 #include "hw/liveupdate/finding.h"
-#include "hw/liveupdate/luo.h"
+#include "hw/liveupdate/posted.h"
 
 #define LU_KHO_VERSION      "kho-v4"
 #define LU_KHO_FDT_MAX      65536   /* a page of the largest base size */
@@ -62,6 +62,7 @@ typedef struct LuKho {
     unsigned nodes;             /* of the radix tree */
     LuRanges kept;              /* what is preserved */
     LuLuo luo;
+    LuPosted posted;            /* if @luo was read */
 } LuKho;
 
 void lu_kho_clear(LuKho *kho);

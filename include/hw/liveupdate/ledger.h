@@ -36,6 +36,7 @@ typedef struct LuPage {
     LuStage stage;              /* tables: how to decode it */
     uint8_t level;              /* tables: ours */
     uint64_t in_base;           /* tables: first input address */
+    hwaddr parent;              /* tables: descriptor that led here; 0: top */
     unsigned refs;              /* domains and claims that reach it */
     unsigned busy;              /* domains that hardware still walks */
     struct LuDomain *domain;    /* one that reaches it, or NULL */
@@ -43,6 +44,7 @@ typedef struct LuPage {
     hwaddr taken;               /* bytes declared taken over */
     hwaddr freed;               /* bytes declared freed */
     bool retired;               /* freed, and its memory is a table again */
+    bool watched;               /* since it was shadowed */
     LuFinding *cause;           /* what is already known to be broken */
 } LuPage;
 
@@ -80,11 +82,12 @@ LuPage *lu_ledger_table(const LuLedger *ledger, hwaddr pa);
 /*
  * Enter every table of the tree of @s1 and @s2 that @domain_pages does not
  * hold yet, shadow it, and append it there.  @problem, if not NULL, is called
- * for every reserved descriptor and every pointer that leads nowhere.
+ * for every reserved descriptor, every pointer that leads nowhere, and every
+ * leaf of a reserved memory type; @kind tells them apart.
  */
-typedef void LuTreeProblem(void *opaque, const LuStage *stage, hwaddr desc_pa,
-                           uint64_t raw, uint64_t iova, unsigned level,
-                           const char *why);
+typedef void LuTreeProblem(void *opaque, const LuStage *stage, LuDescKind kind,
+                           hwaddr desc_pa, uint64_t raw, uint64_t iova,
+                           unsigned level, const char *why);
 void lu_ledger_enter(LuLedger *ledger, const LuMem *mem, const LuStage *s1,
                      const LuStage *s2, GPtrArray *domain_pages,
                      LuTreeProblem *problem, void *opaque);
@@ -119,6 +122,15 @@ void lu_ledger_leave(LuLedger *ledger, GPtrArray *pages);
  * longer RAM differs at word 0, read as all ones.
  */
 int lu_page_compare(const LuPage *page, const LuMem *mem, uint64_t *now);
+
+/* Whether @page is as it was, bit for bit; mutable ones are no excuse. */
+bool lu_page_same(const LuPage *page, const LuMem *mem);
+
+/* Whether the page is whole pages of memory, shared with nothing else. */
+static inline bool lu_page_whole(const LuPage *page)
+{
+    return !((page->node.start | (page->node.last + 1)) & 0xfff);
+}
 
 /* The same for one word; @pa lies in @page. */
 bool lu_page_word_differs(const LuPage *page, hwaddr pa, uint64_t now);

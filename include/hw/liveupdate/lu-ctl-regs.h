@@ -68,6 +68,11 @@
 #define LU_CTL_OP_CRASH         16  /* the jump is to a crash kernel */
 #define LU_CTL_OP_KHO           17  /* ADDR: the KHO device tree is there */
 #define LU_CTL_OP_MAP           18  /* ADDR: list what KHO preserves above */
+#define LU_CTL_OP_PAGES         19  /* TOKEN, ADDR: list the table pages */
+#define LU_CTL_OP_LEAKED        20  /* ADDR, LEN: page of an ended claim */
+
+/* PARAM of FINISH: nobody has announced what was freed */
+#define LU_CTL_FINISH_UNSEEN    (1u << 31)
 
 /* PARAM of CRASH: ADDR and LEN are the region of the crash kernel */
 #define LU_CTL_CRASH_REGION     (1u << 31)

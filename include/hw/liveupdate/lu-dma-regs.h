@@ -87,6 +87,12 @@
 #define LU_DMA_GAP_START_NS     0x88        /* RO 64: when that gap began */
 #define LU_DMA_BLOCKED_NS       0x90        /* RO 64: when BME was cleared */
 #define LU_DMA_STEP             0x98        /* WO: do n transfers now */
+#define LU_DMA_ATTRS            0x9c        /* RO: of the last access */
+#define   LU_DMA_ATTRS_TYPE     0xffu       /* as a byte of MAIR_ELx */
+#define   LU_DMA_ATTRS_SH_SHIFT 8           /* 0 non, 2 outer, 3 inner */
+#define   LU_DMA_ATTRS_SNOOPED  (1u << 10)  /* No_snoop is ignored */
+#define   LU_DMA_ATTRS_COHERENT (1u << 11)  /* caches were looked into */
+#define   LU_DMA_ATTRS_KNOWN    (1u << 31)  /* an IOMMU of ours said so */
 
 /*
  * The pattern of FILL and VERIFY, as little-endian 64-bit words of a slot:

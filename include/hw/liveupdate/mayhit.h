@@ -36,6 +36,8 @@
 #define LU_MAYHIT_DROP_EVERY    256     /* ... for so many invalidations */
 #define LU_MAYHIT_SAMPLES_MAX   4096    /* descriptors one doorbell re-reads */
 #define LU_MAYHIT_LOOKS_MAX     8192    /* slots it looks at for them */
+#define LU_MAYHIT_ORPHANS_MAX   16      /* tables watched that are not led to */
+#define LU_MAYHIT_BROKEN_MAX    256     /* leaves read again at completion */
 
 typedef enum LuPop {
     LU_POP_S1,
@@ -57,6 +59,8 @@ typedef enum LuChangeKind {
     LU_CHANGE_PERM,             /* the same page, other permissions only */
     LU_CHANGE_SIZE,             /* block became table, or the reverse */
     LU_CHANGE_TABLE,            /* another table */
+    LU_CHANGE_REUSED,           /* of a table that only a held pointer has */
+    LU_CHANGE_EARLY,            /* made before its invalidation completed */
     LU_CHANGE__MAX
 } LuChangeKind;
 
@@ -84,7 +88,30 @@ typedef struct LuMayHitStats {
     uint64_t unsampled;         /* invalidations not sampled to their end */
     uint64_t widened;           /* invalidations that dropped more than named */
     uint64_t hurried;           /* completed early: too many were pending */
+    uint64_t evicted;           /* times entries were given up for room */
 } LuMayHitStats;
+
+/*
+ * What the last walk used of what was held, for the address itself: of stage
+ * 1, or of the only stage.  A table pointer of stage 2 behind which stage 1 was
+ * read is LU_USE_TABLE without @desc.
+ */
+typedef enum LuUseKind {
+    LU_USE_NOTHING,
+    LU_USE_TABLE,               /* a pointer: the rest was read */
+    LU_USE_LEAF,
+    LU_USE_NONE,                /* it was held not present */
+    LU_USE_BOTH,                /* of both stages at once: no @desc */
+} LuUseKind;
+
+typedef struct LuUse {
+    LuUseKind kind;
+    bool reused;                /* the tag had other tables when it was made */
+    bool broken;                /* its invalidation has not completed */
+    uint8_t level;
+    hwaddr pa;                  /* of the descriptor */
+    uint64_t desc;
+} LuUse;
 
 typedef struct LuMayHit LuMayHit;
 
@@ -114,6 +141,11 @@ LuFaultKind lu_mayhit_walk(LuMayHit *m, const LuMem *mem, const LuStage *s1,
                            const LuNeed *need, bool fresh, LuWalk *out,
                            LuChangeKind *conflict);
 
+/* Valid until the next walk. */
+const LuUse *lu_mayhit_use(const LuMayHit *m);
+/* The last walk used a table that memory does not lead to: watch it. */
+void lu_mayhit_watch_table(LuMayHit *m, const LuMem *mem);
+
 /*
  * Speculate: enter everything the tree of @s1 (in @s2) or @s2 reaches as
  * reachable, at most @budget tables.  Returns how many it visited.
@@ -130,13 +162,19 @@ void lu_mayhit_inval(LuMayHit *m, const LuMem *mem, const LuInval *inval,
 /* A doorbell: there are LU_MAYHIT_SAMPLES_MAX and _DROP_MAX again. */
 void lu_mayhit_doorbell(LuMayHit *m);
 
+/* For which input addresses decisions may be wrong. */
+typedef struct LuStaleRange {
+    uint64_t first, last;       /* 0 and UINT64_MAX: any */
+    int32_t domain;             /* of tags; LU_ANY_DOMAIN */
+} LuStaleRange;
+
+#define LU_ANY_DOMAIN   (-1)
+
 /*
  * Everything consumed up to @upto is complete.  Returns whether decisions
- * made from entries may be wrong now; if they can only be so for input
- * addresses [*@first, *@last], says which, else 0 and UINT64_MAX.
+ * made from entries may be wrong now, and if so, *@stale says which.
  */
-bool lu_mayhit_done(LuMayHit *m, uint64_t upto, uint64_t *first,
-                    uint64_t *last);
+bool lu_mayhit_done(LuMayHit *m, uint64_t upto, LuStaleRange *stale);
 
 /* Bumped when an entry was evicted, so that answers made from it must go. */
 uint64_t lu_mayhit_evictions(const LuMayHit *m);

@@ -39,6 +39,11 @@ struct LuMem {
      * in order.  NULL where the view cannot tell.
      */
     void (*foreach_resident)(const LuMem *mem, LuMemRun *fn, void *opaque);
+    /*
+     * The same memory as those read it who do not look into caches; NULL:
+     * there is no difference.
+     */
+    const LuMem *uncached;
 };
 
 bool lu_mem_read64(const LuMem *mem, hwaddr pa, uint64_t *val);

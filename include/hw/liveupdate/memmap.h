@@ -36,6 +36,7 @@ typedef struct LuMemMap {
     hwaddr found;
     hwaddr luo;                 /* the record of LUO, once seen; 0: not yet */
     hwaddr past_fdt, past_root; /* of the kernel before */
+    GPtrArray *past_sessions;   /* names of its sessions of LUO; or NULL */
     bool crash;                 /* the region of the crash kernel is known */
     hwaddr crash_first, crash_last;
     /* The look under way; a no of KHO is looked at again, once. */
@@ -89,6 +90,9 @@ void lu_memmap_look_again(LuMemMap *map);
  * the first address that is not.
  */
 LuKept lu_memmap_covers(LuMemMap *map, hwaddr pa, hwaddr len, hwaddr *hole);
+
+/* Whether what was last read of KHO has a session of LUO named @name. */
+bool lu_memmap_has_session(const LuMemMap *map, const char *name);
 
 /* Why it would answer unknown, static; NULL when it would not. */
 const char *lu_memmap_unknown(const LuMemMap *map);

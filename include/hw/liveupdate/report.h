@@ -14,8 +14,11 @@
 
 /* All results are owned by the caller (qapi_free_*). */
 LuFindingInfo *lu_report_finding(const LuFinding *f);
+QDict *lu_report_finding_dict(const LuFindingInfo *finding);
 LuInfo *lu_report_info(LuSession *s);
-LuKhoInfo *lu_report_kho(const LuKho *kho); /* NULL: there is none */
+LuKhoInfo *lu_report_kho(const LuMemMap *map);  /* NULL: there is none */
+/* At most @limit entries of the ledger, from address @from on. */
+LuPages *lu_report_pages(LuSession *s, hwaddr from, unsigned limit);
 void lu_report_text(const LuInfo *info, GString *out);
 void lu_report_kho_text(const LuKhoInfo *kho, GString *out);
 
@@ -28,5 +31,13 @@ void lu_report_line_finding(FILE *file, const LuFindingInfo *finding);
 void lu_report_line_edge(FILE *file, const LuSession *s, const LuOp *op,
                          unsigned claims);
 void lu_report_line_verdict(FILE *file, const LuInfo *info);
+
+/*
+ * Where an access of @stream ("00:12.0") would go.  NULL: @errp says what is
+ * possible.  BQL held.
+ */
+LuTranslationInfo *lu_report_translation(LuSession *s, const char *stream,
+                                         uint32_t pasid, uint64_t iova,
+                                         bool no_snoop, Error **errp);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "qemu/thread.h"
 #include "hw/liveupdate/claim.h"
+#include "hw/liveupdate/served.h"
 #include "hw/liveupdate/stream.h"
 
 #define LU_CLAIMS_MAX   1024    /* open claims */
@@ -52,6 +53,9 @@ struct LuSession {
     unsigned taken_back;        /* claims unpreserved; not in @history */
     unsigned finished;          /* claims that came to their end */
     unsigned lost;              /* ended too early, no longer in @history */
+    LuRanges ended;             /* tables of claims that this kernel finished */
+    bool refuse;                /* accesses that prove something wrong */
+    const char *unwatched;      /* static: why nobody watches pages, or NULL */
     /* What is seen of a handoff, and not said (evidence.c). */
     bool looked;                /* the map was read for this generation */
     const char *jump;           /* static: who said the jump comes; or NULL */
@@ -67,6 +71,12 @@ struct LuSession {
 
 void lu_session_init(LuSession *s, int64_t (*now)(void));
 void lu_session_destroy(LuSession *s);
+
+/* Register @iommu with @s: its streams can be claimed.  BQL held. */
+void lu_session_add(LuSession *s, LuIommu *iommu);
+void lu_session_remove(LuSession *s, LuIommu *iommu);
+/* Its state was loaded: its claims end, and history is truncated.  BQL held. */
+void lu_session_loaded(LuSession *s, LuIommu *iommu);
 
 /*
  * Carry out @op.  Returns LU_CTL_OK or the LU_CTL_E* code; a refused
@@ -87,6 +97,13 @@ typedef struct LuSpan {
 int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
                          unsigned max);
 
+/*
+ * The frozen tables of the domain @token, from number @first on, @max at most.
+ * Returns how many there are in @range, or a negated LU_CTL_E* code.
+ */
+int lu_session_tables(LuSession *s, uint64_t token, uint64_t first,
+                      LuSpan *range, unsigned max);
+
 /* The machine was reset: open claims end without findings. */
 void lu_session_reset(LuSession *s);
 
@@ -96,6 +113,13 @@ void lu_session_reset(LuSession *s);
  */
 LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons);
 
+/*
+ * Why @rule cannot be decided in this run, whatever happens; NULL when it
+ * can, or when nobody knows.  Static, or owned by the session, whose lock is
+ * held.
+ */
+const char *lu_session_unable(LuSession *s, LuRule rule);
+
 /* Whether @c by itself keeps no run from passing.  The lock is held. */
 bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons);
 
@@ -103,7 +127,7 @@ bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons);
  * Call @fn for what must not change now: the tables and configuration of
  * every claim that is frozen and not replaced yet.  The lock is held.
  */
-typedef void LuPromisedFn(void *opaque, const LuPage *page);
+typedef void LuPromisedFn(void *opaque, LuPage *page);
 void lu_session_promised(LuSession *s, LuPromisedFn *fn, void *opaque);
 
 /*
@@ -113,14 +137,22 @@ void lu_session_promised(LuSession *s, LuPromisedFn *fn, void *opaque);
 void lu_session_store(LuSession *s, const LuStore *store);
 void lu_session_judge_stores(LuSession *s);
 
+/* As lu_uncached(). */
+void lu_session_uncached(LuSession *s, LuIommu *iommu, const LuAccess *access,
+                         const LuXlat *x, bool stale);
+
+/* The unit that translates @rid, or NULL.  BQL held. */
+LuIommu *lu_session_owner(LuSession *s, uint16_t rid);
+
 /* Whether accesses of a stream are to be told.  LuIommu.lock is held. */
 bool lu_session_claims(LuSession *s, LuIommu *iommu, uint16_t rid,
                        uint32_t pasid);
 /*
  * One access, from lu_translate(): LuIommu.lock is held.  @ctx, @walk and
- * @seen are what memory says, @got is what became of the access.
+ * @seen are what memory says, @got is what became of the access.  Returns
+ * whether it may be so: false with ->refuse, when it proves something wrong.
  */
-void lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
+bool lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
                        const LuCtx *ctx, const LuWalk *walk, LuStatus seen,
                        LuStatus got);
 
@@ -137,6 +169,28 @@ void lu_session_change(LuSession *s, LuIommu *iommu, const LuChange *change,
  */
 void lu_session_tags(LuSession *s, LuIommu *iommu, const LuStream *stream,
                      const LuStream *other, const LuTag *tag);
+
+/* As lu_enable(); LuIommu.lock is held. */
+void lu_session_enable(LuSession *s, LuIommu *iommu, bool on, const char *reg,
+                       uint64_t old, uint64_t new);
+/*
+ * Sample the configuration of claimed streams now: of those that @inval names,
+ * or, if it is NULL, of all.  BQL held.
+ */
+void lu_session_sample(LuSession *s, LuIommu *iommu, const LuInval *inval);
+/* As lu_sign(). */
+void lu_session_sign(LuSession *s, LuIommu *iommu, LuSign sign);
+/* As lu_register_finding() and lu_register_ok(). */
+void lu_session_register(LuSession *s, LuIommu *iommu, LuRule rule,
+                         const char *reg, uint64_t old, uint64_t new,
+                         const char *detail);
+void lu_session_register_ok(LuSession *s, LuRule rule);
+/*
+ * What @access was served was compared with memory: @rule is broken, or
+ * LU_RULE__MAX.  LuIommu.lock is held.
+ */
+void lu_session_served(LuSession *s, LuIommu *iommu, const LuAccess *access,
+                       LuRule rule, const LuServedWhy *why);
 
 /* All locks: operations read the configuration of any unit. */
 void lu_session_lock(LuSession *s);

@@ -32,13 +32,19 @@ typedef enum LuSlotFlags {
 } LuSlotFlags;
 
 typedef struct LuSlot {
-    uint64_t desc;              /* as read; combined entries: output address */
+    uint64_t desc;              /* as read; combined entries: see below */
     uint64_t seq:40;          /* of the last invalidation before it */
     uint64_t perm:6;          /* LuPerm the levels above let through */
     uint64_t flags:6;         /* 0: empty */
     uint64_t size_lg2:6;      /* combined entries: bytes it translates */
     uint64_t level:3;         /* combined entries: of the stage-1 leaf */
 } LuSlot;
+
+/*
+ * A combined entry, of two stages, has the output address for descriptor, and
+ * below bit 12 the attributes (lu_attrs_pack()).
+ */
+#define LU_SLOT_ATTRS 0xfffull
 
 /* Entries older than this are dead. */
 typedef struct LuDead {
@@ -52,8 +58,8 @@ typedef QTAILQ_HEAD(, LuShadowChunk) LuShadowChunks;
 
 /* The memory of all shadows of one unit. */
 typedef struct LuForest {
-    uint64_t bytes, bytes_max;
-    uint64_t evicted;           /* chunks given up for bytes_max */
+    uint64_t bytes, bytes_max;  /* never more, but for LuShadows */
+    uint64_t evicted;           /* times that entries were given up for room */
     LuShadowChunks chunks;      /* oldest first */
     LuShadowNode *graveyard;    /* dead trees, linked by parent */
 } LuForest;
@@ -65,8 +71,9 @@ typedef struct LuShadow {
     bool combined;              /* slots give their own size and level */
     bool behind;                /* pointers go through another stage */
     uint8_t widest;             /* combined: greatest size_lg2 of any entry */
+    uint64_t reused;            /* entries up to this came from another root */
     uint64_t newest;            /* greatest seq of any entry */
-    LuShadowNode *root;
+    LuShadowNode *root;         /* NULL before the first entry */
 } LuShadow;
 
 /* An entry on its way out of a find or a visit; valid until the next call. */
@@ -108,7 +115,8 @@ void lu_shadow_find(const LuShadow *shadow, uint64_t in, LuDead dead,
  * different one becomes one more version.  @pa is where it was read:
  * stage 2 may scatter a table, but no 512 bytes of it.
  * Returns whether it was different, in which case *@was is the live version
- * before.  Dead versions are overwritten.
+ * before.  Dead versions are overwritten.  Where there is no room, older ones
+ * go, or nothing is put.
  */
 bool lu_shadow_put(LuShadow *shadow, uint64_t in, unsigned level,
                    hwaddr pa, const LuSlot *slot, uint64_t mutable,

@@ -14,7 +14,9 @@
 #define HW_LIVEUPDATE_STREAM_H
 
 #include "hw/liveupdate/answers.h"
-#include "hw/liveupdate/iommu.h"
+#include "hw/liveupdate/ctx.h"
+#include "hw/liveupdate/inval.h"
+#include "hw/liveupdate/mayhit.h"
 
 /* Streams with a PASID; the oldest are forgotten beyond. */
 #define LU_STREAMS_PASID_MAX    4096
@@ -23,6 +25,8 @@
 /* Configuration invalidations not completed; the oldest complete beyond. */
 #define LU_STREAMS_PENDING_MAX  1024
 
+typedef struct LuStreams LuStreams;
+
 typedef struct LuStream {
     uint16_t rid;
     uint32_t pasid;             /* LU_NO_PASID: none */
@@ -30,6 +34,7 @@ typedef struct LuStream {
     uint64_t seq[LU_CTX_OBJS_MAX];  /* of ctx.obj[], as in mayhit.h */
     LuCtx ctx;                  /* !decided: ctx.obj[] is what is held */
     LuAnswers *answers;         /* RCU */
+    uint64_t *answers_room;     /* bytes left for those of all streams */
 } LuStream;
 
 LuStreams *lu_streams_new(void);
@@ -73,8 +78,15 @@ void lu_streams_with_pasid(LuStreams *streams,
                            void (*fn)(void *opaque, uint16_t rid,
                                       uint32_t pasid), void *opaque);
 
-/* Forget the answers for input pages [@first, @last] of every stream. */
-void lu_streams_forget(LuStreams *streams, uint64_t first, uint64_t last);
+/* Forget answers that may be wrong. */
+void lu_streams_forget(LuStreams *streams, const LuStaleRange *stale);
 unsigned lu_streams_count(const LuStreams *streams);
+
+/*
+ * Bytes that answers take, and configuration invalidations that completed
+ * early, since too many were pending.
+ */
+void lu_streams_stats(const LuStreams *streams, uint64_t *bytes,
+                      uint64_t *hurried);
 
 #endif

@@ -38,4 +38,7 @@ bool lu_trap_any(void);
  */
 AddressSpace *lu_trap_behind(MemoryRegion *mr, hwaddr *offset);
 
+/* The same as a region: the RAM block, with @offset made one into it. */
+MemoryRegion *lu_trap_ram(MemoryRegion *mr, hwaddr *offset);
+
 #endif

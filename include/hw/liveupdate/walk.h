@@ -45,6 +45,7 @@ typedef struct LuWalk {
     hwaddr mask;                /* bytes - 1 over which the answer holds */
     uint8_t perm;               /* LuPerm granted to LuNeed.priv, all stages */
     uint8_t other;              /* and to the other privilege */
+    LuAttrs attrs;              /* after all stages */
     LuFaultKind fault;
     uint8_t stage;              /* of the fault */
     uint8_t level;              /* of the fault, ours */
@@ -68,6 +69,7 @@ typedef struct LuNeed {
     uint8_t perm;               /* LU_PERM_R and/or W, X; none: a probe */
     bool priv;
     bool mark;
+    LuAttrs attrs;              /* that it comes with */
     LuWalkClass class;          /* what is at the address: for a walk by @s2 */
 } LuNeed;
 
@@ -140,6 +142,7 @@ typedef struct LuTreeOps {
     bool (*table)(void *opaque, const LuTreeTable *table);
     /* May be NULL.  For each leaf, and each reserved descriptor. */
     void (*desc)(void *opaque, const LuTreeDesc *desc);
+    bool reserved_only;         /* @desc does not need to see leaves */
     /* May be NULL.  A table pointer that is not RAM, or does not translate. */
     void (*lost)(void *opaque, const LuTreeTable *table);
 } LuTreeOps;

@@ -48,6 +48,7 @@ static const GuestDomain granules[] = {
 const GuestScenario arch_scenario[] = {
     { .n = 3, .domain = translated },
     { .n = 3, .domain = granules },
+    { .n = 1, .domain = &translated[2], .leak = true },
 };
 const unsigned arch_scenarios =
     sizeof(arch_scenario) / sizeof(arch_scenario[0]);

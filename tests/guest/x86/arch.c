@@ -174,6 +174,11 @@ void arch_break(Iommu *io, GuestBreak what)
     }
 }
 
+/* What x86 does to caches is not modelled: there is no such scenario. */
+void arch_leak(Guest *g)
+{
+}
+
 void arch_poweroff(void)
 {
     for (;;) {

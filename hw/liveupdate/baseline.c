@@ -5,7 +5,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
-#include "baseline.h"
+#include "hw/liveupdate/baseline.h"
 
 #define KEY_WORDS   5
 #define ENTRY_WORDS (KEY_WORDS + 2)
@@ -13,7 +13,7 @@
 
 static void known_free(void *opaque)
 {
-    LuVmKnown *known = opaque;
+    LuKnown *known = opaque;
 
     g_free(known->key);
     g_free(known->until);
@@ -44,7 +44,7 @@ static GPtrArray *split(const char *line)
 }
 
 /* False with an error; *known stays NULL for an empty line. */
-static bool parse_line(char *line, const char *today, LuVmKnown **known,
+static bool parse_line(char *line, const char *today, LuKnown **known,
                        Error **errp)
 {
     g_autoptr(GPtrArray) words = NULL;
@@ -66,7 +66,7 @@ static bool parse_line(char *line, const char *today, LuVmKnown **known,
         error_setg(errp, "'%s' is not a date like 2026-12-31", until);
         return false;
     }
-    *known = g_new0(LuVmKnown, 1);
+    *known = g_new0(LuKnown, 1);
     (*known)->until = g_strdup(until);
     (*known)->expired = strcmp(until, today) < 0;
     g_ptr_array_set_size(words, KEY_WORDS);
@@ -75,7 +75,7 @@ static bool parse_line(char *line, const char *today, LuVmKnown **known,
     return true;
 }
 
-GPtrArray *lu_vm_baseline_load(const char *path, const char *today,
+GPtrArray *lu_baseline_load(const char *path, const char *today,
                                Error **errp)
 {
     ERRP_GUARD();
@@ -90,7 +90,7 @@ GPtrArray *lu_vm_baseline_load(const char *path, const char *today,
     }
     lines = g_strsplit(text, "\n", -1);
     for (unsigned i = 0; lines[i]; i++) {
-        LuVmKnown *known = NULL;
+        LuKnown *known = NULL;
 
         if (!parse_line(lines[i], today, &known, errp)) {
             error_prepend(errp, "%s:%u: ", path, i + 1);
@@ -116,7 +116,7 @@ static char *object_of(const QDict *f)
                     qdict_haskey(f, "iova") ? "access" : "-");
 }
 
-char *lu_vm_finding_key(const QDict *f)
+char *lu_finding_key(const QDict *f)
 {
     g_autofree char *object = object_of(f);
     g_autofree char *level = qdict_haskey(f, "level") ?
@@ -129,12 +129,12 @@ char *lu_vm_finding_key(const QDict *f)
                            object, level);
 }
 
-bool lu_vm_baseline_covers(GPtrArray *baseline, const char *key)
+bool lu_baseline_covers(GPtrArray *baseline, const char *key)
 {
     bool covered = false;
 
     for (guint i = 0; baseline && i < baseline->len; i++) {
-        LuVmKnown *known = g_ptr_array_index(baseline, i);
+        LuKnown *known = g_ptr_array_index(baseline, i);
 
         if (g_str_equal(known->key, key)) {
             known->used = true;

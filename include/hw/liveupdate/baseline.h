@@ -1,5 +1,6 @@
 /*
- * Known findings: a file, a line each, of what does not fail a run.
+ * Known findings: a file, a line each, of what does not fail a run.  One
+ * format for lu-monitor and for lu-vm.
  *
  *     RULE UNIT ROLE OBJECT LEVEL until YYYY-MM-DD [# why]
  *
@@ -11,30 +12,30 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef LU_VM_BASELINE_H
-#define LU_VM_BASELINE_H
+#ifndef HW_LIVEUPDATE_BASELINE_H
+#define HW_LIVEUPDATE_BASELINE_H
 
 #include "qobject/qdict.h"
 
-typedef struct LuVmKnown {
+typedef struct LuKnown {
     char *key;
     char *until;                /* YYYY-MM-DD, the last day it holds */
     unsigned line;
     bool expired;
     bool used;
-} LuVmKnown;
+} LuKnown;
 
-/* @today: YYYY-MM-DD.  NULL on error; LuVmKnown *, to be unref'd. */
-GPtrArray *lu_vm_baseline_load(const char *path, const char *today,
+/* @today: YYYY-MM-DD.  NULL on error; LuKnown *, to be unref'd. */
+GPtrArray *lu_baseline_load(const char *path, const char *today,
                                Error **errp);
 
 /* The key of a finding, as in the report.  To be freed. */
-char *lu_vm_finding_key(const QDict *finding);
+char *lu_finding_key(const QDict *finding);
 
 /*
  * Whether an entry that has not expired has this key; it counts as used.
  * @baseline may be NULL.
  */
-bool lu_vm_baseline_covers(GPtrArray *baseline, const char *key);
+bool lu_baseline_covers(GPtrArray *baseline, const char *key);
 
 #endif
