@@ -165,6 +165,61 @@ void smmuv3_lu_caps_reset(SMMUv3LUState *s)
     idr[5] = FIELD_DP32(idr[5], IDR5, OAS, oas_encoding(s->oas));
 }
 
+/* The ID registers as they travel, by field. */
+static void caps_sent(SMMUv3LUState *s, LuCapsSent *caps)
+{
+    static const LuCapField fields[] = {
+        { "stage-2", 0, R_IDR0_S2P_SHIFT, 1 },
+        { "stage-1", 0, R_IDR0_S1P_SHIFT, 1 },
+        { "cohacc", 0, R_IDR0_COHACC_SHIFT, 1 },
+        { "asid16", 0, R_IDR0_ASID16_SHIFT, 1 },
+        { "vmid16", 0, R_IDR0_VMID16_SHIFT, 1 },
+        { "cd2l", 0, R_IDR0_CD2L_SHIFT, 1 },
+        { "sidsize", 1, R_IDR1_SIDSIZE_SHIFT, R_IDR1_SIDSIZE_LENGTH },
+        { "ssidsize", 1, R_IDR1_SSIDSIZE_SHIFT, R_IDR1_SSIDSIZE_LENGTH },
+        { "fwb", 3, R_IDR3_FWB_SHIFT, 1 },
+        { "ril", 3, R_IDR3_RIL_SHIFT, 1 },
+        { "bbml", 3, R_IDR3_BBML_SHIFT, R_IDR3_BBML_LENGTH },
+        { "oas", 5, R_IDR5_OAS_SHIFT, R_IDR5_OAS_LENGTH,
+          smmuv3_lu_address_bits },
+    };
+    uint64_t regs[ARRAY_SIZE(s->parent_obj.idr)];
+
+    for (int i = 0; i < ARRAY_SIZE(regs); i++) {
+        regs[i] = s->parent_obj.idr[i];
+    }
+    lu_caps_read(caps, fields, ARRAY_SIZE(fields), regs);
+}
+
+static int caps_pre_save(void *opaque)
+{
+    SMMUv3LUState *s = opaque;
+
+    caps_sent(s, &s->there);
+    return 0;
+}
+
+static bool caps_post_load(void *opaque, int version_id, Error **errp)
+{
+    SMMUv3LUState *s = opaque;
+    LuCapsSent here;
+
+    caps_sent(s, &here);
+    return lu_caps_same(s->iommu.id, &s->there, &here, errp);
+}
+
+const VMStateDescription smmuv3_lu_vmstate_caps = {
+    .name = "smmuv3/lu-capabilities",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .pre_save = caps_pre_save,
+    .post_load_errp = caps_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_STRUCT(there, SMMUv3LUState, 1, lu_vmstate_caps, LuCapsSent),
+        VMSTATE_END_OF_LIST()
+    },
+};
+
 void smmuv3_lu_caps_describe(ObjectClass *oc)
 {
     static const struct {

@@ -15,6 +15,10 @@ const char smmuv3_lu_cd[] = "CD";
 static const char smmuv3_lu_l1std[] = "L1STD";
 static const char smmuv3_lu_l1cd[] = "L1CD";
 
+const char *const smmuv3_lu_kinds[] = {
+    smmuv3_lu_ste, smmuv3_lu_cd, smmuv3_lu_l1std, smmuv3_lu_l1cd, NULL
+};
+
 /* TxSZ without IDR3.STT */
 #define TSZ_MIN 16
 #define TSZ_MAX 39

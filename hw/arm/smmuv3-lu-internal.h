@@ -14,6 +14,7 @@
 #include "hw/registerfields.h"
 #include "hw/arm/smmuv3.h"
 #include "hw/arm/smmuv3-internal.h"
+#include "hw/liveupdate/caps.h"
 #include "hw/liveupdate/iommu.h"
 
 /* 6.3.11 and 6.3.12: fields the parent stores without naming them. */
@@ -132,7 +133,6 @@ struct SMMUv3LUState {
     GPtrArray *notified;        /* IOMMUMemoryRegion with UNMAP notifiers */
     QEMUBH *irq_bh;
     unsigned irqs;              /* atomic: SMMUIrq bits owed by irq_bh */
-    Error *migration_blocker;
 
     /* The Command queue; under the BQL. */
     QEMUBH *cmdq_bh;            /* goes on where a slice ended */
@@ -141,6 +141,7 @@ struct SMMUv3LUState {
     bool sync_irq;              /* which is to be signalled by interrupt */
 
     Notifier machine_done;      /* with cohacc=off */
+    LuCapsSent there;           /* of the machine whose state is loaded */
 
     /* Properties */
     uint8_t oas;                /* output address bits */
@@ -157,7 +158,6 @@ struct SMMUv3LUState {
     uint32_t inv_latency;       /* virtual ns that a CMD_SYNC takes */
     char *tlb;
     char *stale;
-    bool allow_snapshot;
 };
 
 struct SMMUv3LUClass {
@@ -175,6 +175,7 @@ bool smmuv3_lu_caps_check(const SMMUv3LUState *s, Error **errp);
 void smmuv3_lu_caps_realize(SMMUv3LUState *s);
 /* Set the ID registers, which the parent has set to its own. */
 void smmuv3_lu_caps_reset(SMMUv3LUState *s);
+extern const VMStateDescription smmuv3_lu_vmstate_caps;
 /* Describe the properties, for --help. */
 void smmuv3_lu_caps_describe(ObjectClass *oc);
 /* Bits of address that IDR5.OAS, CD.IPS and STE.S2PS encode; capped at 52. */
@@ -188,6 +189,8 @@ void smmuv3_lu_describe(void *fe, const LuCfgObj *obj, GString *out);
 const LuCfgObj *smmuv3_lu_find_obj(const LuCtx *ctx, const char *kind);
 
 extern const char smmuv3_lu_ste[], smmuv3_lu_cd[];
+/* LuFrontEnd.kinds. */
+extern const char *const smmuv3_lu_kinds[];
 
 /* smmuv3-lu-fault.c: LuFrontEnd.fault. */
 bool smmuv3_lu_fault(void *fe, const LuFault *fault);

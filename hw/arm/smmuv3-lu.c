@@ -17,7 +17,6 @@
 #include "hw/qdev-properties.h"
 #include "hw/liveupdate/dma-target.h"
 #include "hw/liveupdate/monitor.h"
-#include "migration/blocker.h"
 #include "migration/vmstate.h"
 #include "smmuv3-lu-internal.h"
 
@@ -155,6 +154,7 @@ static const LuFrontEnd smmuv3_lu_front_end = {
     .opaque = smmuv3_lu_opaque,
     .unmap_notify = smmuv3_lu_unmap_all,
     .describe = smmuv3_lu_describe,
+    .kinds = smmuv3_lu_kinds,
     .config_rule = LU_RULE_CON_5,
     .enable_rule = LU_RULE_CON_3,
     .tag_rule = LU_RULE_BBM_9,
@@ -189,17 +189,8 @@ static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
         !lu_iommu_hold(&s->iommu, &caps, s->tlb, s->stale, errp)) {
         return;
     }
-    if (session && !s->allow_snapshot) {
-        error_setg(&s->migration_blocker, "%s: what lu-monitor has seen "
-                   "cannot be migrated or saved; x-allow-snapshot=on goes on "
-                   "without it", TYPE_ARM_SMMUV3_LU);
-        if (migrate_add_blocker(&s->migration_blocker, errp) < 0) {
-            return;
-        }
-    }
     c->parent_realize(dev, errp);
     if (*errp) {
-        migrate_del_blocker(&s->migration_blocker);
         return;
     }
 
@@ -245,7 +236,6 @@ static const Property smmuv3_lu_properties[] = {
     DEFINE_PROP_BOOL("ril", SMMUv3LUState, ril, true),
     DEFINE_PROP_STRING("tlb", SMMUv3LUState, tlb),
     DEFINE_PROP_STRING("stale", SMMUv3LUState, stale),
-    DEFINE_PROP_BOOL("x-allow-snapshot", SMMUv3LUState, allow_snapshot, false),
     DEFINE_PROP_UINT32("inv-latency", SMMUv3LUState, inv_latency, 0),
 };
 
@@ -268,8 +258,6 @@ static void smmuv3_lu_describe_properties(ObjectClass *oc)
     object_class_property_set_description(oc, "tlb",
         "what is held between accesses: strict (all, until invalidated), "
         "none, or a number of entries");
-    object_class_property_set_description(oc, "x-allow-snapshot",
-        "on/off: with lu-monitor, too, save and migrate, without what it saw");
     object_class_property_set_description(oc, "stale",
         "what an access does that meets what memory denies: old (goes by what "
         "is held), new (by memory), fault (F_TLB_CONFLICT)");
@@ -294,6 +282,8 @@ static void smmuv3_lu_class_init(ObjectClass *oc, const void *data)
     parent_vmsd = dc->vmsd;
     smmuv3_lu_vmsd = *parent_vmsd;
     smmuv3_lu_vmsd.post_load = smmuv3_lu_post_load;
+    smmuv3_lu_vmsd.subsections =
+        lu_vmstate_with(parent_vmsd, &smmuv3_lu_vmstate_caps);
     dc->vmsd = &smmuv3_lu_vmsd;
     dc->desc = "Arm SMMUv3 that checks live updates";
     device_class_set_parent_realize(dc, smmuv3_lu_realize,

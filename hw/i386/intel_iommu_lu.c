@@ -18,7 +18,6 @@
 #include "hw/qdev-properties.h"
 #include "hw/liveupdate/dma-target.h"
 #include "hw/liveupdate/monitor.h"
-#include "migration/blocker.h"
 #include "migration/vmstate.h"
 #include "intel_iommu_lu_internal.h"
 #include "trace.h"
@@ -292,6 +291,7 @@ static const LuFrontEnd lu_vtd_front_end = {
     .opaque = lu_vtd_opaque,
     .unmap_notify = lu_vtd_unmap_all,
     .describe = lu_vtd_describe,
+    .kinds = lu_vtd_kinds,
     .config_rule = LU_RULE_CON_6,
     .enable_rule = LU_RULE_CON_4,
     .tag_rule = LU_RULE_BBM_10,
@@ -315,17 +315,8 @@ static void lu_vtd_realize(DeviceState *dev, Error **errp)
     if (!lu_iommu_hold(&lu->iommu, &caps, lu->tlb, lu->stale, errp)) {
         return;
     }
-    if (session && !lu->allow_snapshot) {
-        error_setg(&lu->migration_blocker, "%s: what lu-monitor has seen "
-                   "cannot be migrated or saved; x-allow-snapshot=on goes on "
-                   "without it", TYPE_INTEL_IOMMU_LU);
-        if (migrate_add_blocker(&lu->migration_blocker, errp) < 0) {
-            return;
-        }
-    }
     INTEL_IOMMU_LU_GET_CLASS(lu)->parent_realize(dev, errp);
     if (*errp) {
-        migrate_del_blocker(&lu->migration_blocker);
         return;
     }
     lu_vtd_caps_advertise(lu);
@@ -397,7 +388,6 @@ static bool lu_vtd_dma_owns(LuDmaTarget *target, uint16_t rid)
 static const Property lu_vtd_properties[] = {
     DEFINE_PROP_STRING("tlb", LuVtdState, tlb),
     DEFINE_PROP_STRING("stale", LuVtdState, stale),
-    DEFINE_PROP_BOOL("x-allow-snapshot", LuVtdState, allow_snapshot, false),
     DEFINE_PROP_UINT32("inv-latency", LuVtdState, inv_latency, 0),
     DEFINE_PROP_BOOL("esrtps", LuVtdState, esrtps, true),
     DEFINE_PROP_BOOL("esirtps", LuVtdState, esirtps, false),
@@ -416,8 +406,6 @@ static const struct {
       "invalidated), none, or a number of entries" },
     { "stale", "what an access does that meets what memory denies: old (goes "
       "by what is held), new (by memory)" },
-    { "x-allow-snapshot", "on/off: with lu-monitor, too, save and migrate, "
-      "without what it saw" },
     { "inv-latency", "virtual nanoseconds an invalidation takes to complete" },
     { "esrtps", "on/off: setting the root pointer invalidates everything" },
     { "esirtps", "on/off: setting the interrupt table invalidates all entries, "
@@ -474,6 +462,8 @@ static void lu_vtd_class_init(ObjectClass *klass, const void *data)
     parent_vmsd = dc->vmsd;
     lu_vtd_vmsd = *parent_vmsd;
     lu_vtd_vmsd.post_load = lu_vtd_post_load;
+    lu_vtd_vmsd.subsections =
+        lu_vmstate_with(parent_vmsd, &lu_vtd_vmstate_caps);
     dc->vmsd = &lu_vtd_vmsd;
     dc->desc = "Intel IOMMU (VT-d) that checks a live update";
     lvc->parent_realize = xc->realize;

@@ -127,3 +127,71 @@ uint32_t lu_vtd_caps_pasids(const LuVtdState *lu)
     return ecap & VTD_ECAP_PASID
            ? 2u << extract64(ecap, PSS_LSB, PSS_LEN) : 2u << PSS_MAX;
 }
+
+/* Migration */
+
+static unsigned plus_one(unsigned field)
+{
+    return field + 1;
+}
+
+/* CAP and ECAP as they travel, by field (VT-d, 11.4.2 and 11.4.3). */
+static void caps_sent(const LuVtdState *lu, LuCapsSent *caps)
+{
+    static const LuCapField fields[] = {
+        { "aw-bits", 0, 16, 6, plus_one },
+        { "sagaw", 0, VTD_CAP_SAGAW_SHIFT, 5 },
+        { "caching-mode", 0, 7, 1 },
+        { "sslps", 0, 34, 4 },
+        { "dma-drain", 0, 54, 2 },
+        { "fs1gp", 0, 56, 1 },
+        { "fl5lp", 0, 60, 1 },
+        { "esirtps", 0, 62, 1 },
+        { "esrtps", 0, 63, 1 },
+        { "coherent", 1, 0, 1 },
+        { "device-iotlb", 1, 2, 1 },
+        { "intremap", 1, 3, 1 },
+        { "eim", 1, 4, 1 },
+        { "pt", 1, 6, 1 },
+        { "snoop-control", 1, 7, 1 },
+        { "nested", 1, 26, 1 },
+        { "pss", 1, PSS_LSB, PSS_LEN },
+        { "x-pasid-mode", 1, 40, 1 },
+        { "x-scalable-mode", 1, 43, 1 },
+        { "slts", 1, 46, 1 },
+        { "x-flts", 1, 47, 1 },
+        { "smpwc", 1, 48, 1 },
+    };
+    const uint64_t regs[] = { lu->parent_obj.cap, lu->parent_obj.ecap };
+
+    lu_caps_read(caps, fields, ARRAY_SIZE(fields), regs);
+}
+
+static int caps_pre_save(void *opaque)
+{
+    LuVtdState *lu = opaque;
+
+    caps_sent(lu, &lu->there);
+    return 0;
+}
+
+static bool caps_post_load(void *opaque, int version_id, Error **errp)
+{
+    LuVtdState *lu = opaque;
+    LuCapsSent here;
+
+    caps_sent(lu, &here);
+    return lu_caps_same(lu->iommu.id, &lu->there, &here, errp);
+}
+
+const VMStateDescription lu_vtd_vmstate_caps = {
+    .name = "iommu-intel/lu-capabilities",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .pre_save = caps_pre_save,
+    .post_load_errp = caps_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_STRUCT(there, LuVtdState, 1, lu_vmstate_caps, LuCapsSent),
+        VMSTATE_END_OF_LIST()
+    },
+};

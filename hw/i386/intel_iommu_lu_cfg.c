@@ -61,6 +61,11 @@ static const char sm_context_entry[] = "scalable context entry";
 static const char dir_entry[] = "PASID directory entry";
 static const char pasid_entry[] = "PASID entry";
 
+const char *const lu_vtd_kinds[] = {
+    root_entry, sm_root_entry, context_entry, sm_context_entry, dir_entry,
+    pasid_entry, NULL
+};
+
 /* Reserved because no address is that wide. */
 static uint64_t beyond_haw(LuVtdState *lu)
 {

@@ -23,6 +23,7 @@
 #define HW_I386_INTEL_IOMMU_LU_INTERNAL_H
 
 #include "hw/i386/intel_iommu_internal.h"
+#include "hw/liveupdate/caps.h"
 #include "hw/liveupdate/iommu.h"
 
 #define TYPE_INTEL_IOMMU_LU "intel-iommu-lu"
@@ -137,7 +138,6 @@ struct LuVtdState {
 
     char *tlb;                  /* property */
     char *stale;                /* property */
-    bool allow_snapshot;        /* property */
     uint32_t inv_latency;       /* property, ns of virtual time */
     bool esrtps;                /* property */
     bool esirtps;               /* property */
@@ -161,7 +161,7 @@ struct LuVtdState {
     QEMUBH *fault_bh;
     LuVtdRecord pending;        /* made without the BQL; LuIommu.lock */
     unsigned n_pending;         /* 0: none, 1: it, 2: and some were lost */
-    Error *migration_blocker;
+    LuCapsSent there;           /* of the machine whose state is loaded */
 };
 
 struct LuVtdClass {
@@ -187,6 +187,7 @@ void lu_vtd_unmap_all(void *fe);
 bool lu_vtd_caps_check(LuVtdState *lu, Error **errp);
 /* Put our capabilities on top of the parent's, which has just set its own. */
 void lu_vtd_caps_advertise(LuVtdState *lu);
+extern const VMStateDescription lu_vtd_vmstate_caps;
 /* What of CAP the core has to know; before there is a CAP. */
 LuCaps lu_vtd_caps_of_core(const LuVtdState *lu);
 /* PASIDs a request can have are below this: 2^(ECAP.PSS + 1). */
@@ -225,6 +226,8 @@ static inline void lu_vtd_set32(LuVtdState *lu, hwaddr reg, uint32_t clear,
 void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, const LuCtx *held,
                     LuCtx *ctx, LuWalk *s2_walk);
 void lu_vtd_describe(void *fe, const LuCfgObj *obj, GString *out);
+/* LuFrontEnd.kinds. */
+extern const char *const lu_vtd_kinds[];
 /*
  * Whether the PASID entry of @ctx denies the kind of request @access is, and
  * for what reason (*@code, LuVtdReason).

@@ -238,7 +238,7 @@ void lu_session_sign(LuSession *s, LuIommu *iommu, LuSign sign)
 
     WITH_QEMU_LOCK_GUARD(&s->lock) {
         if (s->jump) {
-            if (sign == LU_SIGN_QUEUE_ON && s->jump == by_luo) {
+            if (sign == LU_SIGN_QUEUE_ON && g_str_equal(s->jump, by_luo)) {
                 op = (LuOp) { .op = LU_CTL_OP_BOOT, .source = by_registers };
             }
         } else if (sign != LU_SIGN_QUEUE_ON && !lu_session_announced(s) &&

@@ -160,6 +160,37 @@ static LuPage *enter(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config,
     return page;
 }
 
+bool lu_ledger_refer(LuLedger *ledger, LuPage *page)
+{
+    hwaddr cost = cost_of(lu_page_bytes(page), page->config);
+
+    if (ledger->bytes + cost > ledger->bytes_max) {
+        return false;
+    }
+    ledger->bytes += cost;
+    page->refs++;
+    return true;
+}
+
+LuPage *lu_ledger_revive(LuLedger *ledger, hwaddr pa, hwaddr bytes,
+                         bool config, bool retired)
+{
+    LuPage *page;
+
+    if (!bytes || bytes > 65536 || (pa | bytes) % 8 || pa + bytes < pa ||
+        ledger->bytes + cost_of(bytes, config) > ledger->bytes_max) {
+        return NULL;
+    }
+    page = add(ledger, pa, bytes, config);
+    memset(page->shadow, 0, bytes);
+    if (retired) {
+        interval_tree_remove(&page->node, &ledger->pages);
+        page->retired = true;
+    }
+    lu_ledger_refer(ledger, page);
+    return page;
+}
+
 typedef struct Entering {
     LuLedger *ledger;
     const LuMem *mem;

@@ -16,13 +16,17 @@
 #include "qemu/module.h"
 #include "qemu/notify.h"
 #include "qemu/timer.h"
+#include "qemu/error-report.h"
 #include "qom/object_interfaces.h"
 #include "hw/core/cpu.h"
+#include "migration/qemu-file-types.h"
+#include "migration/vmstate.h"
 #include "monitor/monitor.h"
 #include "system/cpus.h"
 #include "system/reset.h"
 #include "system/runstate.h"
 #include "hw/liveupdate/baseline.h"
+#include "hw/liveupdate/carry.h"
 #include "hw/liveupdate/guard.h"
 #include "hw/liveupdate/monitor.h"
 #include "hw/liveupdate/report.h"
@@ -50,6 +54,8 @@ struct LuMonitor {
     unsigned edges;             /* lines written */
     bool told;                  /* the verdict was given */
     bool ready;
+    bool arrived;               /* with a loaded session, and not run yet */
+    VMChangeStateEntry *run_state;
     Notifier shutdown;
 };
 
@@ -169,6 +175,85 @@ static void on_reset(void *opaque)
     lu_session_reset(&m->session);
 }
 
+/* ------------------------------------------------------------------ */
+/* Migration                                                          */
+
+static int put_session(QEMUFile *f, void *pv, size_t size,
+                       const VMStateField *field, JSONWriter *vmdesc)
+{
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+
+    lu_session_carry(pv, bytes);
+    qemu_put_be64(f, bytes->len);
+    qemu_put_buffer(f, bytes->data, bytes->len);
+    return 0;
+}
+
+/* As much as there is: a length that is told is not believed. */
+static int get_session(QEMUFile *f, void *pv, size_t size,
+                       const VMStateField *field)
+{
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    uint64_t left = qemu_get_be64(f);
+    const char *why = "the state of the session is too large";
+    uint8_t some[4096];
+
+    while (left && bytes->len < LU_CARRY_BYTES_MAX) {
+        size_t n = MIN(left, sizeof(some));
+
+        if (qemu_get_buffer(f, some, n) != n) {
+            return -EIO;
+        }
+        g_byte_array_append(bytes, some, n);
+        left -= n;
+    }
+    if (!left) {
+        why = lu_session_take(pv, bytes->data, bytes->len);
+    }
+    if (why) {
+        error_report("lu-monitor: %s", why);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static const VMStateInfo session_info = {
+    .name = "lu-session",
+    .get = get_session,
+    .put = put_session,
+};
+
+static int session_loaded(void *opaque, int version_id)
+{
+    LuMonitor *m = opaque;
+
+    m->arrived = true;
+    return 0;
+}
+
+/* After the IOMMUs, which claims are of, and which have nothing held then. */
+static const VMStateDescription vmstate_lu_monitor = {
+    .name = "lu-monitor",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .priority = MIG_PRI_LOW,
+    .post_load = session_loaded,
+    .fields = (const VMStateField[]) {
+        VMSTATE_SINGLE(session, LuMonitor, 0, session_info, LuSession),
+        VMSTATE_END_OF_LIST()
+    },
+};
+
+static void on_run_state(void *opaque, bool running, RunState state)
+{
+    LuMonitor *m = opaque;
+
+    if (running && m->arrived) {
+        m->arrived = false;
+        lu_session_arrived(&m->session);
+    }
+}
+
 /* Runs on every way out, just before the exit code is read. */
 static void on_shutdown(Notifier *n, void *data)
 {
@@ -283,6 +368,8 @@ static void lu_monitor_complete(UserCreatable *uc, Error **errp)
     m->shutdown.notify = on_shutdown;
     qemu_register_shutdown_notifier(&m->shutdown);
     qemu_register_reset(on_reset, m);
+    vmstate_register(NULL, 0, &vmstate_lu_monitor, m);
+    m->run_state = qemu_add_vm_change_state_handler(on_run_state, m);
     m->ready = true;
     the_monitor = m;
 }
@@ -378,6 +465,8 @@ static void lu_monitor_finalize(Object *obj)
     if (m->ready) {
         lu_guard_stop(&m->guard);
         qemu_unregister_reset(on_reset, m);
+        vmstate_unregister(NULL, &vmstate_lu_monitor, m);
+        qemu_del_vm_change_state_handler(m->run_state);
         notifier_remove(&m->shutdown);
         the_monitor = NULL;
     }

@@ -33,7 +33,7 @@ static void claim_free(gpointer p)
     g_free(c);
 }
 
-static void domain_free(LuDomain *d)
+void lu_domain_free(LuDomain *d)
 {
     g_ptr_array_unref(d->claims);
     g_ptr_array_unref(d->pages);
@@ -75,8 +75,8 @@ void lu_session_destroy(LuSession *s)
     qemu_mutex_destroy(&s->lock);
 }
 
-/* Operations read configuration of any unit: all locks, then the session's. */
-static void lock_all(LuSession *s)
+/* The units' locks, then the session's. */
+void lu_session_lock(LuSession *s)
 {
     for (guint i = 0; i < s->iommus->len; i++) {
         qemu_mutex_lock(&((LuIommu *)g_ptr_array_index(s->iommus, i))->lock);
@@ -84,7 +84,7 @@ static void lock_all(LuSession *s)
     qemu_mutex_lock(&s->lock);
 }
 
-static void unlock_all(LuSession *s)
+void lu_session_unlock(LuSession *s)
 {
     qemu_mutex_unlock(&s->lock);
     for (guint i = s->iommus->len; i-- > 0; ) {
@@ -136,7 +136,7 @@ void lu_session_end(LuSession *s, LuClaim *c)
         if (g_hash_table_lookup(s->domains, &d->token) == d) {
             g_hash_table_remove(s->domains, &d->token);
         }
-        domain_free(d);
+        lu_domain_free(d);
     }
     g_hash_table_remove(s->claims, c);
     g_ptr_array_remove(s->open, c);
@@ -154,12 +154,8 @@ bool lu_session_announced(const LuSession *s)
     return false;
 }
 
-/*
- * End the open claims of @iommu (NULL: of all units) that are in @state
- * (LU_CLAIM_NONE: in any); no one is at fault.
- */
-static unsigned drop_claims(LuSession *s, const LuIommu *iommu,
-                            LuClaimState state)
+unsigned lu_session_drop(LuSession *s, const LuIommu *iommu,
+                         LuClaimState state)
 {
     unsigned dropped = 0;
 
@@ -580,7 +576,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
     }
     if (op->op == LU_CTL_OP_BOOT) {
         /* What the last kernel never froze, nobody can judge. */
-        s->unfrozen += drop_claims(s, NULL, LU_CLAIM_PRESERVED);
+        s->unfrozen += lu_session_drop(s, NULL, LU_CLAIM_PRESERVED);
         s->books.sink.generation++;
         lu_memmap_clear(&s->books.memmap);
         lu_ranges_clear(&s->ended);
@@ -656,7 +652,7 @@ static int carry_out(LuSession *s, const LuPhaseEdge *edge, const LuOp *op)
     unsigned moved = 0;
     int ret;
 
-    lock_all(s);
+    lu_session_lock(s);
     lu_claim_judge_stores(&s->books);
     if (edge->scope == LU_SCOPE_NONE || op->op == LU_CTL_OP_PRESERVE) {
         ret = handle(s, op, NULL);
@@ -668,7 +664,7 @@ static int carry_out(LuSession *s, const LuPhaseEdge *edge, const LuOp *op)
     if (ret == LU_CTL_OK && edge->scope != LU_SCOPE_NONE && s->edge) {
         s->edge(s->opaque, op, moved);
     }
-    unlock_all(s);
+    lu_session_unlock(s);
     if (op->op == LU_CTL_OP_FREEZE && ret == LU_CTL_OK) {
         reach_frozen(s, edge, op);
     }
@@ -703,13 +699,13 @@ int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
     LuKho kho = { };
     int n = -1;
 
-    lock_all(s);
+    lu_session_lock(s);
     if (s->iommus->len) {
         const LuIommu *iommu = g_ptr_array_index(s->iommus, 0);
 
         lu_memmap_read(&s->books.memmap, &kho, iommu->mem, &s->books.sink);
     }
-    unlock_all(s);
+    lu_session_unlock(s);
     if (kho.state == LU_KHO_READ) {
         /* What is RAM does not reach the last address: @from does not wrap. */
         for (n = 0; n < max && lu_ranges_next(&kho.kept, from, &first, &last);
@@ -723,12 +719,12 @@ int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
 
 void lu_session_reset(LuSession *s)
 {
-    lock_all(s);
-    s->resets += drop_claims(s, NULL, LU_CLAIM_NONE);
+    lu_session_lock(s);
+    s->resets += lu_session_drop(s, NULL, LU_CLAIM_NONE);
     lu_memmap_clear(&s->books.memmap);
     lu_ranges_clear(&s->ended);
     lu_session_forget_evidence(s);
-    unlock_all(s);
+    lu_session_unlock(s);
     if (s->settled) {
         s->settled(s->opaque);
     }
@@ -801,9 +797,9 @@ void lu_session_add(LuSession *s, LuIommu *iommu)
 
 void lu_session_remove(LuSession *s, LuIommu *iommu)
 {
-    lock_all(s);
-    drop_claims(s, iommu, LU_CLAIM_NONE);
-    unlock_all(s);
+    lu_session_lock(s);
+    lu_session_drop(s, iommu, LU_CLAIM_NONE);
+    lu_session_unlock(s);
     g_ptr_array_remove(s->iommus, iommu);
     iommu->session = NULL;
 }
@@ -812,9 +808,9 @@ LuIommu *lu_session_owner(LuSession *s, uint16_t rid)
 {
     LuIommu *iommu;
 
-    lock_all(s);
+    lu_session_lock(s);
     iommu = owner_of(s, rid);
-    unlock_all(s);
+    lu_session_unlock(s);
     return iommu;
 }
 
@@ -843,10 +839,10 @@ bool lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
 
 void lu_session_loaded(LuSession *s, LuIommu *iommu)
 {
-    lock_all(s);
-    drop_claims(s, iommu, LU_CLAIM_NONE);
+    lu_session_lock(s);
+    lu_session_drop(s, iommu, LU_CLAIM_NONE);
     s->loads++;
-    unlock_all(s);
+    lu_session_unlock(s);
 }
 
 /* The first claim of @iommu whose stream must go on; NULL if none. */
@@ -1082,10 +1078,10 @@ LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid)
     LuClaimState state;
     LuClaim *c;
 
-    lock_all(s);
+    lu_session_lock(s);
     c = find_stream(s, rid, pasid);
     state = c ? c->state : LU_CLAIM_NONE;
-    unlock_all(s);
+    lu_session_unlock(s);
     return state;
 }
 

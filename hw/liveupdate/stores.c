@@ -19,6 +19,12 @@ void lu_stores_destroy(LuStores *stores)
     qemu_mutex_destroy(&stores->lock);
 }
 
+void lu_stores_clear(LuStores *stores)
+{
+    QEMU_LOCK_GUARD(&stores->lock);
+    stores->noted = stores->judged = 0;
+}
+
 void lu_stores_note(LuStores *stores, const LuStore *store)
 {
     QEMU_LOCK_GUARD(&stores->lock);

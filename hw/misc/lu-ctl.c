@@ -201,6 +201,8 @@ static void lu_ctl_realize(PCIDevice *pdev, Error **errp)
     pci_set_byte(pdev->wmask + cap + LU_CTL_OP, 0xff);
     memset(pdev->wmask + cap + LU_CTL_STREAM, 0xff,
            LU_CTL_VERDICT - LU_CTL_STREAM);
+    /* What another machine has left there is no mistake. */
+    memset(pdev->cmask + cap + LU_CTL_OP, 0, LU_CTL_CAP_SIZE - LU_CTL_OP);
 
     if (!memory_region_init_ram(&s->bulk, OBJECT(s), "lu-ctl-bulk",
                                 LU_CTL_BULK_SIZE, errp)) {
@@ -218,10 +220,15 @@ static void lu_ctl_reset_hold(Object *obj, ResetType type)
            LU_CTL_CAP_SIZE - LU_CTL_OP);
 }
 
-/* The session is the machine's memory of the handoff and stays behind. */
+/* Registers are configuration space; the session travels by itself. */
 static const VMStateDescription vmstate_lu_ctl = {
     .name = TYPE_LU_CTL,
-    .unmigratable = 1,
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_PCI_DEVICE(parent_obj, LuCtlState),
+        VMSTATE_END_OF_LIST()
+    },
 };
 
 static void lu_ctl_class_init(ObjectClass *klass, const void *data)

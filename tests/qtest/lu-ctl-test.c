@@ -293,19 +293,6 @@ static void test_no_monitor(void)
     g_assert_nonnull(strstr(err, "add -object lu-monitor,id=lu0"));
 }
 
-/* What the session knows cannot be taken along. */
-static void test_migration_is_refused(void)
-{
-    Ctl c = start();
-    QDict *reply = qtest_qmp(c.m.qts, "{ 'execute': 'migrate',"
-                             " 'arguments': { 'uri': 'exec:cat' } }");
-
-    g_assert_nonnull(strstr(qdict_get_str(qdict_get_qdict(reply, "error"),
-                                          "desc"), "lu-ctl"));
-    qobject_unref(reply);
-    qtest_quit(c.m.qts);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -318,6 +305,5 @@ int main(int argc, char **argv)
     qtest_add_func("/lu-ctl/freed-nothing", test_freed_nothing);
     qtest_add_func("/lu-ctl/exit-code", test_exit_code);
     qtest_add_func("/lu-ctl/no-monitor", test_no_monitor);
-    qtest_add_func("/lu-ctl/migration-is-refused", test_migration_is_refused);
     return g_test_run();
 }

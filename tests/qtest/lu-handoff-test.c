@@ -13,6 +13,8 @@
 #include "qemu/bitops.h"
 #include "qemu/units.h"
 #include "lu-case.h"
+#include "qobject/qdict.h"
+#include "qobject/qjson.h"
 #include "../lib/kho.h"
 
 #define RAM_BYTES       (128 * MiB)
@@ -24,6 +26,12 @@
 #define SLOTS           64
 #define SLOTS_PER_PAGE  16
 
+/* Where a claim has come to. */
+typedef enum LuClaimPoint {
+    NOWHERE, LIVE, PRESERVED, FROZEN, BLACKOUT, RESTORING, RESTORED, REPLACED,
+    FINISHED, POINTS
+} LuClaimPoint;
+
 typedef struct Machine {
     PlatQtest pq;
     const CaseKind *c;
@@ -32,7 +40,22 @@ typedef struct Machine {
     LuDma dma;
     LuRing ring;
     IommuDomain dom;
+    LuClaimPoint move, spoil;   /* where another QEMU goes on; a mistake */
 } Machine;
+
+static QTestState *launch(const CaseKind *c, const char *more)
+{
+    bool x86 = g_str_equal(c->arch, "x86_64");
+
+    return qtest_initf(
+        "%s -m %d -nodefaults -object lu-monitor,id=lu0,exit-code=off "
+        "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10 "
+        "-device lu-dma,addr=0x11 %s",
+        x86 ? "-M q35" : "-M virt,highmem-ecam=off -cpu max",
+        (int)(RAM_BYTES / MiB),
+        x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0", c->props,
+        more);
+}
 
 static Machine *start(const CaseKind *c)
 {
@@ -41,13 +64,7 @@ static Machine *start(const CaseKind *c)
 
     m->c = c;
     plat_qtest_init(&m->pq, HEAP_OFF, RAM_BYTES);
-    m->pq.qts = qtest_initf(
-        "%s -m %d -nodefaults -object lu-monitor,id=lu0,exit-code=off "
-        "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10 "
-        "-device lu-dma,addr=0x11",
-        x86 ? "-M q35" : "-M virt,highmem-ecam=off -cpu max",
-        (int)(RAM_BYTES / MiB),
-        x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0", c->props);
+    m->pq.qts = launch(c, "");
     m->io = (Iommu) {
         .ops = x86 ? &vtd_ops : &smmuv3_ops, .plat = &m->pq.plat,
         .regs = x86 ? 0xfed90000 : 0x0c000000, .scalable = c->scalable,
@@ -63,6 +80,87 @@ static void stop(Machine *m)
 {
     qtest_quit(m->pq.qts);
     g_free(m);
+}
+
+/* ------------------------------------------------------------------ */
+/* Migration                                                          */
+
+static void wait_migrated(QTestState *qts)
+{
+    for (;;) {
+        QDict *state = qtest_qmp_assert_success_ref(
+            qts, "{ 'execute': 'query-migrate' }");
+        bool done = !g_strcmp0(qdict_get_try_str(state, "status"),
+                               "completed");
+
+        g_assert_cmpstr(qdict_get_try_str(state, "status"), !=, "failed");
+        qobject_unref(state);
+        if (done) {
+            return;
+        }
+        g_usleep(1000);
+    }
+}
+
+/* Another process goes on, at the same time of the virtual clock. */
+static void move(Machine *m)
+{
+    g_autofree char *dir = g_dir_make_tmp("lu-handoff-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(dir, "socket", NULL);
+    g_autofree char *uri = g_strdup_printf("unix:%s", path);
+    QTestState *to = launch(m->c, "-incoming defer");
+
+    qtest_clock_set(to, qtest_clock_step(m->pq.qts, 1));
+    qtest_qmp_assert_success(to, "{ 'execute': 'migrate-incoming',"
+                             " 'arguments': { 'uri': %s } }", uri);
+    qtest_qmp_assert_success(m->pq.qts, "{ 'execute': 'migrate',"
+                             " 'arguments': { 'uri': %s } }", uri);
+    wait_migrated(m->pq.qts);
+    wait_migrated(to);
+    qtest_qmp_eventwait(to, "RESUME");
+    qtest_quit(m->pq.qts);
+    m->pq.qts = to;
+    unlink(path);
+    rmdir(dir);
+}
+
+static bool history_truncated(Machine *m)
+{
+    QDict *rsp = qtest_qmp(m->pq.qts, "{ 'execute': 'query-lu' }");
+    g_autoptr(GString) json = qobject_to_json(QOBJECT(rsp));
+
+    qobject_unref(rsp);
+    return strstr(json->str, "history is truncated: the machine has moved");
+}
+
+/* What breaks one rule at @point, and nothing else. */
+static void spoil(Machine *m, LuClaimPoint point)
+{
+    uint64_t table_bytes = 1ull << m->c->granule_lg2;
+    PgWalk w;
+
+    g_assert_true(pg_walk(&m->pq.plat, &m->dom.pt, m->ring.iova, &w));
+    if (point == PRESERVED) {           /* OWN-1 */
+        luctl_page(&m->ctl, LU_CTL_OP_UNKEEP,
+                   QEMU_ALIGN_DOWN(w.desc_pa, table_bytes), table_bytes);
+    } else if (point == REPLACED) {     /* FRE-2 */
+        luctl_page(&m->ctl, LU_CTL_OP_FREE,
+                   QEMU_ALIGN_DOWN(w.desc_pa, table_bytes), table_bytes);
+    } else {                            /* TBL-1, DOM-5: one more page */
+        uint64_t more = w.desc_pa + 8 * (SLOTS / SLOTS_PER_PAGE);
+
+        plat_w64(&m->pq.plat, more, plat_r64(&m->pq.plat, w.desc_pa));
+    }
+}
+
+static void reach(Machine *m, LuClaimPoint point)
+{
+    if (m->move == point) {
+        move(m);
+    }
+    if (m->spoil == point) {
+        spoil(m, point);
+    }
 }
 
 /* ------------------------------------------------------------------ */
@@ -185,7 +283,9 @@ static void preserve(Machine *m)
     iommu_foreach_table(&m->io, &m->dom, keep_table, &m->ctl);
     m->io.ops->foreach_config_page(&m->io, keep_config, &m->ctl);
     luctl_keep(&m->ctl, m->ring.pa, ring_bytes(m));
+    reach(m, PRESERVED);
     op(m, LU_CTL_OP_FREEZE);
+    reach(m, FROZEN);
 }
 
 /* The records a kernel with pages of 4 KiB hands on. */
@@ -241,6 +341,7 @@ static void kexec(Machine *m)
 
     g_assert_true(m->io.ops->quiesce(&m->io));
     op(m, LU_CTL_OP_KEXEC);
+    reach(m, BLACKOUT);
     m->io = (Iommu) {
         .ops = m->io.ops, .plat = &m->pq.plat, .regs = m->io.regs,
     };
@@ -260,6 +361,7 @@ static void restore(Machine *m)
     iommu_foreach_table(&m->io, &m->dom, take, &m->ctl);
     g_assert_false(iommu_map(&m->io, &m->dom, m->ring.iova + GiB, m->ring.pa,
                              granule(m), PG_READ));
+    reach(m, RESTORED);
 }
 
 static void replace(Machine *m)
@@ -270,11 +372,13 @@ static void replace(Machine *m)
     g_assert_true(m->io.ops->replace(&m->io, m->dma.rid, &m->dom, &next));
     g_assert_cmpuint(luctl_token(&m->ctl, LU_CTL_OP_REPLACE, TOKEN), ==,
                      LU_CTL_OK);
+    reach(m, REPLACED);
     iommu_foreach_table(&m->io, &m->dom, give_back, &m->ctl);
     g_assert_cmpuint(luctl_token(&m->ctl, LU_CTL_OP_FINISH, TOKEN), ==,
                      LU_CTL_OK);
     iommu_domain_free(&m->io, &m->dom);
     m->dom = next;
+    reach(m, FINISHED);
 }
 
 /* ------------------------------------------------------------------ */
@@ -286,6 +390,7 @@ static void hand_over(Machine *m, unsigned findings, unsigned verdict)
     kexec(m);
     qtest_clock_step(m->pq.qts, 10 * PERIOD_NS);
     op(m, LU_CTL_OP_BOOT);
+    reach(m, RESTORING);
     g_assert_true(m->io.ops->adopt(&m->io));
     flows(m, 10);
     restore(m);
@@ -294,6 +399,7 @@ static void hand_over(Machine *m, unsigned findings, unsigned verdict)
     flows(m, 10);
     g_assert_cmpuint(luctl_read(&m->ctl, LU_CTL_FINDINGS), ==, findings);
     g_assert_cmpuint(luctl_read(&m->ctl, LU_CTL_VERDICT), ==, verdict);
+    g_assert_true(history_truncated(m) == (m->move != NOWHERE));
     stop(m);
 }
 
@@ -332,6 +438,35 @@ static void test_kho_skip(const void *arg)
     g_assert_true(pg_walk(&m->pq.plat, &m->dom.pt, m->ring.iova, &w));
     preserve_by_kho(m, QEMU_ALIGN_DOWN(w.desc_pa, granule(m)));
     hand_over(m, 1, LU_CTL_FAIL);
+}
+
+/* At each point of its life a claim goes on in another process. */
+static void test_move(const void *arg)
+{
+    for (LuClaimPoint point = LIVE; point < POINTS; point++) {
+        Machine *m = start_flowing(arg);
+
+        m->move = point;
+        reach(m, LIVE);
+        flows(m, 10);
+        preserve(m);
+        hand_over(m, 0, LU_CTL_PASS);
+    }
+}
+
+/* A mistake there is found as it is where nothing has moved. */
+static void test_move_spoilt(const void *arg)
+{
+    for (LuClaimPoint point = PRESERVED; point <= REPLACED; point++) {
+        for (int moved = 0; moved <= 1; moved++) {
+            Machine *m = start_flowing(arg);
+
+            m->spoil = point;
+            m->move = moved ? point : NOWHERE;
+            preserve(m);
+            hand_over(m, 1, LU_CTL_FAIL);
+        }
+    }
 }
 
 /* A kexec that fails: the old kernel goes on, and may map again. */
@@ -431,6 +566,8 @@ int main(int argc, char **argv)
         if (g_str_equal(c->arch, qtest_get_arch()) &&
             c->kind != IOMMU_BYPASS) {
             add("pass", c, test_pass);
+            add("move", c, test_move);
+            add("move-spoilt", c, test_move_spoilt);
             add("abort", c, test_abort);
             add("refuse", c, test_refuse);
             add("block", c, test_block);

@@ -7,6 +7,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "hw/liveupdate/carry.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "toy-iommu.h"
 
@@ -646,9 +647,22 @@ static void tell_arms(const LuSink *sink)
     g_test_message("%s", keeps->str);
 }
 
-static void test_case(gconstpointer data)
+/* The session goes on as another process would have it go on. */
+static void move(Story *st)
 {
-    const Case *c = data;
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+
+    lu_session_carry(&st->s, bytes);
+    lu_iommu_loaded(&st->toy.iommu);
+    g_assert_null(lu_session_take(&st->s, bytes->data, bytes->len));
+    lu_session_arrived(&st->s);
+}
+
+#define NEVER (END + 1)
+
+/* @moved: after which step. */
+static void tell_case(const Case *c, Step moved)
+{
     Story st;
 
     story_begin(&st);
@@ -663,11 +677,133 @@ static void test_case(gconstpointer data)
             }
         }
         tell(&st, step);
+        if (step == moved) {
+            move(&st);
+        }
     }
     assert_only_rule(&st, c->rule);
     g_assert_cmpint(lu_session_verdict(&st.s, NULL), ==, c->verdict);
     tell_arms(&st.s.books.sink);
     story_end(&st);
+}
+
+static void test_case(gconstpointer data)
+{
+    tell_case(data, NEVER);
+}
+
+/* Every case again, moved after each of its steps: nothing is different. */
+static void test_moved(void)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        for (Step step = SETUP; step <= END; step++) {
+            tell_case(&cases[i], step);
+        }
+    }
+}
+
+/* A story with all there is in it, told up to @last. */
+static void tell_upto(Story *st, Step last)
+{
+    story_begin(st);
+    for (Step step = SETUP; step <= last; step++) {
+        if (step == FREEZE) {
+            share(st);
+            unkeep_table(st);
+        }
+        tell(st, step);
+    }
+    lu_note(&st->s.books.sink, "a note");
+}
+
+/* What was carried is carried again the same, at every step. */
+static void test_carry_same(void)
+{
+    for (Step step = SETUP; step <= END; step++) {
+        g_autoptr(GByteArray) once = g_byte_array_new();
+        g_autoptr(GByteArray) twice = g_byte_array_new();
+        Story st;
+
+        tell_upto(&st, step);
+        move(&st);
+        lu_session_carry(&st.s, once);
+        move(&st);
+        lu_session_carry(&st.s, twice);
+        g_assert_cmpmem(once->data, once->len, twice->data, twice->len);
+        story_end(&st);
+    }
+}
+
+/* Told to its end, whatever comes of it. */
+static void go_on(Story *st)
+{
+    static const uint8_t ops[] = {
+        LU_CTL_OP_FREEZE, LU_CTL_OP_KEXEC, LU_CTL_OP_BOOT, LU_CTL_OP_RESTORE,
+        LU_CTL_OP_REPLACE, LU_CTL_OP_FINISH, LU_CTL_OP_FREEZE,
+    };
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+
+    for (unsigned i = 0; i < ARRAY_SIZE(ops); i++) {
+        LuOp o = {
+            .op = ops[i], .rid = RID, .pasid = LU_NO_PASID, .token = TOKEN,
+            .addr = st->top, .param = SHAPE, .source = "test",
+        };
+
+        any_dma(st, IOVA);
+        any_dma(st, IOVA_FAR);
+        lu_session_op(&st->s, &o);
+        lu_session_sample(&st->s, &st->toy.iommu, NULL);
+        lu_pages_take(&st->s.books, table_of(st->leaf), 4096);
+        lu_pages_free(&st->s.books, table_of(st->leaf), 4096);
+        lu_session_verdict(&st->s, NULL);
+    }
+    lu_session_carry(&st->s, bytes);
+}
+
+/* Cut short anywhere, and with more behind it: refused. */
+static void test_carry_cut(void)
+{
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    Story st;
+
+    tell_upto(&st, RESTORED);
+    lu_session_carry(&st.s, bytes);
+    for (size_t len = 0; len < bytes->len; len += 1 + len / 64) {
+        g_assert_nonnull(lu_session_take(&st.s, bytes->data, len));
+        g_assert_cmpint(st.s.open->len, ==, 0);
+    }
+    g_byte_array_append(bytes, (const uint8_t *)"", 1);
+    g_assert_nonnull(lu_session_take(&st.s, bytes->data, bytes->len));
+    g_byte_array_set_size(bytes, bytes->len - 1);
+    g_assert_null(lu_session_take(&st.s, bytes->data, bytes->len));
+    g_assert_cmpint(st.s.open->len, ==, 2);
+    go_on(&st);
+    story_end(&st);
+}
+
+/* Any byte may be any other: refused, or followed without harm. */
+static void test_carry_hostile(void)
+{
+    static const Step steps[] = { PRESERVE, FREEZE, RESTORED, REPLACE };
+    GRand *rand = g_rand_new_with_seed(7);
+
+    for (unsigned i = 0; i < 4000; i++) {
+        g_autoptr(GByteArray) bytes = g_byte_array_new();
+        Story st;
+
+        tell_upto(&st, steps[i % ARRAY_SIZE(steps)]);
+        lu_session_carry(&st.s, bytes);
+        for (unsigned n = 1 + i % 3; n; n--) {
+            bytes->data[g_rand_int_range(rand, 0, bytes->len)] =
+                i & 4 ? g_rand_int(rand) : 0xff;
+        }
+        lu_iommu_loaded(&st.toy.iommu);
+        lu_session_take(&st.s, bytes->data, bytes->len);
+        lu_session_arrived(&st.s);
+        go_on(&st);
+        story_end(&st);
+    }
+    g_rand_free(rand);
 }
 
 /* What a trap says of a store by CPU 1 at 0x1234. */
@@ -1658,6 +1794,10 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(path, &cases[i], test_case);
     }
+    g_test_add_func("/core/moved", test_moved);
+    g_test_add_func("/core/carry/same", test_carry_same);
+    g_test_add_func("/core/carry/cut", test_carry_cut);
+    g_test_add_func("/core/carry/hostile", test_carry_hostile);
     g_test_add_func("/core/store", test_store);
     g_test_add_func("/core/store/found", test_store_found);
     g_test_add_func("/core/store/harmless", test_store_harmless);

@@ -9,6 +9,7 @@
 #define PTE_RW  3ull
 
 static const char toy_kind[] = "toy entry";
+static const char *const toy_kinds[] = { toy_kind, NULL };
 
 static const uint64_t *toy_fetch(ToyIommu *toy, uint16_t rid, LuCtx *ctx)
 {
@@ -90,6 +91,7 @@ static const LuFrontEnd toy_ops = {
     .fault = toy_fault,
     .owns = toy_owns,
     .requesters = toy_requesters,
+    .kinds = toy_kinds,
     .config_rule = LU_RULE_CON_6,
     .enable_rule = LU_RULE_CON_4,
     .tag_rule = LU_RULE_BBM_10,

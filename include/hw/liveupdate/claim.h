@@ -154,6 +154,9 @@ bool lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
 void lu_domain_check_shape(LuBooks *books, LuDomain *d, hwaddr top,
                            uint8_t format, uint8_t level, uint8_t in_lg2);
 
+/* @d has no claim any more, and no page. */
+void lu_domain_free(LuDomain *d);
+
 /* The claim that speaks for the domain: its first. */
 static inline LuClaim *lu_domain_claim(const LuDomain *d)
 {

@@ -103,6 +103,16 @@ void lu_ledger_enter_config(LuLedger *ledger, hwaddr pa, const uint64_t *w,
 void lu_ledger_visit(LuLedger *ledger, const LuMem *mem, const LuStage *s1,
                      const LuStage *s2, const LuTreeOps *ops, void *opaque);
 
+/*
+ * Enter [@pa, @pa + @bytes) with one reference, its words zero, as a table or
+ * not: an entry of another ledger that goes on here.  @retired: in no tree.
+ * NULL: there is no room, or it is none that could be.
+ */
+LuPage *lu_ledger_revive(LuLedger *ledger, hwaddr pa, hwaddr bytes,
+                         bool config, bool retired);
+/* One more reference; false: there is no room. */
+bool lu_ledger_refer(LuLedger *ledger, LuPage *page);
+
 /* Drop the references @pages holds; entries nobody reaches go away. */
 void lu_ledger_leave(LuLedger *ledger, GPtrArray *pages);
 

@@ -192,6 +192,10 @@ void lu_session_register_ok(LuSession *s, LuRule rule);
 void lu_session_served(LuSession *s, LuIommu *iommu, const LuAccess *access,
                        LuRule rule, const LuServedWhy *why);
 
+/* All locks: operations read the configuration of any unit. */
+void lu_session_lock(LuSession *s);
+void lu_session_unlock(LuSession *s);
+
 /*
  * Parts of an operation.  All locks are held.
  *
@@ -199,6 +203,12 @@ void lu_session_served(LuSession *s, LuIommu *iommu, const LuAccess *access,
  * the map that says so, and tells the claim's phases from then on.
  */
 int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen);
+/*
+ * End the open claims of @iommu (NULL: of all units) that are in @state
+ * (LU_CLAIM_NONE: in any); no one is at fault.  Returns how many there were.
+ */
+unsigned lu_session_drop(LuSession *s, const LuIommu *iommu,
+                         LuClaimState state);
 /* @c is over: it stays in the history as it is, without its tables. */
 void lu_session_end(LuSession *s, LuClaim *c);
 /* The open claim, or NULL. */

@@ -33,6 +33,8 @@ typedef struct LuStores {
 
 void lu_stores_init(LuStores *stores);
 void lu_stores_destroy(LuStores *stores);
+/* None was ever noted. */
+void lu_stores_clear(LuStores *stores);
 
 void lu_stores_note(LuStores *stores, const LuStore *store);
 

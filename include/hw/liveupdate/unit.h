@@ -86,6 +86,8 @@ typedef struct LuFrontEnd {
     void (*unmap_notify)(void *fe);
     /* Append one object as text, for reports.  May be NULL. */
     void (*describe)(void *fe, const LuCfgObj *obj, GString *out);
+    /* LuCfgObj.kind of all there are, then NULL. */
+    const char *const *kinds;
     /* Rule for a stream whose configuration vanished: CON-5 or CON-6. */
     LuRule config_rule;
     /* Rule for translation being switched off: CON-3 or CON-4. */
