@@ -38,7 +38,9 @@ static void test_leaf(Case *c)
         g_assert_false(dma.landed);
         g_assert_cmphex(dma.fault, !=, 0);
     }
-    case_expect(c, "TBL-1");
+    /* Where a break was due, its lack is seen as well. */
+    case_expect(c, g_str_equal(c->kind->arch, "aarch64") ? "BBM-1 TBL-1"
+                                                         : "TBL-1");
     case_reaches(c, 0, iova ^ size, other);
     g_assert_true(case_read(c, 1, iova).landed);    /* nobody claims it */
     case_set(c, d, iova, 0, was);
