@@ -126,20 +126,23 @@ int load_modules(const Guest *g, const char *dir)
     return 0;
 }
 
-/* The value of "key=" on the command line, up to the next space, or NULL. */
+/*
+ * The value of the last "key=" on the command line, which wins as it does in
+ * Linux, up to the next space, or NULL.
+ */
 static const char *cmdline_find(const Guest *g, const char *key)
 {
     size_t len = strlen(key);
-    const char *at = g->cmdline;
+    const char *at = g->cmdline, *found = NULL;
 
     while (*at) {
         at += strspn(at, " ");
         if (!strncmp(at, key, len) && at[len] == '=') {
-            return at + len + 1;
+            found = at + len + 1;
         }
         at += strcspn(at, " ");
     }
-    return NULL;
+    return found;
 }
 
 const char *cmdline_word(const Guest *g, const char *key, char *to,
