@@ -80,6 +80,7 @@ static const uint64_t *fetch(SMMUv3LUState *s, LuCtx *ctx, const char *kind,
 {
     LuCfgObj *obj = &ctx->obj[ctx->n_obj];
 
+    *obj = (LuCfgObj) { };
     if (pa >> s->oas || !lu_mem_read_words(s->iommu.mem, pa, obj->w, words)) {
         config_fault(ctx, type, pa);
         return NULL;
@@ -422,7 +423,7 @@ void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid,
     const char *why;
     unsigned config;
 
-    memset(ctx, 0, sizeof(*ctx));
+    lu_ctx_init(ctx);
     /*
      * What Root Complexes present (13.6.1).  IDR1.ATTR_TYPES_OVR is 0: neither
      * GBPA nor the STE overrides it.

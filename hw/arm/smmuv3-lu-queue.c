@@ -205,7 +205,7 @@ bool smmuv3_lu_queue_store(SMMUv3LUState *s, hwaddr reg, uint32_t data)
 
 void smmuv3_lu_unmap_all(void *fe)
 {
-    SMMUv3LUState *s = ARM_SMMUV3_LU(fe);
+    SMMUv3LUState *s = fe;
 
     for (guint i = 0; i < s->notified->len; i++) {
         IOMMUMemoryRegion *mr = g_ptr_array_index(s->notified, i);

@@ -146,7 +146,7 @@ static void tell_sign(SMMUv3LUState *s, hwaddr reg, uint32_t val)
 static MemTxResult regs_write(void *opaque, hwaddr offset, uint64_t data,
                               unsigned size, MemTxAttrs attrs)
 {
-    SMMUv3LUState *s = ARM_SMMUV3_LU(opaque);
+    SMMUv3LUState *s = opaque;
     hwaddr reg = offset & ~SMMU_PAGE1;      /* page 1 aliases page 0 */
     uint32_t cr0 = s->parent_obj.cr[0];
 

@@ -24,6 +24,7 @@ static IOMMUTLBEntry region_translate(IOMMUMemoryRegion *mr, hwaddr addr,
                                       IOMMUAccessFlags flag, int iommu_idx)
 {
     SMMUDevice *sdev = container_of(mr, SMMUDevice, iommu);
+    SMMUv3LUState *s = sdev->smmu;      /* unchecked: this is the hot path */
     /* PCI without a PASID prefix is unprivileged data (13.7). */
     LuAccess access = {
         .rid = smmu_get_sid(sdev),
@@ -33,7 +34,7 @@ static IOMMUTLBEntry region_translate(IOMMUMemoryRegion *mr, hwaddr addr,
                 (flag & IOMMU_WO ? LU_PERM_W : 0),
         .probe = flag == IOMMU_NONE,
     };
-    LuXlat x = lu_translate(&ARM_SMMUV3_LU(sdev->smmu)->iommu, &access);
+    LuXlat x = lu_translate(&s->iommu, &access);
 
     if (x.status != LU_XLATE_OK) {
         return (IOMMUTLBEntry) {

@@ -123,6 +123,7 @@ static const uint64_t *fetch(LuVtdState *lu, LuCtx *ctx, const char *kind,
 {
     LuCfgObj *obj = &ctx->obj[ctx->n_obj];
 
+    *obj = (LuCfgObj) { };
     if (!lu_mem_read_words(lu->iommu.mem, pa, obj->w, words)) {
         ctx->fault_addr = pa;
         set_fault(ctx, reason);
@@ -484,7 +485,9 @@ void lu_vtd_resolve(void *fe, uint16_t rid, uint32_t pasid, const LuCtx *held,
 {
     LuVtdState *lu = fe;
 
-    *ctx = (LuCtx) { .kind = LU_CTX_OFF, .attrs = lu_attrs_pci() };
+    lu_ctx_init(ctx);
+    ctx->kind = LU_CTX_OFF;
+    ctx->attrs = lu_attrs_pci();
     if (!lu->latch.te) {
         return;
     }

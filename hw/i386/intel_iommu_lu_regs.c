@@ -57,13 +57,12 @@ void lu_vtd_latch(LuVtdState *lu, bool root)
 static void store(LuVtdState *lu, hwaddr reg, uint64_t val, unsigned size)
 {
     IntelIOMMUState *s = &lu->parent_obj;
+    uint64_t old = ldn_le_p(&s->csr[reg], size);
+    uint64_t writable = ldn_le_p(&s->wmask[reg], size);
+    uint64_t cleared = ldn_le_p(&s->w1cmask[reg], size) & val;
 
-    for (hwaddr at = reg; at < reg + size; at++, val >>= 8) {
-        uint8_t b = val;
-
-        s->csr[at] = ((s->csr[at] & ~s->wmask[at]) | (b & s->wmask[at])) &
-                     ~(s->w1cmask[at] & b);
-    }
+    stn_le_p(&s->csr[reg], size,
+             ((old & ~writable) | (val & writable)) & ~cleared);
 }
 
 static MemTxResult forward(LuVtdState *lu, hwaddr reg, uint64_t val,

@@ -218,12 +218,33 @@ void lu_session_forget_evidence(LuSession *s)
     s->next_scan_ns = time_ns(s) + SCAN_FIRST_NS;
 }
 
+/* A scan may find what is not announced. */
+static bool is_scan_due(const LuSession *s, LuSign sign)
+{
+    const LuMemMap *map = &s->books.memmap;
+
+    return !map->hinted && !map->known && s->scans < SCANS_MAX &&
+           (sign == LU_SIGN_OFF || time_ns(s) >= s->next_scan_ns);
+}
+
+/*
+ * Most doorbells come where there is nothing to be read, and before it is time
+ * to look for it.  They do without the lock: what is missed now, the next one
+ * finds.
+ */
+static bool is_idle(const LuSession *s, LuSign sign)
+{
+    const LuMemMap *map = &s->books.memmap;
+
+    return sign == LU_SIGN_DOORBELL && !map->hinted && !map->known &&
+           !map->luo && !is_scan_due(s, sign);
+}
+
 /* The old kernel has said its last word, and acts on it. */
 static bool is_leaving(LuSession *s, LuIommu *iommu, LuSign sign)
 {
     LuMemMap *map = &s->books.memmap;
-    bool scan = !map->hinted && !map->known && s->scans < SCANS_MAX &&
-                (sign == LU_SIGN_OFF || time_ns(s) >= s->next_scan_ns);
+    bool scan = is_scan_due(s, sign);
 
     if (scan) {
         s->next_scan_ns = time_ns(s) + (SCAN_FIRST_NS << s->scans);
@@ -236,6 +257,9 @@ void lu_session_sign(LuSession *s, LuIommu *iommu, LuSign sign)
 {
     LuOp op = { .pasid = LU_NO_PASID };
 
+    if (is_idle(s, sign)) {
+        return;
+    }
     WITH_QEMU_LOCK_GUARD(&s->lock) {
         if (s->jump) {
             if (sign == LU_SIGN_QUEUE_ON && g_str_equal(s->jump, by_luo)) {

@@ -354,6 +354,19 @@ static bool is_named(const LuInval *inval, const LuShadowEntry *e)
     return any || e->level == inval->level;
 }
 
+/* The leaf @e, which memory still has, may be one of a contiguous group. */
+static void sample_group(Scope *scope, const LuShadowEntry *e, uint64_t now)
+{
+    const LuStage *stage = &scope->shadow->stage;
+    LuDesc desc;
+
+    stage->fmt->decode(stage, e->level, now, &desc);
+    if (desc.contig) {
+        lu_group_tell(scope->m, stage, &scope->tagged->tag, e->in, e->level,
+                      e->pa, now, true);
+    }
+}
+
 static void sample_entry(void *opaque, const LuShadowEntry *e)
 {
     Scope *scope = opaque;
@@ -368,14 +381,13 @@ static void sample_entry(void *opaque, const LuShadowEntry *e)
         !sample(scope, e->pa, &now)) {
         return;
     }
-    stage->fmt->decode(stage, e->level, now, &desc);
     if (!differs(stage, e, now)) {
-        if (desc.contig) {
-            lu_group_tell(m, stage, &scope->tagged->tag, e->in, e->level,
-                          e->pa, now, true);
+        if (!table && stage->fmt->group_lg2) {
+            sample_group(scope, e, now);
         }
         return;
     }
+    stage->fmt->decode(stage, e->level, now, &desc);
     /* Behind stage 2 the pointer's address is not where the table is. */
     if (table && !scope->shadow->behind) {
         lu_orphan_add(m, scope->mem, &(LuPointer) {

@@ -161,11 +161,20 @@ void lu_memmap_look(LuMemMap *map, const LuMem *mem, LuSink *sink)
     }
 }
 
-bool lu_memmap_final(LuMemMap *map, const LuMem *mem, bool may_scan,
-                     LuSink *sink)
+/* Apart: the tree is large, and most doorbells know of none. */
+static G_GNUC_NO_INLINE void look_for_luo(LuMemMap *map, const LuMem *mem)
 {
     LuKhoFdt fdt;
 
+    if (!lu_kho_fdt(mem, map->hinted ? map->hint : map->found, &fdt) &&
+        !is_past(map, &fdt)) {
+        map->luo = fdt.luo.pa;
+    }
+}
+
+bool lu_memmap_final(LuMemMap *map, const LuMem *mem, bool may_scan,
+                     LuSink *sink)
+{
     if (map->spoken || map->crash) {
         return false;           /* the doorbell has the word */
     }
@@ -175,10 +184,8 @@ bool lu_memmap_final(LuMemMap *map, const LuMem *mem, bool may_scan,
         scan(map, &kho, mem, sink);
         lu_kho_clear(&kho);
     }
-    if (!map->luo && (map->hinted || map->known) &&
-        !lu_kho_fdt(mem, map->hinted ? map->hint : map->found, &fdt) &&
-        !is_past(map, &fdt)) {
-        map->luo = fdt.luo.pa;
+    if (!map->luo && (map->hinted || map->known)) {
+        look_for_luo(map, mem);
     }
     return map->luo && lu_luo_final(mem, map->luo);
 }

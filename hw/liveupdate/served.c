@@ -41,7 +41,7 @@ struct LuServed {
     LuServedStats stats;
     uint64_t syncs;
     uint64_t period;            /* from 1 */
-    unsigned checks;            /* accesses still to be compared in it */
+    unsigned checks;            /* accesses that may be compared now */
     True compared[1 << TRUE_LG2];
 };
 
@@ -88,10 +88,13 @@ void lu_served_free(LuServed *served)
 
 bool lu_served_synced(LuServed *served)
 {
-    if (++served->syncs % LU_SERVED_SYNCS) {
+    served->syncs++;
+    if (served->syncs % LU_SERVED_REFILL == 0) {
+        served->checks = MIN(served->checks + 1, LU_SERVED_CHECKS);
+    }
+    if (served->syncs % LU_SERVED_SYNCS) {
         return false;
     }
-    served->checks = LU_SERVED_CHECKS;
     served->period++;
     return true;
 }

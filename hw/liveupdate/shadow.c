@@ -577,13 +577,14 @@ static bool is_named(const LuShadow *s, const LuShadowDrop *drop,
            (any || (s->combined ? slot->level : level) == drop->level);
 }
 
+/* A live entry. */
 static void meet(const Visit *v, LuShadowNode *node, LuSlot *slot,
-                 uint64_t off, unsigned index, const LuDead *dead)
+                 uint64_t off, unsigned index)
 {
     const LuShadow *s = v->shadow;
     LuShadowDrop *drop = v->drop;
 
-    if (!is_live(slot, dead) || !overlaps(v, slot, off)) {
+    if (!overlaps(v, slot, off)) {
         return;
     }
     if (!drop) {
@@ -623,37 +624,10 @@ static bool drop_node(const Visit *v, LuShadowNode *node, uint64_t base,
     return true;
 }
 
-static bool visit_node(const Visit *v, LuShadowNode *node, uint64_t base,
-                       LuDead dead)
+/* The further versions of a node's slots; false: the budget is spent. */
+static bool visit_versions(const Visit *v, LuShadowNode *node, uint64_t base,
+                           unsigned shift, const LuDead *dead)
 {
-    unsigned shift = lu_stage_shift(&v->shadow->stage, node->level);
-    unsigned entries = lu_stage_entries(&v->shadow->stage, node->level);
-    unsigned i = v->first > base ? (v->first - base) >> shift : 0;
-
-    if (drop_node(v, node, base, (uint64_t)entries << shift)) {
-        return true;
-    }
-    descend(&dead, node);
-    while (i < entries && base + ((uint64_t)i << shift) <= v->last) {
-        LuShadowChunk *c = chunk_of(node, i);
-        uint64_t off = base + ((uint64_t)i << shift);
-        LuShadowNode *child;
-
-        if (!c) {
-            i = ROUND_UP(i + 1, CHUNK);
-            continue;
-        }
-        if (!*v->budget) {
-            return false;
-        }
-        --*v->budget;
-        meet(v, node, &c->slot[i % CHUNK], off, i, &dead);
-        child = child_of(node, i);
-        if (child && !visit_node(v, child, off, dead)) {
-            return false;
-        }
-        i++;
-    }
     for (LuShadowVersion *ver = node->versions; ver; ver = ver->next) {
         uint64_t off = base + ((uint64_t)ver->index << shift);
 
@@ -662,8 +636,59 @@ static bool visit_node(const Visit *v, LuShadowNode *node, uint64_t base,
                 return false;
             }
             --*v->budget;
-            meet(v, node, &ver->slot, off, ver->index, &dead);
+            if (is_live(&ver->slot, dead)) {
+                meet(v, node, &ver->slot, off, ver->index);
+            }
         }
+    }
+    return true;
+}
+
+/* Below the last slot of a range the loop goes on: mostly there is but one. */
+static bool visit_node(const Visit *v, LuShadowNode *node, uint64_t base,
+                       LuDead dead)
+{
+    while (node) {
+        unsigned shift = lu_stage_shift(&v->shadow->stage, node->level);
+        unsigned entries = lu_stage_entries(&v->shadow->stage, node->level);
+        unsigned i = v->first > base ? (v->first - base) >> shift : 0;
+        unsigned last = MIN((v->last - base) >> shift, entries - 1);
+        LuShadowNode *child = NULL;
+        uint64_t off = base;
+
+        if (drop_node(v, node, base, (uint64_t)entries << shift)) {
+            return true;
+        }
+        descend(&dead, node);
+        while (i <= last) {
+            LuShadowChunk *c = chunk_of(node, i);
+            LuSlot *slot;
+
+            if (child && !visit_node(v, child, off, dead)) {
+                return false;
+            }
+            child = NULL;
+            if (!c) {
+                i = ROUND_UP(i + 1, CHUNK);
+                continue;
+            }
+            if (!*v->budget) {
+                return false;
+            }
+            --*v->budget;
+            off = base + ((uint64_t)i << shift);
+            slot = &c->slot[i % CHUNK];
+            if (is_live(slot, &dead)) {
+                meet(v, node, slot, off, i);
+            }
+            child = node->level ? c->child[i % CHUNK] : NULL;
+            i++;
+        }
+        if (node->versions && !visit_versions(v, node, base, shift, &dead)) {
+            return false;
+        }
+        node = child;
+        base = off;
     }
     return true;
 }

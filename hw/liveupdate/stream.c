@@ -132,13 +132,11 @@ static LuStream *get_plain(LuStreams *streams, uint16_t rid)
     return s;
 }
 
-LuStream *lu_streams_get(LuStreams *streams, uint16_t rid, uint32_t pasid)
+static LuStream *get_with_pasid(LuStreams *streams, uint16_t rid,
+                                uint32_t pasid)
 {
     LuStream probe = { .rid = rid, .pasid = pasid }, *s;
 
-    if (pasid == LU_NO_PASID) {
-        return get_plain(streams, rid);
-    }
     s = g_hash_table_lookup(streams->with_pasid, &probe);
     if (!s) {
         if (streams->pasid_order.length >= LU_STREAMS_PASID_MAX) {
@@ -150,6 +148,12 @@ LuStream *lu_streams_get(LuStreams *streams, uint16_t rid, uint32_t pasid)
         g_queue_push_tail(&streams->pasid_order, s);
     }
     return s;
+}
+
+LuStream *lu_streams_get(LuStreams *streams, uint16_t rid, uint32_t pasid)
+{
+    return pasid == LU_NO_PASID ? get_plain(streams, rid)
+                                : get_with_pasid(streams, rid, pasid);
 }
 
 unsigned lu_streams_count(const LuStreams *streams)
@@ -363,6 +367,9 @@ bool lu_streams_done(LuStreams *streams, uint64_t upto)
     bool dropped;
     guint n;
 
+    if (!streams->pending->len && !streams->dropped) {
+        return false;
+    }
     for (n = 0; n < streams->pending->len; n++) {
         const Pending *p = &g_array_index(streams->pending, Pending, n);
 

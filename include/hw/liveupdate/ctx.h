@@ -67,6 +67,13 @@ typedef struct LuCtx {
  */
 const uint64_t *lu_ctx_reuse(const LuCtx *held, const char *kind, LuCtx *ctx);
 
+/* For resolve() to begin with: nothing is known yet. */
+static inline void lu_ctx_init(LuCtx *ctx)
+{
+    /* All but the structures, of which n_obj are valid. */
+    memset(ctx, 0, offsetof(LuCtx, obj));
+}
+
 /* The stage of @ctx that covers @iova; NULL when none does. */
 const LuStage *lu_ctx_stage1(const LuCtx *ctx, uint64_t iova);
 

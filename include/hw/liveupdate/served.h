@@ -9,8 +9,9 @@
  * place and synchronized, and what it synchronized did not name the old.
  *
  * Comparing costs a walk.  Answers are therefore made anew every
- * LU_SERVED_SYNCS synchronizations, and LU_SERVED_CHECKS accesses are compared
- * in between.
+ * LU_SERVED_SYNCS synchronizations, and what is compared in between is bounded:
+ * LU_SERVED_CHECKS accesses at once, and one more with every
+ * LU_SERVED_REFILL synchronizations.
  *
  * Locking: LuIommu.lock.
  *
@@ -25,6 +26,8 @@
 
 #define LU_SERVED_SYNCS     8
 #define LU_SERVED_CHECKS    32
+/* Odd, so that streams that take turns take turns here, too. */
+#define LU_SERVED_REFILL    3
 /* Differences remembered until they are decided; the oldest go. */
 #define LU_SERVED_MAX       1024
 
