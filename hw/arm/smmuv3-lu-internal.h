@@ -139,6 +139,7 @@ struct SMMUv3LUState {
     QEMUTimer *sync_timer;      /* completes the CMD_SYNC that waits */
     bool sync_waits;            /* CMDQ_CONS points at a CMD_SYNC */
     bool sync_irq;              /* which is to be signalled by interrupt */
+    QEMUTimer *ack_timer;       /* lets CR0ACK follow CR0 */
 
     Notifier machine_done;      /* with cohacc=off */
     LuCapsSent there;           /* of the machine whose state is loaded */
@@ -156,6 +157,7 @@ struct SMMUv3LUState {
     bool cd2l;
     bool ril;
     uint32_t inv_latency;       /* virtual ns that a CMD_SYNC takes */
+    uint32_t ack_latency;       /* ... and an Update of CR0 */
     char *tlb;
     char *stale;
 };

@@ -46,6 +46,33 @@ static void acknowledge(SMMUv3LUState *s)
     }
 }
 
+/* What CR0 says now is acknowledged, unless that takes its time still. */
+static void acknowledge_settled(SMMUv3LUState *s)
+{
+    if (!timer_pending(s->ack_timer)) {
+        acknowledge(s);
+    }
+}
+
+static void ack_timeout(void *opaque)
+{
+    SMMUv3LUState *s = opaque;
+
+    QEMU_LOCK_GUARD(&s->iommu.lock);
+    acknowledge(s);
+}
+
+/* 6.3.9: an Update takes effect at any time until it is acknowledged. */
+static void begin_update(SMMUv3LUState *s)
+{
+    if (s->ack_latency) {
+        timer_mod(s->ack_timer, s->ack_latency +
+                  qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+    } else {
+        acknowledge(s);
+    }
+}
+
 /* 7.1: CMDQ_CONS stays at the command; its ERR is valid before GERROR is. */
 static void raise_error(SMMUv3LUState *s, SMMUCmdError error)
 {
@@ -77,7 +104,7 @@ static void complete_sync(SMMUv3LUState *s)
     lu_inval_done(&s->iommu, s->iommu.inval_seq);
     s->sync_waits = false;
     queue_cons_incr(&p->cmdq);
-    acknowledge(s);
+    acknowledge_settled(s);
     trace_lu_smmuv3_synced(p->cmdq.cons);
     if (s->sync_irq) {
         qemu_irq_pulse(p->irq[SMMU_IRQ_CMD_SYNC]);
@@ -171,7 +198,7 @@ static void sync_timeout(void *opaque)
 static void run_state_changed(void *opaque, bool running, RunState state)
 {
     if (running) {
-        acknowledge(opaque);
+        acknowledge_settled(opaque);
         smmuv3_lu_queue_kick(opaque);
     }
 }
@@ -184,7 +211,7 @@ bool smmuv3_lu_queue_store(SMMUv3LUState *s, hwaddr reg, uint32_t data)
     switch (reg) {
     case A_CR0:
         p->cr[0] = data;
-        acknowledge(s);
+        begin_update(s);
         break;
     case A_GERRORN:
         if ((p->gerrorn ^ data) & ~(p->gerror ^ p->gerrorn)) {
@@ -220,6 +247,7 @@ void smmuv3_lu_unmap_all(void *fe)
 void smmuv3_lu_queue_reset(SMMUv3LUState *s)
 {
     timer_del(s->sync_timer);
+    timer_del(s->ack_timer);
     qemu_bh_cancel(s->cmdq_bh);
     s->sync_waits = false;
 }
@@ -231,5 +259,6 @@ void smmuv3_lu_queue_init(SMMUv3LUState *s)
     s->cmdq_bh = aio_bh_new_guarded(qemu_get_aio_context(), next_slice, s,
                                     &dev->mem_reentrancy_guard);
     s->sync_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, sync_timeout, s);
+    s->ack_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, ack_timeout, s);
     qdev_add_vm_change_state_handler(dev, run_state_changed, NULL, s);
 }

@@ -238,6 +238,7 @@ static const Property smmuv3_lu_properties[] = {
     DEFINE_PROP_STRING("tlb", SMMUv3LUState, tlb),
     DEFINE_PROP_STRING("stale", SMMUv3LUState, stale),
     DEFINE_PROP_UINT32("inv-latency", SMMUv3LUState, inv_latency, 0),
+    DEFINE_PROP_UINT32("ack-latency", SMMUv3LUState, ack_latency, 0),
 };
 
 static void smmuv3_lu_init(Object *obj)
@@ -264,6 +265,8 @@ static void smmuv3_lu_describe_properties(ObjectClass *oc)
         "is held), new (by memory), fault (F_TLB_CONFLICT)");
     object_class_property_set_description(oc, "inv-latency",
         "virtual nanoseconds that CMD_SYNC takes");
+    object_class_property_set_description(oc, "ack-latency",
+        "virtual nanoseconds until CR0ACK says what CR0 does");
     object_class_property_set_description(smmuv3, "stage",
         "stages of translation offered: 1, 2 or nested (both)");
     object_class_property_set_description(smmu, "primary-bus",

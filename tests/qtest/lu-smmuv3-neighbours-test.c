@@ -9,6 +9,7 @@
 #include "qobject/qlist.h"
 #include "qobject/qstring.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
+#include "hw/liveupdate/lu-notified-regs.h"
 #include "lu-smmuv3-machine.h"
 
 #define IOVA            0x1000
@@ -238,6 +239,121 @@ static void test_two(void)
     stop(&m);
 }
 
+/* Those who are told what is unmapped: registers beside those of lu-dma. */
+#define NOTIFIED        (BAR + MiB)
+#define LATENCY         1000
+#define NOTIFIED_MACHINE \
+    "-global arm-smmuv3-lu.inv-latency=" stringify(LATENCY) " " \
+    "-device lu-dma,addr=1 -device lu-ctl,addr=2 " MONITOR " "
+
+static uint32_t notified(Machine *m, uint64_t reg)
+{
+    return qtest_readl(m->qts, NOTIFIED + reg);
+}
+
+/* The lu-notified at @bdf: it listens while bus mastering is enabled. */
+static void use_notified(Machine *m, unsigned bdf)
+{
+    qtest_writel(m->qts, cfg(bdf) + 0x10, NOTIFIED);
+    qtest_writew(m->qts, cfg(bdf) + 0x04, 2);
+    g_assert_cmphex(notified(m, LU_NOTIFIED_ID), ==, LU_NOTIFIED_ID_VALUE);
+    g_assert_cmpuint(notified(m, LU_NOTIFIED_RANGES), ==, 0);
+    qtest_writew(m->qts, cfg(bdf) + 0x04, 6);
+}
+
+/*
+ * A CMD_SYNC, after the commands that there are.  It is told what they
+ * invalidated when that has completed, and not before: what it asked for in
+ * between may have been what was invalidated.
+ */
+static void check_told(Machine *m, unsigned times)
+{
+    uint32_t before = notified(m, LU_NOTIFIED_UNMAPS);
+
+    command(m, SYNC, 0);
+    g_assert_cmpuint(notified(m, LU_NOTIFIED_UNMAPS), ==, before);
+    qtest_clock_step(m->qts, LATENCY - 1);
+    g_assert_cmpuint(notified(m, LU_NOTIFIED_UNMAPS), ==, before);
+    qtest_clock_step(m->qts, 1);
+    g_assert_cmpuint(notified(m, LU_NOTIFIED_UNMAPS), ==, before + times);
+}
+
+static void test_unmaps(void)
+{
+    uint32_t before;
+    Machine m;
+
+    start_with(&m, NOTIFIED_MACHINE "-device lu-notified,addr=3");
+    smmu_enable(&m);
+    use_notified(&m, DEVFN(3));
+    g_assert_cmpuint(notified(&m, LU_NOTIFIED_RANGES), ==, 1);
+
+    check_told(&m, 0);
+    before = notified(&m, LU_NOTIFIED_UNMAPS);
+    command(&m, TLBI_NSNH_ALL, 0);
+    qtest_clock_step(m.qts, 10 * LATENCY);
+    g_assert_cmpuint(notified(&m, LU_NOTIFIED_UNMAPS), ==, before);
+    check_told(&m, 1);
+    check_told(&m, 0);
+    command(&m, CFGI_STE(DEVFN(3)), 0);
+    command(&m, TLBI_NSNH_ALL, 0);
+    check_told(&m, 1);
+    /* Without SMMUEN addresses mean something else, and at once. */
+    before = notified(&m, LU_NOTIFIED_UNMAPS);
+    smmu_off(&m);
+    g_assert_cmpuint(notified(&m, LU_NOTIFIED_UNMAPS), ==, before + 1);
+
+    qtest_writew(m.qts, cfg(DEVFN(3)) + 0x04, 2);
+    g_assert_cmpuint(notified(&m, LU_NOTIFIED_RANGES), ==, 0);
+    before = notified(&m, LU_NOTIFIED_UNMAPS);
+    command(&m, TLBI_NSNH_ALL, 0);
+    check_told(&m, 0);
+    stop(&m);
+}
+
+/* Who wants mappings announced is not served, and told so. */
+static void test_maps(void)
+{
+    Machine m;
+
+    start_with(&m, NOTIFIED_MACHINE "-device lu-notified,addr=3,maps=on");
+    use_notified(&m, DEVFN(3));
+    g_assert_cmpuint(notified(&m, LU_NOTIFIED_RANGES), ==, 0);
+    g_assert_cmpuint(notified(&m, LU_NOTIFIED_REFUSED), ==, 1);
+    stop(&m);
+}
+
+/* Accesses by translations that are kept elsewhere are not seen. */
+static void test_opaque(void)
+{
+    const QListEntry *e;
+    unsigned claims = 0;
+    QDict *rsp;
+    Machine m;
+
+    start_with(&m, NOTIFIED_MACHINE "-device lu-notified,addr=3");
+    new_stream(&m, m.strtab, DEVFN(1));
+    new_stream(&m, m.strtab, DEVFN(3));
+    smmu_enable(&m);
+    use_notified(&m, DEVFN(3));
+    assert_ctl(&m, LU_CTL_OP_KEEP, 0);
+    assert_ctl(&m, LU_CTL_OP_PRESERVE, DEVFN(1));
+    assert_ctl(&m, LU_CTL_OP_PRESERVE, DEVFN(3));
+    rsp = query_lu(&m);
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(qdict_get_qdict(rsp, "return"),
+                                        "claims"), e) {
+        QDict *claim = qobject_to(QDict, qlist_entry_obj(e));
+
+        g_assert_cmpint(qdict_get_bool(claim, "opaque"), ==,
+                        g_str_equal(qdict_get_str(claim, "stream"),
+                                    "00:03.0"));
+        claims++;
+    }
+    g_assert_cmpuint(claims, ==, 2);
+    qobject_unref(rsp);
+    stop(&m);
+}
+
 /* savevm has nowhere to go here: a file that is migrated to and from. */
 static void migrate_to(Machine *m, const char *uri)
 {
@@ -317,6 +433,9 @@ int main(int argc, char **argv)
     qtest_add_func("lu-smmuv3-neighbours/root-port", test_root_port);
     qtest_add_func("lu-smmuv3-neighbours/alias", test_alias);
     qtest_add_func("lu-smmuv3-neighbours/two", test_two);
+    qtest_add_func("lu-smmuv3-neighbours/notified/unmaps", test_unmaps);
+    qtest_add_func("lu-smmuv3-neighbours/notified/maps", test_maps);
+    qtest_add_func("lu-smmuv3-neighbours/notified/opaque", test_opaque);
     qtest_add_func("lu-smmuv3-neighbours/snapshot", test_snapshot);
     return g_test_run();
 }

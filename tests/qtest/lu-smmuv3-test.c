@@ -833,6 +833,49 @@ static void test_rule_reg2(const void *arg)
     stop(&m);
 }
 
+/* 6.3.9: who does not wait for CR0ACK has what he writes next ignored. */
+static void test_ack(const void *arg)
+{
+    static const struct {
+        uint32_t bit, reg;
+        const char *rule;
+    } rows[] = {
+        { SMMUEN, STRTAB_BASE, "REG-1" },
+        { EVENTQEN, EVENTQ_BASE, "REG-2" },
+        { CMDQEN, CMDQ_BASE, "REG-2" },
+    };
+    uint32_t all = SMMUEN | EVENTQEN | CMDQEN;
+    bool waits = arg;
+    Machine m;
+
+    start(&m, ",ack-latency=1000" MONITOR);
+    wr64(&m, CMDQ_BASE, m.cmdq | QUEUE_LG2);
+    wr64(&m, EVENTQ_BASE, m.eventq | QUEUE_LG2);
+    wr64(&m, STRTAB_BASE, m.strtab);
+    wr32(&m, CR0, all);
+    g_assert_cmphex(rd32(&m, CR0ACK), ==, 0);
+    qtest_clock_step(m.qts, 1000);
+    g_assert_cmphex(rd32(&m, CR0ACK), ==, all);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        uint64_t base = qtest_readq(m.qts, SMMU + rows[i].reg);
+        int64_t before = broken(&m, rows[i].rule);
+
+        wr32(&m, CR0, all & ~rows[i].bit);
+        g_assert_cmphex(rd32(&m, CR0), ==, all & ~rows[i].bit);
+        g_assert_cmphex(rd32(&m, CR0ACK), ==, all);
+        qtest_clock_step(m.qts, waits ? 1000 : 999);
+        wr64(&m, rows[i].reg, base ^ 0x10000);
+        g_assert_cmphex(qtest_readq(m.qts, SMMU + rows[i].reg), ==,
+                        waits ? base ^ 0x10000 : base);
+        g_assert_cmpint(broken(&m, rows[i].rule), ==, before + !waits);
+        qtest_clock_step(m.qts, 1000);
+        g_assert_cmphex(rd32(&m, CR0ACK), ==, all & ~rows[i].bit);
+        wr32(&m, CR0, all);
+        qtest_clock_step(m.qts, 1000);
+    }
+    stop(&m);
+}
+
 static void ctl(Machine *m, uint8_t op, uint64_t addr, uint64_t len)
 {
     uint64_t cfg = ECAM + (CTL_DEVFN << 12);
@@ -1042,6 +1085,8 @@ int main(int argc, char **argv)
     qtest_add_func("lu-smmuv3/guards", test_guards);
     qtest_add_func("lu-smmuv3/rule/reg-1/same", test_rule_reg1_same);
     qtest_add_func("lu-smmuv3/rule/reg-1/changed", test_rule_reg1_changed);
+    qtest_add_data_func("lu-smmuv3/ack/waits", GUINT_TO_POINTER(1), test_ack);
+    qtest_add_data_func("lu-smmuv3/ack/does-not-wait", NULL, test_ack);
     qtest_add_data_func("lu-smmuv3/rule/reg-2/off", NULL, test_rule_reg2);
     qtest_add_data_func("lu-smmuv3/rule/reg-2/on", GUINT_TO_POINTER(1),
                         test_rule_reg2);

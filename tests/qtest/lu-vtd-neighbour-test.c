@@ -6,6 +6,7 @@
  */
 #include "qemu/osdep.h"
 #include "lu-vtd-machine.h"
+#include "hw/liveupdate/lu-notified-regs.h"
 #include "qobject/qjson.h"
 
 #define DID             7
@@ -244,6 +245,127 @@ static void test_snapshot(void)
     rmdir(dir);
 }
 
+/* Those who are told what is unmapped */
+
+#define NOTIFIED_SLOT   7
+#define LATENCY         1000
+#define NOTIFIED \
+    MONITORED " -global intel-iommu-lu.inv-latency=" stringify(LATENCY)
+/* The interrupt range lies between two that are translated. */
+#define RANGES          2
+
+typedef struct Notified {
+    Machine *m;
+    QPCIDevice *dev;
+    QPCIBar bar;
+} Notified;
+
+static uint32_t notified(const Notified *n, unsigned reg)
+{
+    return qpci_io_readl(n->dev, n->bar, reg);
+}
+
+/* A machine with lu-notified, which listens from now on. */
+static Notified start_notified(const char *properties)
+{
+    g_autofree char *more = g_strdup_printf(NOTIFIED " -device lu-notified,"
+                                            "addr=%d%s", NOTIFIED_SLOT,
+                                            properties);
+    Notified n = { .m = start(&legacy, more) };
+
+    n.dev = qpci_device_find(n.m->bus, QPCI_DEVFN(NOTIFIED_SLOT, 0));
+    g_assert_nonnull(n.dev);
+    n.bar = qpci_iomap(n.dev, LU_NOTIFIED_BAR, NULL);
+    qpci_config_writew(n.dev, 4, 2);
+    g_assert_cmphex(notified(&n, LU_NOTIFIED_ID), ==, LU_NOTIFIED_ID_VALUE);
+    g_assert_cmpuint(notified(&n, LU_NOTIFIED_RANGES), ==, 0);
+    qpci_config_writew(n.dev, 4, 6);
+    return n;
+}
+
+static void stop_notified(Notified *n)
+{
+    g_free(n->dev);
+    stop(n->m);
+}
+
+/*
+ * An Invalidation Wait, after the descriptors that there are.  It is told what
+ * they invalidated when that has completed, and not before.
+ */
+static void check_told(Notified *n, unsigned times)
+{
+    uint32_t before = notified(n, LU_NOTIFIED_UNMAPS);
+
+    queue_wait(n->m);
+    g_assert_cmpuint(notified(n, LU_NOTIFIED_UNMAPS), ==, before);
+    qtest_clock_step(n->m->qts, LATENCY - 1);
+    g_assert_cmpuint(notified(n, LU_NOTIFIED_UNMAPS), ==, before);
+    qtest_clock_step(n->m->qts, 1);
+    g_assert_cmpuint(notified(n, LU_NOTIFIED_UNMAPS), ==,
+                     before + times * RANGES);
+}
+
+static void test_unmaps(void)
+{
+    Notified n = start_notified("");
+    uint32_t before;
+
+    g_assert_cmpuint(notified(&n, LU_NOTIFIED_RANGES), ==, RANGES);
+    queue_start(n.m);
+    check_told(&n, 0);
+    before = notified(&n, LU_NOTIFIED_UNMAPS);
+    queue_put(n.m, (Desc) IOTLB_GLOBAL);
+    queue_ring(n.m);
+    qtest_clock_step(n.m->qts, 10 * LATENCY);
+    g_assert_cmpuint(notified(&n, LU_NOTIFIED_UNMAPS), ==, before);
+    check_told(&n, 1);
+    check_told(&n, 0);
+    queue_put(n.m, (Desc) CC_GLOBAL);
+    queue_put(n.m, (Desc) IOTLB_GLOBAL);
+    check_told(&n, 1);
+    /* Without TE addresses mean something else, and at once. */
+    before = notified(&n, LU_NOTIFIED_UNMAPS);
+    set_reg(n.m, GCMD, QIE);
+    g_assert_cmpuint(notified(&n, LU_NOTIFIED_UNMAPS), >, before);
+
+    qpci_config_writew(n.dev, 4, 2);
+    g_assert_cmpuint(notified(&n, LU_NOTIFIED_RANGES), ==, 0);
+    queue_put(n.m, (Desc) IOTLB_GLOBAL);
+    check_told(&n, 0);
+    stop_notified(&n);
+}
+
+/* Who wants mappings announced is not served, and told so. */
+static void test_maps(void)
+{
+    Notified n = start_notified(",maps=on");
+
+    g_assert_cmpuint(notified(&n, LU_NOTIFIED_RANGES), ==, 0);
+    g_assert_cmpuint(notified(&n, LU_NOTIFIED_REFUSED), ==, RANGES);
+    stop_notified(&n);
+}
+
+/* Accesses by translations that are kept elsewhere are not seen. */
+static void test_opaque(void)
+{
+    uint64_t context = CONTEXT + QPCI_DEVFN(NOTIFIED_SLOT, 0) * 16;
+
+    for (int keeps = 0; keeps <= 1; keeps++) {
+        Notified n = start_notified("");
+
+        put(n.m, context + 8, 7 << 8 | (legacy.levels - 2));
+        put(n.m, context, TABLE(legacy.levels) | 1);
+        if (keeps) {
+            n.m->rid = QPCI_DEVFN(NOTIFIED_SLOT, 0);
+        }
+        ring(n.m, LU_CTL_OP_PRESERVE, NO_PASID);
+        g_assert_cmpint(is_said(n.m, "\"opaque\": true"), ==, keeps);
+        g_assert_cmpint(is_said(n.m, "\"opaque\": false"), ==, !keeps);
+        stop_notified(&n);
+    }
+}
+
 /* Guests that mean no good */
 
 /* Every table is its own, so that there is a way for every address. */
@@ -371,6 +493,9 @@ int main(int argc, char **argv)
         add("message", messages[i].name, &messages[i], test_message);
     }
     qtest_add_func("vtd-neighbour/snapshot", test_snapshot);
+    qtest_add_func("vtd-neighbour/notified/unmaps", test_unmaps);
+    qtest_add_func("vtd-neighbour/notified/maps", test_maps);
+    qtest_add_func("vtd-neighbour/notified/opaque", test_opaque);
     add("cycle", "legacy", &legacy, test_cycle);
     add("cycle", "second", &second, test_cycle);
     add("cycle", "first", &first, test_cycle);

@@ -27,7 +27,7 @@
 #define LU_SERVED_SYNCS     8
 #define LU_SERVED_CHECKS    32
 /* Odd, so that streams that take turns take turns here, too. */
-#define LU_SERVED_REFILL    3
+#define LU_SERVED_REFILL    7
 /* Differences remembered until they are decided; the oldest go. */
 #define LU_SERVED_MAX       1024
 
