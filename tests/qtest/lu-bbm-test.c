@@ -732,6 +732,91 @@ static const Setup mets[] = {
     { 1, true, 0, ",bbml=1,cpu-bbml=0,cpu-stage2=on,stale=fault" },
 };
 
+/* ------------------------------------------------------------------ */
+/* Donation                                                           */
+
+/*
+ * A host has all memory in blocks of stage 2, which its CPUs walk as well, and
+ * a device of it is at work.  A page of a block goes to a guest with a device
+ * of its own: the block is split and the page is not in it any more (pKVM).
+ */
+typedef struct Way {
+    const char *name;
+    Shape step[4];
+    uint8_t bbml;               /* that it needs, of all that walk */
+    uint8_t lost;               /* accesses of the host's device */
+} Way;
+
+static const Way ways[] = {
+    { "break", { NONE, SYNC, TABLE_HOLE }, 0, 1 },
+    { "nt", { NT, SYNC, TABLE_HOLE }, 1 },
+    { "direct", { TABLE_HOLE }, 2 },
+};
+
+typedef struct Donation {
+    const Way *way;
+    unsigned bbml, cpu;
+} Donation;
+
+static unsigned split_block(const Place *p, const Way *way)
+{
+    unsigned lost = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(way->step) && way->step[i]; i++) {
+        if (way->step[i] == SYNC) {
+            tlbi(p);
+        } else {
+            write_shape(p, way->step[i]);
+        }
+        lost += !access_place(p).landed;
+    }
+    tlbi(p);
+    return lost + !access_place(p).landed;
+}
+
+static void test_donation(const void *arg)
+{
+    static const Row row = { .step = { A, TABLE_HOLE } };
+    const Donation *t = arg;
+    g_autofree char *props = g_strdup_printf(
+        ",bbml=%u,cpu-bbml=%u,cpu-stage2=on", t->bbml, t->cpu);
+    Case *c = case_begin(case_kind("s2-4k"), props);
+    QDict *mark = lu_arms_mark(c->pq.qts);
+    uint64_t iova = c->kind->iova, page;
+    IommuDomain *guest = case_domain(c);
+    Place p;
+
+    g_assert_true(place(&p, c, &row, 1, true));
+    case_attach(c, 0, p.d);
+    g_assert_true(access_place(&p).landed);
+    g_assert_cmpuint(split_block(&p, t->way), ==, t->way->lost);
+    page = p.pa[0] + ODD * case_size(c, 0);
+    case_stamp(c, page);
+    case_map(c, guest, iova, page, 0);
+    case_attach(c, 1, guest);
+    case_reaches(c, 1, iova, page);
+    g_assert_false(case_read(c, 0, iova + ODD * case_size(c, 0)).landed);
+    case_expect(c, t->bbml < t->way->bbml ? "BBM-3" :
+                   t->cpu < t->way->bbml ? "BBM-6" : "");
+    case_end(c);
+    lu_arms_tell(c->pq.qts, mark);
+}
+
+static void add_donations(void)
+{
+    for (unsigned i = 0; i < 9 * ARRAY_SIZE(ways); i++) {
+        Donation *t = g_new(Donation, 1);
+        g_autofree char *path = NULL;
+
+        /* One machine for all ways. */
+        *t = (Donation) { &ways[i % ARRAY_SIZE(ways)],
+                          i / ARRAY_SIZE(ways) / 3, i / ARRAY_SIZE(ways) % 3 };
+        path = g_strdup_printf("lu-bbm/donation/bbml%u-cpu%u/%s", t->bbml,
+                               t->cpu, t->way->name);
+        qtest_add_data_func_full(path, t, test_donation, g_free);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -763,5 +848,6 @@ int main(int argc, char **argv)
 
         qtest_add_data_func(path, s, test_met);
     }
+    add_donations();
     return case_run();
 }
