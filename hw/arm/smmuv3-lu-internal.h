@@ -103,6 +103,7 @@ FIELD(CD0, HA, 43, 1)
 FIELD(CD0, S, 44, 1)
 FIELD(CD0, R, 45, 1)
 FIELD(CD0, A, 46, 1)
+FIELD(CD0, ASET, 47, 1)
 FIELD(CD0, ASID, 48, 16)
 FIELD(CD1, HAD, 1, 1)
 FIELD(CD1, TTB, 4, 48)
@@ -155,6 +156,8 @@ struct SMMUv3LUState {
     uint8_t ssidsize;
     bool cd2l;
     bool ril;
+    uint8_t cpu_bbml;           /* of CPUs that walk the same tables */
+    bool cpu_stage2;            /* they walk those of stage 2 */
     uint32_t inv_latency;       /* virtual ns that a CMD_SYNC takes */
     char *tlb;
     char *stale;

@@ -99,6 +99,7 @@ typedef struct LuFrontEnd {
 /* What the unit's capability registers promise; constant between resets. */
 typedef struct LuCaps {
     uint8_t bbml;               /* 0..2: IDR3.BBML; VT-d: 2 */
+    uint8_t cpu_bbml;           /* 0..2: of CPUs, for LU_STAGE_CPU */
     bool hold_invalid;          /* CAP.CM: what is not present may be cached */
     bool conflict_fault;        /* F_TLB_CONFLICT can be recorded */
 } LuCaps;
