@@ -227,9 +227,10 @@ static LuDomain *domain_of(LuSession *s, const LuClaim *c)
     return d;
 }
 
-int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen)
+int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen,
+                     const LuCtx *held)
 {
-    LuWalk s2_walk;
+    LuWalk QEMU_UNINITIALIZED s2_walk;
     LuClaim *c;
 
     if (lu_session_find(s, iommu, op->rid, op->pasid)) {
@@ -249,7 +250,13 @@ int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen)
     c->generation = s->books.sink.generation;
     c->config = g_ptr_array_new();
     c->opaque = iommu->ops->opaque && iommu->ops->opaque(iommu->fe, c->rid);
-    iommu->ops->resolve(iommu->fe, c->rid, c->pasid, NULL, &c->ctx, &s2_walk);
+    c->held = held;
+    if (held) {
+        c->ctx = *held;
+    } else {
+        iommu->ops->resolve(iommu->fe, c->rid, c->pasid, NULL, &c->ctx,
+                            &s2_walk);
+    }
     c->domain = domain_of(s, c);
     if (c->domain->frozen) {
         claim_free(c);
@@ -271,7 +278,7 @@ static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
 {
     LuIommu *iommu = owner_of(s, op->rid);
 
-    return iommu ? lu_session_claim(s, iommu, op, false) : LU_CTL_ENOENT;
+    return iommu ? lu_session_claim(s, iommu, op, false, NULL) : LU_CTL_ENOENT;
 }
 
 static int op_freeze(LuSession *s, const LuOp *op, LuClaim *c)
@@ -1083,6 +1090,20 @@ LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid)
     state = c ? c->state : LU_CLAIM_NONE;
     lu_session_unlock(s);
     return state;
+}
+
+bool lu_session_token(LuSession *s, uint16_t rid, uint32_t pasid,
+                      uint64_t *token)
+{
+    LuClaim *c;
+
+    lu_session_lock(s);
+    c = find_stream(s, rid, pasid);
+    if (c) {
+        *token = c->token;
+    }
+    lu_session_unlock(s);
+    return c;
 }
 
 uint64_t lu_session_errors(LuSession *s)
