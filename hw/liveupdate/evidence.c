@@ -16,6 +16,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/lockable.h"
+#include "hw/liveupdate/event.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "hw/liveupdate/session.h"
 
@@ -201,7 +202,8 @@ void lu_session_follow(LuSession *s, LuClaim *c)
 
 void lu_session_close(LuSession *s)
 {
-    QEMU_LOCK_GUARD(&s->lock);
+    lu_event_begin(.kind = LU_EVENT_CLOSE);
+    qemu_mutex_lock(&s->lock);
     for (guint i = s->open->len; i-- > 0; ) {
         LuClaim *c = g_ptr_array_index(s->open, i);
 
@@ -209,6 +211,8 @@ void lu_session_close(LuSession *s)
             end_well(s, c, by_stop);
         }
     }
+    qemu_mutex_unlock(&s->lock);
+    lu_event_end();
 }
 
 /* ------------------------------------------------------------------ */

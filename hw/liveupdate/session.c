@@ -6,6 +6,7 @@
 #include "qemu/osdep.h"
 #include "qemu/atomic.h"
 #include "qemu/lockable.h"
+#include "hw/liveupdate/event.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "hw/liveupdate/phase.h"
 #include "hw/liveupdate/session.h"
@@ -685,18 +686,23 @@ int lu_session_op(LuSession *s, const LuOp *op)
 {
     const LuPhaseEdge *edge = lu_phase_edge(op->op);
     LuOp freeze = { .op = LU_CTL_OP_FREEZE, .source = op->source };
+    int ret = LU_CTL_OK;
 
     if (!edge) {
         return LU_CTL_EINVAL;
     }
+    lu_event_begin(.kind = LU_EVENT_OP, .text = op->source,
+                   .arg = { op->op, op->rid, op->pasid, op->token, op->addr,
+                            op->len, op->param });
     if (op->op == LU_CTL_OP_KEXEC && !s->looked && !lu_session_announced(s)) {
         /* Nobody said that anything is frozen: it is, from here on. */
         carry_out(s, lu_phase_edge(freeze.op), &freeze);
     }
-    if (op->op == LU_CTL_OP_BOOT && s->booted && !s->jump) {
-        return LU_CTL_OK;       /* the registers have told of it already */
-    }
-    return carry_out(s, edge, op);
+    if (op->op != LU_CTL_OP_BOOT || !s->booted || s->jump) {
+        ret = carry_out(s, edge, op);
+    }                           /* else the registers have told of it */
+    lu_event_end();
+    return ret;
 }
 
 int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
@@ -706,6 +712,7 @@ int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
     LuKho kho = { };
     int n = -1;
 
+    lu_event_begin(.kind = LU_EVENT_LOOK);
     lu_session_lock(s);
     if (s->iommus->len) {
         const LuIommu *iommu = g_ptr_array_index(s->iommus, 0);
@@ -713,6 +720,7 @@ int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
         lu_memmap_read(&s->books.memmap, &kho, iommu->mem, &s->books.sink);
     }
     lu_session_unlock(s);
+    lu_event_end();
     if (kho.state == LU_KHO_READ) {
         /* What is RAM does not reach the last address: @from does not wrap. */
         for (n = 0; n < max && lu_ranges_next(&kho.kept, from, &first, &last);
@@ -726,6 +734,7 @@ int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
 
 void lu_session_reset(LuSession *s)
 {
+    lu_event_begin(.kind = LU_EVENT_SESSION_RESET);
     lu_session_lock(s);
     s->resets += lu_session_drop(s, NULL, LU_CLAIM_NONE);
     lu_memmap_clear(&s->books.memmap);
@@ -735,6 +744,7 @@ void lu_session_reset(LuSession *s)
     if (s->settled) {
         s->settled(s->opaque);
     }
+    lu_event_end();
 }
 
 int lu_session_tables(LuSession *s, uint64_t token, uint64_t first,
@@ -783,13 +793,20 @@ void lu_session_promised(LuSession *s, LuPromisedFn *fn, void *opaque)
 
 void lu_session_store(LuSession *s, const LuStore *store)
 {
+    lu_event_begin(.kind = LU_EVENT_STORE,
+                   .arg = { store->pa, store->old, store->new, store->cpu,
+                            store->has_pc, store->pc });
     lu_stores_note(&s->books.stores, store);
+    lu_event_end();
 }
 
 void lu_session_judge_stores(LuSession *s)
 {
-    QEMU_LOCK_GUARD(&s->lock);
-    lu_claim_judge_stores(&s->books);
+    lu_event_begin(.kind = LU_EVENT_JUDGE);
+    WITH_QEMU_LOCK_GUARD(&s->lock) {
+        lu_claim_judge_stores(&s->books);
+    }
+    lu_event_end();
 }
 
 /* ------------------------------------------------------------------ */
