@@ -41,9 +41,10 @@ typedef struct Looking {
 } Looking;
 
 /*
- * Whether the map holds what the stream translates by.  If memory leads nowhere
- * any more, that is what the stream still goes by: *@held, else NULL.  Who takes
- * its configuration away for good has it invalidated, and then nothing is held.
+ * Whether the map holds what the stream translates by.  If memory leads
+ * nowhere any more, that is what the stream still goes by: *@held, else NULL.
+ * Who takes its configuration away for good has it invalidated, and then
+ * nothing is held.
  */
 static bool in_map(LuSession *s, LuIommu *iommu, uint16_t rid, uint32_t pasid,
                    uint64_t *token, const LuCtx **held)

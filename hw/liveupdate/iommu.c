@@ -86,7 +86,8 @@ static void changed(void *opaque, const LuChange *change)
         return;
     }
     iommu->conflict |= change->kind < LU_CHANGE_REUSED &&
-                       rule != LU_RULE__MAX && can_conflict(iommu, change, rule) &&
+                       rule != LU_RULE__MAX &&
+                       can_conflict(iommu, change, rule) &&
                        lu_rule_info[rule].severity == LU_ERROR;
     if (iommu->session &&
         (rule != LU_RULE__MAX || !iommu->judge.cut_short)) {

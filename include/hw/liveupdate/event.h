@@ -23,8 +23,8 @@ typedef enum LuEventKind {
     LU_EVENT_CLOSE = 'c',       /* the machine stops */
     LU_EVENT_JUDGE = 'j',       /* stores that were caught are judged */
     LU_EVENT_LOOK = 'l',        /* somebody asks; nothing changes */
-    LU_EVENT_OP = 'o',          /* op, rid, pasid, token, addr, len, param;
-                                   text is its source */
+    /* op, rid, pasid, token, addr, len, param; text is its source */
+    LU_EVENT_OP = 'o',
     LU_EVENT_RESET = 'r',       /* of the unit */
     LU_EVENT_SESSION_RESET = 'R',
     LU_EVENT_STORE = 's',       /* pa, old, new, cpu, has_pc, pc */
