@@ -91,6 +91,7 @@ static void end_well(LuSession *s, LuClaim *c, const char *source)
     lu_claim_move(c, LU_CLAIM_FINISHED, source);
     tell_edge(s, c, LU_CTL_OP_FINISH, source);
     s->finished++;
+    lu_claim_check_held(&s->books, c);
     lu_session_end(s, c);
 }
 
@@ -102,6 +103,7 @@ static void end_last(LuSession *s, const char *source)
         uint64_t token;
 
         if (c->seen && c->state >= LU_CLAIM_RESTORING) {
+            lu_session_follow(s, c);    /* nothing was rung for since */
             if (c->state == LU_CLAIM_REPLACED ||
                 in_map(s, c->iommu, c->rid, c->pasid, &token)) {
                 end_well(s, c, source);
@@ -192,7 +194,7 @@ void lu_session_follow(LuSession *s, LuClaim *c)
 
 void lu_session_close(LuSession *s)
 {
-    QEMU_LOCK_GUARD(&s->lock);
+    lu_session_lock(s);
     for (guint i = s->open->len; i-- > 0; ) {
         LuClaim *c = g_ptr_array_index(s->open, i);
 
@@ -200,6 +202,7 @@ void lu_session_close(LuSession *s)
             end_well(s, c, by_stop);
         }
     }
+    lu_session_unlock(s);
 }
 
 /* ------------------------------------------------------------------ */
