@@ -576,6 +576,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
         case LU_CTL_OP_FINISH:
             s->finished++;
             note_ended(s, c);
+            lu_claim_check_held(&s->books, c);
             lu_session_end(s, c);
             break;
         default:
