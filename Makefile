@@ -34,6 +34,7 @@ tree: packages
 build: tree
 	@scripts/step 3/$(STEPS) 'build' build ninja -C $(BUILD) lu-all
 	@ln -sfn lu/tests/lu-vm $(BUILD)/lu-vm
+	@ln -sfn lu/tests/lu-repro $(BUILD)/lu-repro
 
 demo: build
 	@echo '[4/4] demonstration'
