@@ -161,6 +161,7 @@ static bool all_replaced(const LuDomain *d)
 static void follow_out(LuSession *s, LuClaim *c, const LuCtx *now)
 {
     lu_domain_check_tables(&s->books, c->domain, LU_RULE_TBL_1);
+    lu_domain_check_caps(&s->books, c->domain);
     lu_claim_compare(&s->books, c, now);
     lu_claim_move(c, LU_CLAIM_REPLACED, by_tables);
     if (all_replaced(c->domain)) {
