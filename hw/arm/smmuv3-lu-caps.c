@@ -50,6 +50,10 @@ static const char *impossible(const SMMUv3LUState *s)
     } rules[] = {
         { s->bbml > BBML_MAX,
           "bbml is a level: use 0, 1 or 2" },
+        { s->cpu_bbml > BBML_MAX,
+          "cpu-bbml is a level: use 0, 1 or 2" },
+        { s->cpu_stage2 && !s2,
+          "cpu-stage2=on needs stage 2: use stage=2 or stage=nested with it" },
         { s->sidsize > SIDSIZE_MAX,
           "sidsize is too large: use 32 or less, 16 for all of PCI" },
         { s->ssidsize > SSIDSIZE_MAX,
@@ -241,6 +245,10 @@ void smmuv3_lu_caps_describe(ObjectClass *oc)
         { "ssidsize", "bits of a SubstreamID (PASID), IDR1.SSIDSIZE: 0 to 20; "
                       "0 is no substreams" },
         { "cd2l", "CD tables can have two levels, IDR0.CD2L" },
+        { "cpu-bbml", "the same of CPUs that walk the same tables, "
+                      "ID_AA64MMFR2_EL1.BBM: 0, 1 or 2" },
+        { "cpu-stage2", "CPUs walk the tables of stage 2 as well; of stage 1 "
+                        "CD.ASET says" },
         { "ril", "invalidations can name ranges and levels, IDR3.RIL" },
     };
 

@@ -198,7 +198,8 @@ static const char *decode_s2(SMMUv3LUState *s, const uint64_t *ste, LuCtx *ctx)
         (FIELD_EX64(ste[2], STE2, S2PTW) ? LU_STAGE_PTW : 0) |
         (FIELD_EX32(s->parent_obj.idr[3], IDR3, XNX) ? LU_STAGE_XNX : 0) |
         (FIELD_EX32(s->parent_obj.idr[3], IDR3, FWB) &&
-         FIELD_EX64(ste[1], STE1, S2FWB) ? LU_STAGE_FWB : 0);
+         FIELD_EX64(ste[1], STE1, S2FWB) ? LU_STAGE_FWB : 0) |
+        (s->cpu_stage2 ? LU_STAGE_CPU : 0);
     ctx->has_s2 = true;
     return NULL;
 }
@@ -235,6 +236,9 @@ static const char *decode_s1(SMMUv3LUState *s, const uint64_t *ste,
     }
     if (FIELD_EX64(cd[0], CD0, AFFD)) {
         s1->flags |= LU_STAGE_AFFD;
+    }
+    if (!FIELD_EX64(cd[0], CD0, ASET)) {
+        s1->flags |= LU_STAGE_CPU;
     }
     s1->attrs[0] = cd[3];       /* MAIR */
     s1->fetch = fetched(s, lu_attrs_fetch(FIELD_EX64(tt, CD0, IR),

@@ -9,7 +9,6 @@
 #include "qemu/osdep.h"
 #include "qemu/lockable.h"
 #include "hw/irq.h"
-#include "system/dma.h"
 #include "smmuv3-lu-internal.h"
 #include "trace.h"
 
@@ -68,7 +67,6 @@ static bool write_record(SMMUv3LUState *s, const uint64_t rec[4])
     hwaddr base = FIELD_EX64(q->base, EVENTQ_BASE, ADDR) <<
                   R_EVENTQ_BASE_ADDR_SHIFT;
     uint64_t le[4];
-    MemTxResult r;
 
     if (!smmuv3_eventq_enabled(&s->parent_obj)) {
         return false;
@@ -88,9 +86,7 @@ static bool write_record(SMMUv3LUState *s, const uint64_t rec[4])
     for (int i = 0; i < ARRAY_SIZE(le); i++) {
         le[i] = cpu_to_le64(rec[i]);
     }
-    r = dma_memory_write(&address_space_memory, base, le, sizeof(le),
-                         (MemTxAttrs) { .memory = 1 });
-    if (r != MEMTX_OK) {
+    if (!lu_mem_write(s->iommu.mem, base, le, sizeof(le))) {
         owe_irq(s, SMMU_IRQ_GERROR);
         return false;
     }

@@ -197,6 +197,8 @@ uint32_t lu_vtd_caps_pasids(const LuVtdState *lu);
 
 /* Put our registers in front of the parent's.  Once, after its realize. */
 void lu_vtd_regs_init(LuVtdState *lu);
+/* LuFrontEnd.write */
+void lu_vtd_write(void *fe, hwaddr offset, uint64_t val, unsigned size);
 /*
  * Take over from the parent what translation depends on; @root: the root
  * pointer and its mode too, as SRTP does.  BQL.
@@ -241,6 +243,8 @@ void lu_vtd_queue_init(LuVtdState *lu);
 void lu_vtd_queue_reset(LuVtdState *lu);
 /* The registers were loaded: what they say is under way goes on. */
 void lu_vtd_queue_loaded(LuVtdState *lu);
+/* LuFrontEnd.tick: there is one timer. */
+void lu_vtd_tick(void *fe, unsigned what);
 /*
  * The guest wrote IQT, IQA, or GCMD (for QIE), and the register file has it.
  * IQA is written only while the queue is disabled.  BQL.

@@ -128,7 +128,9 @@ void lu_claim_freeze(LuBooks *books, LuClaim *c)
     LuEvidence ev;
     guint known = d->pages->len;
 
-    resolve(c, &c->ctx);
+    if (!c->held) {
+        resolve(c, &c->ctx);
+    }
     for (unsigned i = 0; i < c->ctx.n_obj; i++) {
         lu_ledger_enter_config(&books->ledger, c->ctx.obj[i].pa,
                                c->ctx.obj[i].w, c->ctx.obj[i].len / 8,

@@ -16,6 +16,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/lockable.h"
+#include "hw/liveupdate/event.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "hw/liveupdate/session.h"
 
@@ -39,14 +40,22 @@ typedef struct Looking {
     bool announced;             /* nothing is claimed, only said */
 } Looking;
 
+/*
+ * Whether the map holds what the stream translates by.  If memory leads
+ * nowhere any more, that is what the stream still goes by: *@held, else NULL.
+ * Who takes its configuration away for good has it invalidated, and then
+ * nothing is held.
+ */
 static bool in_map(LuSession *s, LuIommu *iommu, uint16_t rid, uint32_t pasid,
-                   uint64_t *token)
+                   uint64_t *token, const LuCtx **held)
 {
     LuWalk QEMU_UNINITIALIZED s2_walk;
     LuCtx QEMU_UNINITIALIZED ctx;
 
     iommu->ops->resolve(iommu->fe, rid, pasid, NULL, &ctx, &s2_walk);
-    return lu_ctx_in_map(&s->books, iommu, &ctx, pasid, token);
+    *held = ctx.kind != LU_CTX_TRANSLATE && iommu->streams
+            ? lu_streams_held(iommu->streams, rid, pasid) : NULL;
+    return lu_ctx_in_map(&s->books, iommu, *held ?: &ctx, pasid, token);
 }
 
 static void claim_stream(void *opaque, uint16_t rid, uint32_t pasid)
@@ -55,12 +64,13 @@ static void claim_stream(void *opaque, uint16_t rid, uint32_t pasid)
     LuOp op = {
         .op = LU_CTL_OP_PRESERVE, .rid = rid, .pasid = pasid, .source = by_map,
     };
+    const LuCtx *held;
 
-    if (!in_map(l->s, l->iommu, rid, pasid, &op.token)) {
+    if (!in_map(l->s, l->iommu, rid, pasid, &op.token, &held)) {
         return;
     }
     if (!l->announced) {
-        lu_session_claim(l->s, l->iommu, &op, true);
+        lu_session_claim(l->s, l->iommu, &op, true, held);
     } else if (!lu_session_find(l->s, l->iommu, rid, pasid)) {
         lu_note(&l->s->books.sink, "the tables of stream %02x:%02x.%x of %s "
                 "are preserved memory, and others are announced, but not this "
@@ -99,11 +109,12 @@ static void end_last(LuSession *s, const char *source)
 {
     for (guint i = s->open->len; i-- > 0; ) {
         LuClaim *c = g_ptr_array_index(s->open, i);
+        const LuCtx *held;
         uint64_t token;
 
         if (c->seen && c->state >= LU_CLAIM_RESTORING) {
             if (c->state == LU_CLAIM_REPLACED ||
-                in_map(s, c->iommu, c->rid, c->pasid, &token)) {
+                in_map(s, c->iommu, c->rid, c->pasid, &token, &held)) {
                 end_well(s, c, source);
             } else {
                 lu_session_end(s, c);
@@ -192,7 +203,8 @@ void lu_session_follow(LuSession *s, LuClaim *c)
 
 void lu_session_close(LuSession *s)
 {
-    QEMU_LOCK_GUARD(&s->lock);
+    lu_event_begin(.kind = LU_EVENT_CLOSE);
+    qemu_mutex_lock(&s->lock);
     for (guint i = s->open->len; i-- > 0; ) {
         LuClaim *c = g_ptr_array_index(s->open, i);
 
@@ -200,6 +212,8 @@ void lu_session_close(LuSession *s)
             end_well(s, c, by_stop);
         }
     }
+    qemu_mutex_unlock(&s->lock);
+    lu_event_end();
 }
 
 /* ------------------------------------------------------------------ */

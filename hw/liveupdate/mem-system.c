@@ -196,6 +196,20 @@ static bool system_cas64(const LuMem *mem, hwaddr pa, uint64_t *old,
     return done;
 }
 
+static bool system_write(const LuMem *mem, hwaddr pa, const void *from,
+                         size_t len)
+{
+    MemTxResult r;
+
+    if (len == 4 && !(pa % 4)) {
+        address_space_stl_le(&address_space_memory, pa, ldl_le_p(from),
+                             ram_only, &r);
+        return r == MEMTX_OK;
+    }
+    return address_space_write(&address_space_memory, pa, ram_only, from,
+                               len) == MEMTX_OK;
+}
+
 static bool system_is_ram(const LuMem *mem, hwaddr pa, hwaddr len)
 {
     RCU_READ_LOCK_GUARD();
@@ -297,6 +311,7 @@ const LuMem *lu_mem_system(void)
         .read64 = system_read64,
         .read_words = system_read_words,
         .cas64 = system_cas64,
+        .write = system_write,
         .is_ram = system_is_ram,
         .foreach_resident = system_foreach_resident,
         .uncached = &uncached_mem,

@@ -66,6 +66,11 @@ bool lu_mem_read_bytes(const LuMem *mem, hwaddr pa, void *to, size_t len)
     return true;
 }
 
+bool lu_mem_write(const LuMem *mem, hwaddr pa, const void *from, size_t len)
+{
+    return len && !wraps(pa, len) && mem->write(mem, pa, from, len);
+}
+
 bool lu_mem_foreach_resident(const LuMem *mem, LuMemRun *fn, void *opaque)
 {
     if (mem->foreach_resident) {

@@ -201,9 +201,6 @@ void lu_stream_decide(LuStreams *streams, LuStream *s, const LuCtx *ctx)
     }
 }
 
-/* ------------------------------------------------------------------ */
-/* Tags                                                               */
-
 static const LuStream *find(const LuStreams *streams, uint16_t rid,
                             uint32_t pasid)
 {
@@ -213,6 +210,17 @@ static const LuStream *find(const LuStreams *streams, uint16_t rid,
                                 : g_hash_table_lookup(streams->with_pasid,
                                                       &probe);
 }
+
+const LuCtx *lu_streams_held(const LuStreams *streams, uint16_t rid,
+                             uint32_t pasid)
+{
+    const LuStream *s = find(streams, rid, pasid);
+
+    return s && s->decided ? &s->ctx : NULL;
+}
+
+/* ------------------------------------------------------------------ */
+/* Tags                                                               */
 
 static bool has_tag(const LuCtx *ctx, const LuTag *tag)
 {

@@ -111,6 +111,7 @@ const char *lu_session_unable(LuSession *s, LuRule rule)
     case LU_RULE_BBM_3:
     case LU_RULE_BBM_4:
     case LU_RULE_BBM_5:
+    case LU_RULE_BBM_6:
         return any_unit(s, holds, rule) ? NULL
                : "the IOMMUs hold nothing (tlb=none)";
     case LU_RULE_OWN_1:

@@ -59,6 +59,7 @@ typedef struct LuClaim {
     const char *said[LU_CLAIM__MAX];    /* static: who moved it to each */
     unsigned generation;        /* in which it was preserved */
     bool seen;                  /* by the map: its phases are seen, not said */
+    bool held;                  /* @ctx is what hardware held, not memory */
     bool idle;                  /* no DMA is expected */
     bool crash;                 /* handed to a crash kernel, which only reads */
     bool dropped;               /* ended without being handed on */
@@ -100,7 +101,8 @@ LuEvidence lu_claim_evidence(const LuClaim *c);
 bool lu_ctx_same_tables(const LuCtx *a, const LuCtx *b);
 
 /*
- * Freeze: take the configuration and tables as they are now into the ledger.
+ * Freeze: take the configuration and tables as they are now into the ledger;
+ * configuration that memory does not have any more, as hardware held it.
  * lu_claim_judge_frozen() then judges them: TBL-4, OWN-1, OWN-3.  All claims
  * are frozen before the first is judged.
  */

@@ -66,6 +66,7 @@ struct LuStage {
 #define LU_STAGE_PTW        (1u << 13)  /* VMSA S2PTW */
 #define LU_STAGE_FWB        (1u << 14)  /* VMSA S2FWB: bit 4 is redefined */
 #define LU_STAGE_PRESET     (1u << 16)  /* a walk cannot mark: tables must be */
+#define LU_STAGE_CPU        (1u << 17)  /* VMSA: CPUs walk the tables as well */
 };
 
 typedef enum LuDescKind {

@@ -70,6 +70,7 @@
 #define LU_CTL_OP_MAP           18  /* ADDR: list what KHO preserves above */
 #define LU_CTL_OP_PAGES         19  /* TOKEN, ADDR: list the table pages */
 #define LU_CTL_OP_LEAKED        20  /* ADDR, LEN: page of an ended claim */
+#define LU_CTL_OP_CLAIM         21  /* STREAM: TOKEN is that of its claim */
 
 /* PARAM of FINISH: nobody has announced what was freed */
 #define LU_CTL_FINISH_UNSEEN    (1u << 31)

@@ -46,6 +46,13 @@ LuStream *lu_streams_get(LuStreams *streams, uint16_t rid, uint32_t pasid);
 const LuStream *lu_streams_peek(const LuStreams *streams, uint16_t rid);
 
 /*
+ * The configuration that accesses of a stream go by without a look at memory;
+ * NULL while there is none, or when the stream never made an access.
+ */
+const LuCtx *lu_streams_held(const LuStreams *streams, uint16_t rid,
+                             uint32_t pasid);
+
+/*
  * @ctx was resolved from what the stream holds and from memory.  It becomes
  * what is held, beside structures held that it did without.
  */
