@@ -139,6 +139,8 @@ static void data(const LuVmRun *run, GPtrArray *facts)
         { "kho-pages", "kho", "preserved", "pages" },
         { "kho-ranges", "kho", "preserved", "ranges" },
         { "kho-wrong", "kho", "preserved", "wrong" },
+        { "tables-listed", "tables", "end", "listed" },
+        { "tables-leaked", "tables", "end", "leaked" },
         { "memfd-bytes", "luo", "end", "bytes" },
         { "memfd-wrong", "luo", "end", "wrong" },
         { }
