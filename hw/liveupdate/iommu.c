@@ -12,6 +12,7 @@
 #include "qemu/cutils.h"
 #include "qemu/host-utils.h"
 #include "qemu/lockable.h"
+#include "hw/liveupdate/event.h"
 #include "hw/liveupdate/iommu.h"
 #include "hw/liveupdate/served.h"
 #include "hw/liveupdate/session.h"
@@ -49,11 +50,13 @@ static LuRule judge(LuIommu *iommu, const LuChange *change,
 
 /*
  * F_TLB_CONFLICT is never reported for another size, the contiguous bit
- * included, by a unit of BBML 2 (IHI 0070, 3.21.1.3).
+ * included, by a unit of BBML 2 (IHI 0070, 3.21.1.3), nor for what is wrong
+ * only to a CPU.
  */
-static bool can_conflict(const LuIommu *iommu, const LuChange *change)
+static bool can_conflict(const LuIommu *iommu, const LuChange *change,
+                         LuRule rule)
 {
-    return change->kind != LU_CHANGE__MAX &&
+    return change->kind != LU_CHANGE__MAX && rule != LU_RULE_BBM_6 &&
            (change->kind != LU_CHANGE_SIZE || iommu->caps.bbml < 2);
 }
 
@@ -83,7 +86,8 @@ static void changed(void *opaque, const LuChange *change)
         return;
     }
     iommu->conflict |= change->kind < LU_CHANGE_REUSED &&
-                       rule != LU_RULE__MAX && can_conflict(iommu, change) &&
+                       rule != LU_RULE__MAX &&
+                       can_conflict(iommu, change, rule) &&
                        lu_rule_info[rule].severity == LU_ERROR;
     if (iommu->session &&
         (rule != LU_RULE__MAX || !iommu->judge.cut_short)) {
@@ -131,7 +135,8 @@ bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
     iommu->caps = *caps;
     iommu->stale = policy;
     iommu->judge = (LuJudge) {
-        .mem = iommu->mem, .bbml = caps->bbml, .left = LU_JUDGE_MAX,
+        .mem = iommu->mem, .bbml = caps->bbml, .cpu_bbml = caps->cpu_bbml,
+        .left = LU_JUDGE_MAX,
     };
     if (!none) {
         iommu->streams = lu_streams_new();
@@ -467,18 +472,22 @@ static LuXlat serve_ram(LuIommu *iommu, const LuAccess *a, bool claimed)
 }
 
 /* Apart, so that the quick way has a small frame. */
-static G_GNUC_NO_INLINE LuXlat slow(LuIommu *iommu, const LuAccess *a)
+G_GNUC_NO_INLINE LuXlat lu_translate_anew(LuIommu *iommu, const LuAccess *a)
 {
     LuSession *session = iommu->session;
     bool claimed;
     LuXlat x;
 
-    QEMU_LOCK_GUARD(&iommu->lock);
-    claimed = session && !a->probe &&
-              lu_session_claims(session, iommu, a->rid, a->pasid);
-    x = iommu->streams ? serve(iommu, a, claimed)
-                       : serve_ram(iommu, a, claimed);
+    lu_event_begin(.kind = LU_EVENT_ACCESS, .iommu = iommu,
+                   .arg = { LU_EVENT_ARGS_OF_ACCESS(a) });
+    WITH_QEMU_LOCK_GUARD(&iommu->lock) {
+        claimed = session && !a->probe &&
+                  lu_session_claims(session, iommu, a->rid, a->pasid);
+        x = iommu->streams ? serve(iommu, a, claimed)
+                           : serve_ram(iommu, a, claimed);
+    }
     trace_lu_translate(iommu->id, a->rid, a->iova, a->perm, x.status, x.pa);
+    lu_event_end();
     return x;
 }
 
@@ -516,7 +525,7 @@ LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
 
     qatomic_set(&iommu->translations, iommu->translations + 1);
     if (!answered(iommu, a, &x)) {
-        x = slow(iommu, a);
+        x = lu_translate_anew(iommu, a);
     }
     if (a->no_snoop) {
         x.attrs = lu_attrs_no_snoop(x.attrs);
@@ -675,9 +684,14 @@ void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
 void lu_uncached(LuIommu *iommu, const LuAccess *access, const LuXlat *x,
                  bool stale)
 {
+    lu_event_begin(.kind = LU_EVENT_UNCACHED, .iommu = iommu,
+                   .arg = { LU_EVENT_ARGS_OF_ACCESS(access), x->status, x->pa,
+                            x->mask, x->perm, x->attrs.type, x->attrs.sh,
+                            x->attrs.snooped, stale });
     if (iommu->session) {
         lu_session_uncached(iommu->session, iommu, access, x, stale);
     }
+    lu_event_end();
 }
 
 void lu_register_ok(LuIommu *iommu, LuRule rule)
