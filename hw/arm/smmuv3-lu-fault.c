@@ -9,7 +9,6 @@
 #include "qemu/osdep.h"
 #include "qemu/lockable.h"
 #include "hw/irq.h"
-#include "system/dma.h"
 #include "smmuv3-lu-internal.h"
 #include "trace.h"
 
@@ -68,7 +67,6 @@ static bool write_record(SMMUv3LUState *s, const uint64_t rec[4])
     hwaddr base = FIELD_EX64(q->base, EVENTQ_BASE, ADDR) <<
                   R_EVENTQ_BASE_ADDR_SHIFT;
     uint64_t le[4];
-    MemTxResult r;
 
     if (!smmuv3_eventq_enabled(&s->parent_obj)) {
         return false;
@@ -88,9 +86,7 @@ static bool write_record(SMMUv3LUState *s, const uint64_t rec[4])
     for (int i = 0; i < ARRAY_SIZE(le); i++) {
         le[i] = cpu_to_le64(rec[i]);
     }
-    r = dma_memory_write(&address_space_memory, base, le, sizeof(le),
-                         (MemTxAttrs) { .memory = 1 });
-    if (r != MEMTX_OK) {
+    if (!lu_mem_write(s->iommu.mem, base, le, sizeof(le))) {
         owe_irq(s, SMMU_IRQ_GERROR);
         return false;
     }
@@ -184,7 +180,7 @@ static bool fault_walk(SMMUv3LUState *s, const LuFault *fault)
 
     /* Stage 2 alone: an input no stage 2 could take is stage 1's (3.4). */
     if (stage == 2 && !fault->ctx->n_s1 && !fault->ctx->s2_fault &&
-        access->iova >> s->oas) {
+        access->iova >> smmuv3_lu_oas(s)) {
         type = SMMU_EVT_F_ADDR_SIZE;
         stage = 1;
         class = SMMU_CLASS_IN;
@@ -225,5 +221,5 @@ bool smmuv3_lu_refuses(void *fe, const LuAccess *access, const LuCtx *ctx,
     SMMUv3LUState *s = fe;
 
     *code = SMMU_EVT_F_ADDR_SIZE;
-    return pa && *pa >> s->oas;
+    return pa && *pa >> smmuv3_lu_oas(s);
 }

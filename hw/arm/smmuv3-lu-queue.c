@@ -18,6 +18,7 @@
 #include "qemu/timer.h"
 #include "hw/irq.h"
 #include "system/runstate.h"
+#include "hw/liveupdate/event.h"
 #include "smmuv3-lu-internal.h"
 #include "smmuv3-lu-cmd.h"
 #include "trace.h"
@@ -154,25 +155,55 @@ void smmuv3_lu_queue_kick(SMMUv3LUState *s)
     }
 }
 
-static void next_slice(void *opaque)
+/* Takes up a queue that arrived with a migration, or waited for "cont". */
+static void resume(SMMUv3LUState *s)
 {
-    if (runstate_is_running()) {
-        consume_slice(opaque);
+    acknowledge(s);
+    smmuv3_lu_queue_kick(s);
+}
+
+static void sync_timeout(SMMUv3LUState *s)
+{
+    complete_sync(s);
+    smmuv3_lu_queue_kick(s);
+}
+
+/* What time brings; the numbers are in records. */
+enum { TICK_SLICE, TICK_SYNC, TICK_RESUME };
+
+void smmuv3_lu_tick(void *fe, unsigned what)
+{
+    static void (*const ticks[])(SMMUv3LUState *) = {
+        [TICK_SLICE] = consume_slice,
+        [TICK_SYNC] = sync_timeout,
+        [TICK_RESUME] = resume,
+    };
+    SMMUv3LUState *s = fe;
+
+    if (what < ARRAY_SIZE(ticks)) {
+        lu_event_begin(.kind = LU_EVENT_TICK, .iommu = &s->iommu,
+                       .arg = { what });
+        ticks[what](s);
+        lu_event_end();
     }
 }
 
-static void sync_timeout(void *opaque)
+static void on_slice(void *opaque)
 {
-    complete_sync(opaque);
-    smmuv3_lu_queue_kick(opaque);
+    if (runstate_is_running()) {
+        smmuv3_lu_tick(opaque, TICK_SLICE);
+    }
 }
 
-/* Takes up a queue that arrived with a migration, or waited for "cont". */
-static void run_state_changed(void *opaque, bool running, RunState state)
+static void on_sync(void *opaque)
+{
+    smmuv3_lu_tick(opaque, TICK_SYNC);
+}
+
+static void on_run_state(void *opaque, bool running, RunState state)
 {
     if (running) {
-        acknowledge(opaque);
-        smmuv3_lu_queue_kick(opaque);
+        smmuv3_lu_tick(opaque, TICK_RESUME);
     }
 }
 
@@ -228,8 +259,8 @@ void smmuv3_lu_queue_init(SMMUv3LUState *s)
 {
     DeviceState *dev = DEVICE(s);
 
-    s->cmdq_bh = aio_bh_new_guarded(qemu_get_aio_context(), next_slice, s,
+    s->cmdq_bh = aio_bh_new_guarded(qemu_get_aio_context(), on_slice, s,
                                     &dev->mem_reentrancy_guard);
-    s->sync_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, sync_timeout, s);
-    qdev_add_vm_change_state_handler(dev, run_state_changed, NULL, s);
+    s->sync_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, on_sync, s);
+    qdev_add_vm_change_state_handler(dev, on_run_state, NULL, s);
 }

@@ -14,11 +14,11 @@
 #include "qemu/osdep.h"
 #include "qemu/lockable.h"
 #include "qemu/log.h"
+#include "hw/liveupdate/event.h"
 #include "smmuv3-lu-internal.h"
 #include "trace.h"
 
 #define SMMU_PAGE1          0x10000
-#define SMMU_REGS_SIZE      0x20000
 
 #define CR1_TABLE_MASK \
     (R_CR1_TABLE_IC_MASK | R_CR1_TABLE_OC_MASK | R_CR1_TABLE_SH_MASK)
@@ -143,10 +143,9 @@ static void tell_sign(SMMUv3LUState *s, hwaddr reg, uint32_t val)
     }
 }
 
-static MemTxResult regs_write(void *opaque, hwaddr offset, uint64_t data,
-                              unsigned size, MemTxAttrs attrs)
+static MemTxResult write_reg(SMMUv3LUState *s, hwaddr offset, uint64_t data,
+                             unsigned size, MemTxAttrs attrs)
 {
-    SMMUv3LUState *s = ARM_SMMUV3_LU(opaque);
     hwaddr reg = offset & ~SMMU_PAGE1;      /* page 1 aliases page 0 */
     uint32_t cr0 = s->parent_obj.cr[0];
 
@@ -168,6 +167,24 @@ static MemTxResult regs_write(void *opaque, hwaddr offset, uint64_t data,
     return MEMTX_OK;
 }
 
+static MemTxResult regs_write(void *opaque, hwaddr offset, uint64_t data,
+                              unsigned size, MemTxAttrs attrs)
+{
+    SMMUv3LUState *s = ARM_SMMUV3_LU(opaque);
+    MemTxResult r;
+
+    lu_event_begin(.kind = LU_EVENT_WRITE, .iommu = &s->iommu,
+                   .arg = { offset, size, data });
+    r = write_reg(s, offset, data, size, attrs);
+    lu_event_end();
+    return r;
+}
+
+void smmuv3_lu_write(void *fe, hwaddr offset, uint64_t val, unsigned size)
+{
+    regs_write(fe, offset, val, size, MEMTXATTRS_UNSPECIFIED);
+}
+
 static const MemoryRegionOps regs_ops = {
     .read_with_attrs = regs_read,
     .write_with_attrs = regs_write,
@@ -185,7 +202,7 @@ static const MemoryRegionOps regs_ops = {
 void smmuv3_lu_regs_init(SMMUv3LUState *s)
 {
     memory_region_init_io(&s->regs, OBJECT(s), &regs_ops, s,
-                          TYPE_ARM_SMMUV3_LU, SMMU_REGS_SIZE);
+                          TYPE_ARM_SMMUV3_LU, SMMUV3_LU_REG_BYTES);
     /* The parent's region, to which we dispatch, has the guard. */
     s->regs.disable_reentrancy_guard = true;
     memory_region_add_subregion_overlap(&ARM_SMMU(s)->iomem, 0, &s->regs, 1);

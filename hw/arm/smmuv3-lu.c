@@ -16,6 +16,7 @@
 #include "hw/pci/pci_bus.h"
 #include "hw/qdev-properties.h"
 #include "hw/liveupdate/dma-target.h"
+#include "hw/liveupdate/event.h"
 #include "hw/liveupdate/monitor.h"
 #include "migration/vmstate.h"
 #include "smmuv3-lu-internal.h"
@@ -134,6 +135,12 @@ static bool smmuv3_lu_opaque(void *fe, uint16_t rid)
     return false;
 }
 
+/* For a replay: as with the machine. */
+static void smmuv3_lu_reset(void *fe)
+{
+    device_cold_reset(DEVICE(fe));
+}
+
 static void target_uncached(LuDmaTarget *target, const LuAccess *access,
                             const LuXlat *x, bool stale)
 {
@@ -153,8 +160,13 @@ static const LuFrontEnd smmuv3_lu_front_end = {
     .requesters = smmuv3_lu_requesters,
     .opaque = smmuv3_lu_opaque,
     .unmap_notify = smmuv3_lu_unmap_all,
+    .write = smmuv3_lu_write,
+    .tick = smmuv3_lu_tick,
+    .reset = smmuv3_lu_reset,
+    .reg_bytes = SMMUV3_LU_REG_BYTES,
     .describe = smmuv3_lu_describe,
     .kinds = smmuv3_lu_kinds,
+    .caps = &smmuv3_lu_caps,
     .config_rule = LU_RULE_CON_5,
     .enable_rule = LU_RULE_CON_3,
     .tag_rule = LU_RULE_BBM_9,
@@ -165,6 +177,7 @@ static void smmuv3_lu_reset_exit(Object *obj, ResetType type)
     SMMUv3LUState *s = ARM_SMMUV3_LU(obj);
     SMMUv3LUClass *c = ARM_SMMUV3_LU_GET_CLASS(s);
 
+    lu_event_begin(.kind = LU_EVENT_RESET, .iommu = &s->iommu);
     WITH_QEMU_LOCK_GUARD(&s->iommu.lock) {
         c->parent_phases.exit(obj, type);
         smmuv3_lu_caps_reset(s);
@@ -173,6 +186,7 @@ static void smmuv3_lu_reset_exit(Object *obj, ResetType type)
     smmuv3_lu_queue_reset(s);
     lu_iommu_reset(&s->iommu);
     smmuv3_lu_unmap_all(s);
+    lu_event_end();
 }
 
 static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
@@ -186,7 +200,7 @@ static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
     };
 
     lu_iommu_init(&s->iommu, &smmuv3_lu_front_end, s,
-                  dev->id ?: TYPE_ARM_SMMUV3_LU, lu_mem_system());
+                  dev->id ?: TYPE_ARM_SMMUV3_LU, lu_monitor_mem());
     if (!smmuv3_lu_caps_check(s, errp) ||
         !lu_iommu_hold(&s->iommu, &caps, s->tlb, s->stale, errp)) {
         return;

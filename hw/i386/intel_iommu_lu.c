@@ -17,6 +17,7 @@
 #include "hw/pci/pci_bus.h"
 #include "hw/qdev-properties.h"
 #include "hw/liveupdate/dma-target.h"
+#include "hw/liveupdate/event.h"
 #include "hw/liveupdate/monitor.h"
 #include "migration/vmstate.h"
 #include "intel_iommu_lu_internal.h"
@@ -275,6 +276,12 @@ static void lu_vtd_requesters(void *fe, void (*fn)(void *, uint16_t),
     }
 }
 
+/* For a replay: as with the machine. */
+static void lu_vtd_reset(void *fe)
+{
+    device_cold_reset(DEVICE(fe));
+}
+
 static bool lu_vtd_opaque(void *fe, uint16_t rid)
 {
     const LuVtdSpace *space = find_space(fe, rid);
@@ -290,8 +297,13 @@ static const LuFrontEnd lu_vtd_front_end = {
     .requesters = lu_vtd_requesters,
     .opaque = lu_vtd_opaque,
     .unmap_notify = lu_vtd_unmap_all,
+    .write = lu_vtd_write,
+    .tick = lu_vtd_tick,
+    .reset = lu_vtd_reset,
+    .reg_bytes = DMAR_REG_SIZE,
     .describe = lu_vtd_describe,
     .kinds = lu_vtd_kinds,
+    .caps = &lu_vtd_caps,
     .config_rule = LU_RULE_CON_6,
     .enable_rule = LU_RULE_CON_4,
     .tag_rule = LU_RULE_BBM_10,
@@ -311,7 +323,7 @@ static void lu_vtd_realize(DeviceState *dev, Error **errp)
     }
     caps = lu_vtd_caps_of_core(lu);
     lu_iommu_init(&lu->iommu, &lu_vtd_front_end, lu,
-                  dev->id ?: TYPE_INTEL_IOMMU_LU, lu_mem_system());
+                  dev->id ?: TYPE_INTEL_IOMMU_LU, lu_monitor_mem());
     if (!lu_iommu_hold(&lu->iommu, &caps, lu->tlb, lu->stale, errp)) {
         return;
     }
@@ -337,6 +349,7 @@ static void lu_vtd_reset_exit(Object *obj, ResetType type)
     LuVtdState *lu = INTEL_IOMMU_LU(obj);
     LuVtdClass *lvc = INTEL_IOMMU_LU_GET_CLASS(lu);
 
+    lu_event_begin(.kind = LU_EVENT_RESET, .iommu = &lu->iommu);
     lvc->parent_phases.exit(obj, type);
     lu_vtd_caps_advertise(lu);
     lu->gcmd_silent = 0;
@@ -348,6 +361,7 @@ static void lu_vtd_reset_exit(Object *obj, ResetType type)
     lu_vtd_latch(lu, true);
     lu_iommu_reset(&lu->iommu);
     lu_vtd_unmap_all(lu);
+    lu_event_end();
 }
 
 /* The parent's stream with the parent's state; what we latched follows. */

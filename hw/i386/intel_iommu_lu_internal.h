@@ -161,7 +161,7 @@ struct LuVtdState {
     QEMUBH *fault_bh;
     LuVtdRecord pending;        /* made without the BQL; LuIommu.lock */
     unsigned n_pending;         /* 0: none, 1: it, 2: and some were lost */
-    LuCapsSent there;           /* of the machine whose state is loaded */
+    LuCapSet there;             /* of the machine whose state is loaded */
 };
 
 struct LuVtdClass {
@@ -188,6 +188,7 @@ bool lu_vtd_caps_check(LuVtdState *lu, Error **errp);
 /* Put our capabilities on top of the parent's, which has just set its own. */
 void lu_vtd_caps_advertise(LuVtdState *lu);
 extern const VMStateDescription lu_vtd_vmstate_caps;
+extern const LuCapTable lu_vtd_caps;
 /* What of CAP the core has to know; before there is a CAP. */
 LuCaps lu_vtd_caps_of_core(const LuVtdState *lu);
 /* PASIDs a request can have are below this: 2^(ECAP.PSS + 1). */
@@ -197,6 +198,8 @@ uint32_t lu_vtd_caps_pasids(const LuVtdState *lu);
 
 /* Put our registers in front of the parent's.  Once, after its realize. */
 void lu_vtd_regs_init(LuVtdState *lu);
+/* LuFrontEnd.write */
+void lu_vtd_write(void *fe, hwaddr offset, uint64_t val, unsigned size);
 /*
  * Take over from the parent what translation depends on; @root: the root
  * pointer and its mode too, as SRTP does.  BQL.
@@ -241,6 +244,8 @@ void lu_vtd_queue_init(LuVtdState *lu);
 void lu_vtd_queue_reset(LuVtdState *lu);
 /* The registers were loaded: what they say is under way goes on. */
 void lu_vtd_queue_loaded(LuVtdState *lu);
+/* LuFrontEnd.tick: there is one timer. */
+void lu_vtd_tick(void *fe, unsigned what);
 /*
  * The guest wrote IQT, IQA, or GCMD (for QIE), and the register file has it.
  * IQA is written only while the queue is disabled.  BQL.

@@ -15,11 +15,11 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/bitops.h"
+#include "qemu/bswap.h"
 #include "qemu/host-utils.h"
 #include "qemu/log.h"
 #include "hw/i386/x86-iommu.h"
-#include "system/address-spaces.h"
-#include "system/dma.h"
+#include "hw/liveupdate/event.h"
 #include "intel_iommu_lu_internal.h"
 #include "intel_iommu_lu_inv.h"
 #include "trace.h"
@@ -88,15 +88,15 @@ static void completion_event(LuVtdState *lu)
  */
 static const char *complete_wait(LuVtdState *lu)
 {
-    static const MemTxAttrs ram_only = { .memory = 1 };
     uint64_t word = lu->wait[0], addr = lu->wait[1];
+    uint8_t status[4];
 
     lu->waiting = false;
     lu_inval_done(&lu->iommu, lu->completes);
     lu_vtd_remind(lu);
+    stl_le_p(status, word >> LU_VTD_WAIT_DATA_LSB);
     if (word & LU_VTD_WAIT_SW &&
-        stl_le_dma(&address_space_memory, addr, word >> LU_VTD_WAIT_DATA_LSB,
-                   ram_only) != MEMTX_OK) {
+        !lu_mem_write(lu->iommu.mem, addr, status, sizeof(status))) {
         return "status not written";
     }
     if (word & LU_VTD_WAIT_IF) {
@@ -394,14 +394,25 @@ void lu_vtd_promised_invalidation(LuVtdState *lu, uint32_t gcmd,
 static void queue_timer(void *opaque)
 {
     LuVtdState *lu = opaque;
-    const char *error = lu->waiting ? complete_wait(lu) : NULL;
+    const char *error;
 
+    lu_event_begin(.kind = LU_EVENT_TICK, .iommu = &lu->iommu);
+    error = lu->waiting ? complete_wait(lu) : NULL;
     if (error) {
         fail(lu, error);
     }
     finish_registers(lu);
     run(lu);
     settle(lu);
+    lu_event_end();
+}
+
+void lu_vtd_tick(void *fe, unsigned what)
+{
+    LuVtdState *lu = fe;
+
+    timer_del(lu->queue_timer);
+    queue_timer(lu);
 }
 
 void lu_vtd_queue_reset(LuVtdState *lu)

@@ -14,6 +14,7 @@
 #include "qemu/host-utils.h"
 #include "qemu/lockable.h"
 #include "qemu/log.h"
+#include "hw/liveupdate/event.h"
 #include "intel_iommu_lu_internal.h"
 #include "trace.h"
 
@@ -175,11 +176,9 @@ static void write_iqa(LuVtdState *lu, hwaddr addr, uint64_t val,
     lu_vtd_queue_address(lu);
 }
 
-static MemTxResult lu_vtd_regs_write(void *opaque, hwaddr addr, uint64_t val,
-                                     unsigned size, MemTxAttrs attrs)
+static MemTxResult write_reg(LuVtdState *lu, hwaddr addr, uint64_t val,
+                             unsigned size, MemTxAttrs attrs)
 {
-    LuVtdState *lu = opaque;
-
     if (size == 8 && is_narrow(addr)) {
         qemu_log_mask(LOG_GUEST_ERROR, "%s: 64-bit write to the 32-bit "
                       "register 0x%" HWADDR_PRIx "\n", lu->iommu.id, addr);
@@ -202,6 +201,24 @@ static MemTxResult lu_vtd_regs_write(void *opaque, hwaddr addr, uint64_t val,
         return forward(lu, addr, val, size, attrs);
     }
     return MEMTX_OK;
+}
+
+static MemTxResult lu_vtd_regs_write(void *opaque, hwaddr addr, uint64_t val,
+                                     unsigned size, MemTxAttrs attrs)
+{
+    LuVtdState *lu = opaque;
+    MemTxResult r;
+
+    lu_event_begin(.kind = LU_EVENT_WRITE, .iommu = &lu->iommu,
+                   .arg = { addr, size, val });
+    r = write_reg(lu, addr, val, size, attrs);
+    lu_event_end();
+    return r;
+}
+
+void lu_vtd_write(void *fe, hwaddr offset, uint64_t val, unsigned size)
+{
+    lu_vtd_regs_write(fe, offset, val, size, MEMTXATTRS_UNSPECIFIED);
 }
 
 static MemTxResult lu_vtd_regs_read(void *opaque, hwaddr addr, uint64_t *val,

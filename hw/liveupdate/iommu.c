@@ -12,6 +12,7 @@
 #include "qemu/cutils.h"
 #include "qemu/host-utils.h"
 #include "qemu/lockable.h"
+#include "hw/liveupdate/event.h"
 #include "hw/liveupdate/iommu.h"
 #include "hw/liveupdate/served.h"
 #include "hw/liveupdate/session.h"
@@ -463,19 +464,31 @@ static LuXlat serve_ram(LuIommu *iommu, const LuAccess *a, bool claimed)
     return x;
 }
 
+static unsigned flags_of(const LuAccess *a)
+{
+    return (a->priv ? LU_ACCESS_PRIV : 0) |
+           (a->no_snoop ? LU_ACCESS_NO_SNOOP : 0) |
+           (a->probe ? LU_ACCESS_PROBE : 0);
+}
+
 /* Apart, so that the quick way has a small frame. */
-static G_GNUC_NO_INLINE LuXlat slow(LuIommu *iommu, const LuAccess *a)
+G_GNUC_NO_INLINE LuXlat lu_translate_anew(LuIommu *iommu, const LuAccess *a)
 {
     LuSession *session = iommu->session;
     bool claimed;
     LuXlat x;
 
-    QEMU_LOCK_GUARD(&iommu->lock);
-    claimed = session && !a->probe &&
-              lu_session_claims(session, iommu, a->rid, a->pasid);
-    x = iommu->streams ? serve(iommu, a, claimed)
-                       : serve_ram(iommu, a, claimed);
+    lu_event_begin(.kind = LU_EVENT_ACCESS, .iommu = iommu,
+                   .arg = { a->rid, a->pasid, a->iova, a->perm,
+                            flags_of(a) });
+    WITH_QEMU_LOCK_GUARD(&iommu->lock) {
+        claimed = session && !a->probe &&
+                  lu_session_claims(session, iommu, a->rid, a->pasid);
+        x = iommu->streams ? serve(iommu, a, claimed)
+                           : serve_ram(iommu, a, claimed);
+    }
     trace_lu_translate(iommu->id, a->rid, a->iova, a->perm, x.status, x.pa);
+    lu_event_end();
     return x;
 }
 
@@ -513,7 +526,7 @@ LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
 
     qatomic_set(&iommu->translations, iommu->translations + 1);
     if (!answered(iommu, a, &x)) {
-        x = slow(iommu, a);
+        x = lu_translate_anew(iommu, a);
     }
     if (a->no_snoop) {
         x.attrs = lu_attrs_no_snoop(x.attrs);
@@ -672,9 +685,15 @@ void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
 void lu_uncached(LuIommu *iommu, const LuAccess *access, const LuXlat *x,
                  bool stale)
 {
+    lu_event_begin(.kind = LU_EVENT_UNCACHED, .iommu = iommu,
+                   .arg = { access->rid, access->pasid, access->iova,
+                            access->perm, flags_of(access), x->status, x->pa,
+                            x->mask, x->perm, x->attrs.type, x->attrs.sh,
+                            x->attrs.snooped, stale });
     if (iommu->session) {
         lu_session_uncached(iommu->session, iommu, access, x, stale);
     }
+    lu_event_end();
 }
 
 void lu_register_ok(LuIommu *iommu, LuRule rule)

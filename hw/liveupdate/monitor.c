@@ -29,6 +29,7 @@
 #include "hw/liveupdate/carry.h"
 #include "hw/liveupdate/guard.h"
 #include "hw/liveupdate/monitor.h"
+#include "hw/liveupdate/record.h"
 #include "hw/liveupdate/report.h"
 
 OBJECT_DECLARE_SIMPLE_TYPE(LuMonitor, LU_MONITOR)
@@ -46,6 +47,7 @@ struct LuMonitor {
     LuSession session;
     LuGuard guard;
     char *report_path;
+    char *record_path, *replay_path;
     FILE *report;
     bool exit_code;
     LuOnFinding on_finding;
@@ -61,6 +63,11 @@ struct LuMonitor {
 
 static LuMonitor *the_monitor;
 
+const LuMem *lu_monitor_mem(void)
+{
+    return lu_record_mem() ?: lu_replay_mem() ?: lu_mem_system();
+}
+
 LuSession *lu_monitor_session(void)
 {
     return the_monitor ? &the_monitor->session : NULL;
@@ -69,6 +76,17 @@ LuSession *lu_monitor_session(void)
 static int64_t virtual_now(void)
 {
     return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+}
+
+/* Flushed, so that a killed run loses nothing it has reported. */
+static void report_line(LuMonitor *m, GString *line)
+{
+    if (m->report) {
+        fprintf(m->report, "%s\n", line->str);
+        fflush(m->report);
+    }
+    lu_record_report(line->str);
+    g_string_free(line, true);
 }
 
 /*
@@ -98,7 +116,7 @@ static void on_finding(void *opaque, const LuFinding *f)
     LuMonitor *m = opaque;
     g_autoptr(LuFindingInfo) info = lu_report_finding(f);
 
-    lu_report_line_finding(m->report, info);
+    report_line(m, lu_report_line_finding(info));
     qapi_event_send_lu_finding(info);
     if (lu_rule_gates(f->rule) && !f->known) {
         follow(m);
@@ -155,7 +173,7 @@ static void on_edge(void *opaque, const LuOp *op, unsigned claims)
 
     if (m->edges < EDGES_MAX) {
         m->edges++;
-        lu_report_line_edge(m->report, &m->session, op, claims);
+        report_line(m, lu_report_line_edge(&m->session, op, claims));
     }
     qapi_event_send_lu_edge(lu_op_name(op->op), op->source, claims,
                             sink->generation, virtual_now());
@@ -228,6 +246,7 @@ static int session_loaded(void *opaque, int version_id)
     LuMonitor *m = opaque;
 
     m->arrived = true;
+    lu_record_cut("the session's state was loaded");
     return 0;
 }
 
@@ -270,10 +289,13 @@ static void on_shutdown(Notifier *n, void *data)
         return;                 /* -no-shutdown comes here again and again */
     }
     m->told = true;
-    lu_session_close(&m->session);
+    if (!m->replay_path) {      /* else the record has told it */
+        lu_session_close(&m->session);
+    }
     note_unused(m);
     info = lu_report_info(&m->session);
-    lu_report_line_verdict(m->report, info);
+    report_line(m, lu_report_line_verdict(info));
+    lu_record_finish();
     if (m->exit_code && codes[info->verdict]) {
         qemu_system_shutdown_request_with_code(*cause, codes[info->verdict]);
     }
@@ -335,6 +357,52 @@ HumanReadableText *qmp_x_query_lu(Error **errp)
     return human_readable_text_from_str(text);
 }
 
+static QDict *replayed_properties(const LuMonitor *m)
+{
+    QDict *dict = qdict_new();
+
+    qdict_put_str(dict, "on-finding", LuOnFinding_str(m->on_finding));
+    if (m->baseline_path) {
+        qdict_put_str(dict, "baseline", m->baseline_path);
+    }
+    return dict;
+}
+
+/* Where LU_RECORD names a directory, any run is recorded. */
+static bool start_record(LuMonitor *m, Error **errp)
+{
+    const char *dir = getenv("LU_RECORD");
+    g_autofree char *name = g_strdup_printf("%d.lurec", getpid());
+
+    if (!m->record_path && !m->replay_path && dir) {
+        m->record_path = g_build_filename(dir, name, NULL);
+    }
+    if (m->record_path && m->replay_path) {
+        error_setg(errp, "record and replay exclude each other: what is "
+                   "replayed is recorded already");
+        return false;
+    }
+    return !m->record_path ||
+           lu_record_start(m->record_path, &m->session,
+                           replayed_properties(m), errp);
+}
+
+/* What is replayed has ended. */
+static void on_replayed(void *opaque)
+{
+    LuMonitor *m = opaque;
+    ShutdownCause cause = SHUTDOWN_CAUSE_HOST_QMP_QUIT;
+
+    qemu_system_shutdown_request(cause);
+    on_shutdown(&m->shutdown, &cause);
+}
+
+static bool start_replay(LuMonitor *m, Error **errp)
+{
+    return !m->replay_path ||
+           lu_replay_start(m->replay_path, &m->session, on_replayed, m, errp);
+}
+
 static void lu_monitor_complete(UserCreatable *uc, Error **errp)
 {
     LuMonitor *m = LU_MONITOR(uc);
@@ -355,10 +423,11 @@ static void lu_monitor_complete(UserCreatable *uc, Error **errp)
             return;
         }
     }
-    if (!lu_guard_start(&m->guard, &m->session, errp)) {
+    if (!lu_guard_start(&m->guard, &m->session, errp) ||
+        !start_record(m, errp) || !start_replay(m, errp)) {
         return;
     }
-    lu_report_run(m->report);
+    report_line(m, lu_report_run());
     m->session.books.sink.known = is_known;
     m->session.books.sink.notify = on_finding;
     m->session.books.sink.opaque = m;
@@ -378,6 +447,18 @@ static void lu_monitor_complete(UserCreatable *uc, Error **errp)
 static bool lu_monitor_can_be_deleted(UserCreatable *uc)
 {
     return !LU_MONITOR(uc)->ready;
+}
+
+static void set_once(LuMonitor *m, const char *name, char **path,
+                     const char *value, Error **errp)
+{
+    if (m->ready) {
+        error_setg(errp, "%s cannot be changed: it is for the whole run",
+                   name);
+        return;
+    }
+    g_free(*path);
+    *path = g_strdup(value);
 }
 
 static char *get_report(Object *obj, Error **errp)
@@ -432,6 +513,28 @@ static void set_on_finding(Object *obj, int value, Error **errp)
     m->session.refuse = value == LU_ON_FINDING_FAULT;
 }
 
+static char *get_record(Object *obj, Error **errp)
+{
+    return g_strdup(LU_MONITOR(obj)->record_path);
+}
+
+static void set_record(Object *obj, const char *value, Error **errp)
+{
+    set_once(LU_MONITOR(obj), "record", &LU_MONITOR(obj)->record_path, value,
+             errp);
+}
+
+static char *get_replay(Object *obj, Error **errp)
+{
+    return g_strdup(LU_MONITOR(obj)->replay_path);
+}
+
+static void set_replay(Object *obj, const char *value, Error **errp)
+{
+    set_once(LU_MONITOR(obj), "replay", &LU_MONITOR(obj)->replay_path, value,
+             errp);
+}
+
 static char *get_baseline(Object *obj, Error **errp)
 {
     return g_strdup(LU_MONITOR(obj)->baseline_path);
@@ -439,15 +542,8 @@ static char *get_baseline(Object *obj, Error **errp)
 
 static void set_baseline(Object *obj, const char *value, Error **errp)
 {
-    LuMonitor *m = LU_MONITOR(obj);
-
-    if (m->ready) {
-        error_setg(errp, "baseline cannot be changed: it is for the whole "
-                   "run");
-        return;
-    }
-    g_free(m->baseline_path);
-    m->baseline_path = g_strdup(value);
+    set_once(LU_MONITOR(obj), "baseline", &LU_MONITOR(obj)->baseline_path,
+             value, errp);
 }
 
 static void lu_monitor_init(Object *obj)
@@ -475,6 +571,8 @@ static void lu_monitor_finalize(Object *obj)
         fclose(m->report);
     }
     g_free(m->report_path);
+    g_free(m->record_path);
+    g_free(m->replay_path);
     g_free(m->baseline_path);
     if (m->baseline) {
         g_ptr_array_unref(m->baseline);
@@ -503,6 +601,13 @@ static void lu_monitor_class_init(ObjectClass *oc, const void *data)
     object_class_property_add_str(oc, "baseline", get_baseline, set_baseline);
     object_class_property_set_description(oc, "baseline",
         "file of known findings, which decide no verdict");
+    object_class_property_add_str(oc, "record", get_record, set_record);
+    object_class_property_set_description(oc, "record",
+        "file for a record of what the IOMMUs see, which replay= judges again "
+        "without a guest");
+    object_class_property_add_str(oc, "replay", get_replay, set_replay);
+    object_class_property_set_description(oc, "replay",
+        "record to judge again, in a machine as it says; see lu-repro replay");
     object_class_property_add_bool(oc, "trap", get_trap, set_trap);
     object_class_property_set_description(oc, "trap",
         "catch each store into claimed tables and configuration from the "

@@ -224,13 +224,12 @@ LuInfo *lu_report_info(LuSession *s)
 /* ------------------------------------------------------------------ */
 /* JSON lines                                                         */
 
-static void write_line(FILE *file, QDict *line)
+static GString *text_of(QDict *line)
 {
-    g_autoptr(GString) json = qobject_to_json(QOBJECT(line));
+    GString *json = qobject_to_json(QOBJECT(line));
 
-    fprintf(file, "%s\n", json->str);
-    fflush(file);
     qobject_unref(line);
+    return json;
 }
 
 static QDict *line_of(const char *type)
@@ -241,13 +240,13 @@ static QDict *line_of(const char *type)
     return line;
 }
 
-static void write_members(FILE *file, const char *type, QDict *members)
+static GString *line_with(const char *type, QDict *members)
 {
     QDict *line = line_of(type);
 
     qdict_join(line, members, true);
     qobject_unref(members);
-    write_line(file, line);
+    return text_of(line);
 }
 
 QDict *lu_report_finding_dict(const LuFindingInfo *finding)
@@ -262,56 +261,45 @@ QDict *lu_report_finding_dict(const LuFindingInfo *finding)
     return qobject_to(QDict, obj);
 }
 
-void lu_report_run(FILE *file)
+GString *lu_report_run(void)
 {
-    QDict *line;
+    QDict *line = line_of("run");
 
-    if (file) {
-        line = line_of("run");
-        qdict_put_int(line, "schema", LU_REPORT_SCHEMA);
-        qdict_put_str(line, "qemu", QEMU_VERSION);
-        qdict_put_int(line, "rules", LU_RULE__MAX);
-        write_line(file, line);
-    }
+    qdict_put_int(line, "schema", LU_REPORT_SCHEMA);
+    qdict_put_str(line, "qemu", QEMU_VERSION);
+    qdict_put_int(line, "rules", LU_RULE__MAX);
+    return text_of(line);
 }
 
-void lu_report_line_finding(FILE *file, const LuFindingInfo *finding)
+GString *lu_report_line_finding(const LuFindingInfo *finding)
 {
-    if (file) {
-        write_members(file, "finding", lu_report_finding_dict(finding));
-    }
+    return line_with("finding", lu_report_finding_dict(finding));
 }
 
-void lu_report_line_edge(FILE *file, const LuSession *s, const LuOp *op,
-                         unsigned claims)
+GString *lu_report_line_edge(const LuSession *s, const LuOp *op,
+                             unsigned claims)
 {
     const LuSink *sink = &s->books.sink;
-    QDict *line;
+    QDict *line = line_of("edge");
 
-    if (file) {
-        line = line_of("edge");
-        qdict_put_str(line, "op", lu_op_name(op->op));
-        qdict_put_str(line, "source", op->source);
-        qdict_put_int(line, "claims", claims);
-        qdict_put_int(line, "generation", sink->generation);
-        qdict_put_int(line, "time-ns", sink->now ? sink->now() : 0);
-        write_line(file, line);
-    }
+    qdict_put_str(line, "op", lu_op_name(op->op));
+    qdict_put_str(line, "source", op->source);
+    qdict_put_int(line, "claims", claims);
+    qdict_put_int(line, "generation", sink->generation);
+    qdict_put_int(line, "time-ns", sink->now ? sink->now() : 0);
+    return text_of(line);
 }
 
-void lu_report_line_verdict(FILE *file, const LuInfo *info)
+GString *lu_report_line_verdict(const LuInfo *info)
 {
     LuInfo *arg = (LuInfo *)info;
     QObject *obj;
-    Visitor *v;
+    Visitor *v = qobject_output_visitor_new(&obj);
 
-    if (file) {
-        v = qobject_output_visitor_new(&obj);
-        visit_type_LuInfo(v, NULL, &arg, &error_abort);
-        visit_complete(v, &obj);
-        visit_free(v);
-        write_members(file, "verdict", qobject_to(QDict, obj));
-    }
+    visit_type_LuInfo(v, NULL, &arg, &error_abort);
+    visit_complete(v, &obj);
+    visit_free(v);
+    return line_with("verdict", qobject_to(QDict, obj));
 }
 
 /* ------------------------------------------------------------------ */

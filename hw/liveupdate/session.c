@@ -6,6 +6,7 @@
 #include "qemu/osdep.h"
 #include "qemu/atomic.h"
 #include "qemu/lockable.h"
+#include "hw/liveupdate/event.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "hw/liveupdate/phase.h"
 #include "hw/liveupdate/session.h"
@@ -101,6 +102,18 @@ static LuIommu *owner_of(LuSession *s, uint16_t rid)
         LuIommu *iommu = g_ptr_array_index(s->iommus, i);
 
         if (iommu->ops->owns(iommu->fe, rid)) {
+            return iommu;
+        }
+    }
+    return NULL;
+}
+
+LuIommu *lu_session_unit(const LuSession *s, const char *id)
+{
+    for (guint i = 0; i < s->iommus->len; i++) {
+        LuIommu *iommu = g_ptr_array_index(s->iommus, i);
+
+        if (!g_strcmp0(iommu->id, id)) {
             return iommu;
         }
     }
@@ -227,9 +240,10 @@ static LuDomain *domain_of(LuSession *s, const LuClaim *c)
     return d;
 }
 
-int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen)
+int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen,
+                     const LuCtx *held)
 {
-    LuWalk s2_walk;
+    LuWalk QEMU_UNINITIALIZED s2_walk;
     LuClaim *c;
 
     if (lu_session_find(s, iommu, op->rid, op->pasid)) {
@@ -249,7 +263,13 @@ int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen)
     c->generation = s->books.sink.generation;
     c->config = g_ptr_array_new();
     c->opaque = iommu->ops->opaque && iommu->ops->opaque(iommu->fe, c->rid);
-    iommu->ops->resolve(iommu->fe, c->rid, c->pasid, NULL, &c->ctx, &s2_walk);
+    c->held = held;
+    if (held) {
+        c->ctx = *held;
+    } else {
+        iommu->ops->resolve(iommu->fe, c->rid, c->pasid, NULL, &c->ctx,
+                            &s2_walk);
+    }
     c->domain = domain_of(s, c);
     if (c->domain->frozen) {
         claim_free(c);
@@ -263,6 +283,9 @@ int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen)
         forget_oldest(s);
     }
     g_ptr_array_add(s->history, c);
+    if (!seen && c == lu_domain_claim(c->domain)) {
+        lu_claim_check_devices(&s->books, c);
+    }
     lu_iommu_reconsider(iommu);     /* from now on each access is seen */
     return LU_CTL_OK;
 }
@@ -271,7 +294,7 @@ static int op_preserve(LuSession *s, const LuOp *op, LuClaim *unused)
 {
     LuIommu *iommu = owner_of(s, op->rid);
 
-    return iommu ? lu_session_claim(s, iommu, op, false) : LU_CTL_ENOENT;
+    return iommu ? lu_session_claim(s, iommu, op, false, NULL) : LU_CTL_ENOENT;
 }
 
 static int op_freeze(LuSession *s, const LuOp *op, LuClaim *c)
@@ -314,6 +337,19 @@ static int op_boot(LuSession *s, const LuOp *op, LuClaim *c)
     return LU_CTL_OK;
 }
 
+static void check_use(LuSession *s, const LuOp *op, LuDomain *d)
+{
+    const LuTakenFor use = {
+        .coherent = op->param & LU_CTL_USE_COHERENT,
+        .fwb = op->param & LU_CTL_USE_FWB,
+        .snooped = op->param & LU_CTL_USE_SNOOPED,
+    };
+
+    if (op->param & LU_CTL_USE_KNOWN) {
+        lu_domain_check_use(&s->books, d, op->param & 0xff, &use);
+    }
+}
+
 static int op_restore(LuSession *s, const LuOp *op, LuClaim *c)
 {
     check_tables(s, c, LU_RULE_TBL_1);
@@ -321,7 +357,16 @@ static int op_restore(LuSession *s, const LuOp *op, LuClaim *c)
         lu_domain_check_shape(&s->books, c->domain, op->addr,
                               op->param & 0xff, op->param >> 8 & 0xff,
                               op->param >> 16 & 0xff);
+        lu_domain_check_caps(&s->books, c->domain);
+        check_use(s, op, c->domain);
     }
+    return LU_CTL_OK;
+}
+
+static int op_refuse(LuSession *s, const LuOp *op, LuClaim *c)
+{
+    check_tables(s, c, c->state == LU_CLAIM_RESTORED ? LU_RULE_DOM_5
+                                                     : LU_RULE_TBL_1);
     return LU_CTL_OK;
 }
 
@@ -334,6 +379,10 @@ static int op_replace(LuSession *s, const LuOp *op, LuClaim *c)
 
 static int op_finish(LuSession *s, const LuOp *op, LuClaim *c)
 {
+    if (c->state == LU_CLAIM_REFUSED) {
+        lu_claim_check_blocked(&s->books, c);
+        return LU_CTL_OK;       /* nobody knows whose the tables are */
+    }
     /* A crash kernel leaves the tables where they are. */
     if (c == lu_domain_claim(c->domain) && !c->crash &&
         !(op->param & LU_CTL_FINISH_UNSEEN)) {
@@ -451,6 +500,7 @@ static int (*const handlers[])(LuSession *, const LuOp *, LuClaim *) = {
     [LU_CTL_OP_CRASH] = op_crash,
     [LU_CTL_OP_KHO] = op_kho,
     [LU_CTL_OP_LEAKED] = op_leaked,
+    [LU_CTL_OP_REFUSE] = op_refuse,
 };
 
 static int handle(LuSession *s, const LuOp *op, LuClaim *c)
@@ -533,6 +583,30 @@ static void look(LuSession *s, const LuOp *op)
     }
 }
 
+/* What the next kernel uses before it knows what is preserved: OWN-8. */
+static void judge_scratch(LuSession *s)
+{
+    const LuIommu *iommu = s->iommus->len ? g_ptr_array_index(s->iommus, 0)
+                                          : NULL;
+    LuMemMap *map = &s->books.memmap;
+    g_autofree char *detail = NULL;
+    LuEvidence ev = { };
+    bool overlaps = iommu && lu_memmap_told(map, iommu->mem, &ev.page);
+
+    if (!iommu || !map->told.by) {
+        return;
+    }
+    lu_evaluated(&s->books.sink, LU_RULE_OWN_8);
+    if (overlaps) {
+        ev.has = LU_EV_PAGE;
+        ev.page &= ~(hwaddr)0xfff;
+        detail = g_strdup_printf("preserved, and scratch by %s at 0x%"
+                                 HWADDR_PRIx, map->told.by, map->told.at);
+        ev.detail = detail;
+        lu_finding(&s->books.sink, LU_RULE_OWN_8, &ev);
+    }
+}
+
 /* What an operation does once, after every claim has moved. */
 static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
 {
@@ -568,6 +642,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
         case LU_CTL_OP_FINISH:
             s->finished++;
             note_ended(s, c);
+            lu_claim_check_held(&s->books, c);
             lu_session_end(s, c);
             break;
         default:
@@ -577,6 +652,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
     if (op->op == LU_CTL_OP_BOOT) {
         /* What the last kernel never froze, nobody can judge. */
         s->unfrozen += lu_session_drop(s, NULL, LU_CLAIM_PRESERVED);
+        judge_scratch(s);
         s->books.sink.generation++;
         lu_memmap_clear(&s->books.memmap);
         lu_ranges_clear(&s->ended);
@@ -678,18 +754,23 @@ int lu_session_op(LuSession *s, const LuOp *op)
 {
     const LuPhaseEdge *edge = lu_phase_edge(op->op);
     LuOp freeze = { .op = LU_CTL_OP_FREEZE, .source = op->source };
+    int ret = LU_CTL_OK;
 
     if (!edge) {
         return LU_CTL_EINVAL;
     }
+    lu_event_begin(.kind = LU_EVENT_OP, .text = op->source,
+                   .arg = { op->op, op->rid, op->pasid, op->token, op->addr,
+                            op->len, op->param });
     if (op->op == LU_CTL_OP_KEXEC && !s->looked && !lu_session_announced(s)) {
         /* Nobody said that anything is frozen: it is, from here on. */
         carry_out(s, lu_phase_edge(freeze.op), &freeze);
     }
-    if (op->op == LU_CTL_OP_BOOT && s->booted && !s->jump) {
-        return LU_CTL_OK;       /* the registers have told of it already */
-    }
-    return carry_out(s, edge, op);
+    if (op->op != LU_CTL_OP_BOOT || !s->booted || s->jump) {
+        ret = carry_out(s, edge, op);
+    }                           /* else the registers have told of it */
+    lu_event_end();
+    return ret;
 }
 
 int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
@@ -699,6 +780,7 @@ int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
     LuKho kho = { };
     int n = -1;
 
+    lu_event_begin(.kind = LU_EVENT_LOOK);
     lu_session_lock(s);
     if (s->iommus->len) {
         const LuIommu *iommu = g_ptr_array_index(s->iommus, 0);
@@ -706,6 +788,7 @@ int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
         lu_memmap_read(&s->books.memmap, &kho, iommu->mem, &s->books.sink);
     }
     lu_session_unlock(s);
+    lu_event_end();
     if (kho.state == LU_KHO_READ) {
         /* What is RAM does not reach the last address: @from does not wrap. */
         for (n = 0; n < max && lu_ranges_next(&kho.kept, from, &first, &last);
@@ -719,6 +802,7 @@ int lu_session_preserved(LuSession *s, hwaddr from, LuSpan *range,
 
 void lu_session_reset(LuSession *s)
 {
+    lu_event_begin(.kind = LU_EVENT_SESSION_RESET);
     lu_session_lock(s);
     s->resets += lu_session_drop(s, NULL, LU_CLAIM_NONE);
     lu_memmap_clear(&s->books.memmap);
@@ -728,6 +812,7 @@ void lu_session_reset(LuSession *s)
     if (s->settled) {
         s->settled(s->opaque);
     }
+    lu_event_end();
 }
 
 int lu_session_tables(LuSession *s, uint64_t token, uint64_t first,
@@ -776,13 +861,20 @@ void lu_session_promised(LuSession *s, LuPromisedFn *fn, void *opaque)
 
 void lu_session_store(LuSession *s, const LuStore *store)
 {
+    lu_event_begin(.kind = LU_EVENT_STORE,
+                   .arg = { store->pa, store->old, store->new, store->cpu,
+                            store->has_pc, store->pc });
     lu_stores_note(&s->books.stores, store);
+    lu_event_end();
 }
 
 void lu_session_judge_stores(LuSession *s)
 {
-    QEMU_LOCK_GUARD(&s->lock);
-    lu_claim_judge_stores(&s->books);
+    lu_event_begin(.kind = LU_EVENT_JUDGE);
+    WITH_QEMU_LOCK_GUARD(&s->lock) {
+        lu_claim_judge_stores(&s->books);
+    }
+    lu_event_end();
 }
 
 /* ------------------------------------------------------------------ */
@@ -897,7 +989,7 @@ void lu_session_sample(LuSession *s, LuIommu *iommu, const LuInval *inval)
              (c->rid ^ inval->rid) & inval->rid_mask)) {
             continue;
         }
-        if (lu_claim_checked(c)) {
+        if (lu_claim_checked(c) || c->state == LU_CLAIM_REFUSED) {
             lu_claim_check_config(&s->books, c);
         }
         if (c->seen) {
@@ -1083,6 +1175,20 @@ LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid)
     state = c ? c->state : LU_CLAIM_NONE;
     lu_session_unlock(s);
     return state;
+}
+
+bool lu_session_token(LuSession *s, uint16_t rid, uint32_t pasid,
+                      uint64_t *token)
+{
+    LuClaim *c;
+
+    lu_session_lock(s);
+    c = find_stream(s, rid, pasid);
+    if (c) {
+        *token = c->token;
+    }
+    lu_session_unlock(s);
+    return c;
 }
 
 uint64_t lu_session_errors(LuSession *s)

@@ -35,8 +35,8 @@ char *lu_vm_find_qemu(LuVmArch arch, Error **errp)
     char *path = beside(places, arch);
 
     if (!path) {
-        error_setg(errp, "there is no qemu-system-%s beside lu-vm: build it "
-                   "with make, or name it with --qemu",
+        error_setg(errp, "there is no qemu-system-%s beside this program: "
+                   "build it with make, or name it with lu-vm --qemu",
                    lu_vm_arch_name(arch));
     }
     return path;

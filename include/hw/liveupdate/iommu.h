@@ -49,6 +49,9 @@ void lu_iommu_loaded(LuIommu *iommu);
  */
 LuXlat lu_translate(LuIommu *iommu, const LuAccess *access);
 
+/* The same, without looking first whether it was decided before. */
+LuXlat lu_translate_anew(LuIommu *iommu, const LuAccess *access);
+
 /*
  * TE / SMMUEN changed.  Drops nothing by itself.  @reg names the register,
  * @old and @new are its values, for the finding.  BQL held.

@@ -31,8 +31,19 @@ struct LuMem {
      * NULL where the view is read-only.
      */
     bool (*cas64)(const LuMem *mem, hwaddr pa, uint64_t *old, uint64_t val);
+    /*
+     * Store @len bytes, 4 aligned ones in one piece; false when some are not
+     * RAM.  NULL where the view is read-only.
+     */
+    bool (*write)(const LuMem *mem, hwaddr pa, const void *from, size_t len);
     /* Whether every byte of [@pa, @pa + @len) is RAM; @len > 0. */
     bool (*is_ram)(const LuMem *mem, hwaddr pa, hwaddr len);
+    /*
+     * The first byte of [@pa, @pa + @len) that a device answers for, in
+     * *@first; false when there is none.  NULL where the view has no devices.
+     */
+    bool (*find_device)(const LuMem *mem, hwaddr pa, hwaddr len,
+                        hwaddr *first);
     /*
      * Call @fn for every run of RAM the host holds pages for, and touch none:
      * the rest was never written and holds zeros.  Runs are whole 4 KiB pages,
@@ -52,6 +63,11 @@ bool lu_mem_read_words(const LuMem *mem, hwaddr pa, uint64_t *w, unsigned n);
 /* Copy any bytes, as whole words are read; false when some are not RAM. */
 bool lu_mem_read_bytes(const LuMem *mem, hwaddr pa, void *to, size_t len);
 bool lu_mem_is_ram(const LuMem *mem, hwaddr pa, hwaddr len);
+/* As LuMem.find_device; @len > 0. */
+bool lu_mem_find_device(const LuMem *mem, hwaddr pa, hwaddr len,
+                        hwaddr *first);
+/* As LuMem.write, of a view that can. */
+bool lu_mem_write(const LuMem *mem, hwaddr pa, const void *from, size_t len);
 /* As LuMem.foreach_resident; false when the view cannot tell. */
 bool lu_mem_foreach_resident(const LuMem *mem, LuMemRun *fn, void *opaque);
 

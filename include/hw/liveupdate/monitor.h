@@ -16,4 +16,7 @@
  */
 LuSession *lu_monitor_session(void);
 
+/* Memory as IOMMUs see it: the machine's, or what is replayed.  Never NULL. */
+const LuMem *lu_monitor_mem(void);
+
 #endif

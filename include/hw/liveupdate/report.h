@@ -22,15 +22,12 @@ LuPages *lu_report_pages(LuSession *s, hwaddr from, unsigned limit);
 void lu_report_text(const LuInfo *info, GString *out);
 void lu_report_kho_text(const LuKhoInfo *kho, GString *out);
 
-/*
- * JSON lines: one object a line, flushed, so that a killed run loses nothing
- * it has reported.  @file NULL: nothing is written.
- */
-void lu_report_run(FILE *file);
-void lu_report_line_finding(FILE *file, const LuFindingInfo *finding);
-void lu_report_line_edge(FILE *file, const LuSession *s, const LuOp *op,
-                         unsigned claims);
-void lu_report_line_verdict(FILE *file, const LuInfo *info);
+/* JSON lines: one object a line, without the line's end. */
+GString *lu_report_run(void);
+GString *lu_report_line_finding(const LuFindingInfo *finding);
+GString *lu_report_line_edge(const LuSession *s, const LuOp *op,
+                             unsigned claims);
+GString *lu_report_line_verdict(const LuInfo *info);
 
 /*
  * Where an access of @stream ("00:12.0") would go.  NULL: @errp says what is

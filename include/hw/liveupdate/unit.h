@@ -12,6 +12,7 @@
 
 #include "qemu/thread.h"
 #include "hw/liveupdate/bbm.h"
+#include "hw/liveupdate/caps.h"
 #include "hw/liveupdate/ctx.h"
 #include "hw/liveupdate/finding.h"
 #include "hw/liveupdate/mayhit.h"
@@ -84,10 +85,22 @@ typedef struct LuFrontEnd {
      * is not held, the BQL is.
      */
     void (*unmap_notify)(void *fe);
+    /*
+     * For a replay, what else reaches the unit: a write of @size bytes to
+     * register @offset; the time for @what, as it was told in an
+     * LU_EVENT_TICK; a reset.  The BQL is held, LuIommu.lock is not.  NULL
+     * where there is nothing that is replayed.
+     */
+    void (*write)(void *fe, hwaddr offset, uint64_t val, unsigned size);
+    void (*tick)(void *fe, unsigned what);
+    void (*reset)(void *fe);
+    uint64_t reg_bytes;         /* of registers, for ->write */
     /* Append one object as text, for reports.  May be NULL. */
     void (*describe)(void *fe, const LuCfgObj *obj, GString *out);
     /* LuCfgObj.kind of all there are, then NULL. */
     const char *const *kinds;
+    /* What the registers promise.  May be NULL. */
+    const LuCapTable *caps;
     /* Rule for a stream whose configuration vanished: CON-5 or CON-6. */
     LuRule config_rule;
     /* Rule for translation being switched off: CON-3 or CON-4. */

@@ -1,0 +1,196 @@
+/*
+ * One run of an entry: a machine, its steps one by one, and what was found
+ * after each.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "../../tests/qtest/lu-arms.h"
+#include "repro.h"
+
+static const char *const arm_names[REPRO_ARMS] = { "bug", "twin" };
+
+static void print_finding(QDict *f)
+{
+    static const struct {
+        const char *member, *format;
+    } numbers[] = {
+        { "iova", ", iova 0x%" PRIx64 }, { "page", ", page 0x%" PRIx64 },
+    };
+
+    printf("      finding: %s", qdict_get_str(f, "rule"));
+    if (qdict_haskey(f, "stream")) {
+        printf(", stream %s", qdict_get_str(f, "stream"));
+    }
+    if (qdict_haskey(f, "phase")) {
+        printf(", phase %s", qdict_get_str(f, "phase"));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        if (qdict_haskey(f, numbers[i].member)) {
+            printf(numbers[i].format, qdict_get_int(f, numbers[i].member));
+        }
+    }
+    if (qdict_haskey(f, "register")) {
+        printf(", register %s", qdict_get_str(f, "register"));
+    }
+    printf("\n               %s\n", qdict_get_str(f, "text"));
+    if (qdict_haskey(f, "detail")) {
+        printf("               %s\n", qdict_get_str(f, "detail"));
+    }
+}
+
+/* Findings since the last call: their rules, each once, are in @rules. */
+static void take_findings(Case *c, GPtrArray *rules, bool say)
+{
+    QDict *event;
+
+    /* An answer comes after every event before it. */
+    qtest_qmp_assert_success(c->pq.qts, "{ 'execute': 'query-name' }");
+    while ((event = qtest_qmp_event_ref(c->pq.qts, "LU_FINDING"))) {
+        QDict *f = qdict_get_qdict(qdict_get_qdict(event, "data"), "finding");
+        const char *rule = qdict_get_str(f, "rule");
+
+        if (say) {
+            print_finding(f);
+        }
+        if (!g_ptr_array_find_with_equal_func(rules, rule, g_str_equal,
+                                              NULL)) {
+            g_ptr_array_add(rules, g_strdup(rule));
+        }
+        qobject_unref(event);
+    }
+}
+
+static bool skips(const ReproPlay *p, const ReproStep *s)
+{
+    return (s->mark == '-' && p->arm != REPRO_BUG) ||
+           (s->mark == '+' && p->arm != REPRO_TWIN) ||
+           (s->when && !repro_kind_named(p->kind, s->when));
+}
+
+static void play_steps(const ReproPlay *p, Case *c, GPtrArray *rules,
+                       ReproResult *r)
+{
+    ReproWorld *w = repro_world_new(c);
+
+    r->ended = true;
+    for (guint i = 0; r->ended && i < p->entry->steps->len; i++) {
+        const ReproStep *s = g_ptr_array_index(p->entry->steps, i);
+        Error *err = NULL;
+
+        if (skips(p, s)) {
+            continue;
+        }
+        if (p->say) {
+            printf("  %c %s\n", s->mark, s->text);
+        }
+        r->ended = repro_step_do(w, s->words, &err);
+        if (!r->ended) {
+            snprintf(r->why, sizeof(r->why), "line %u, '%s': %s", s->line,
+                     s->text, error_get_pretty(err));
+            error_free(err);
+        }
+        take_findings(c, rules, p->say);
+    }
+    repro_world_free(w);
+}
+
+/*
+ * What is counted when a rule is decided and nothing is wrong: of changes that
+ * may not be made live, and of what is held, that an access was compared with
+ * memory.
+ */
+static const char *counted_as(const char *rule)
+{
+    return g_str_has_prefix(rule, "BBM-") || g_str_has_prefix(rule, "INV-")
+           ? "INV-1" : rule;
+}
+
+/* Whether each rule that is expected was looked at. */
+static bool decided(Case *c, const char *rules)
+{
+    g_auto(GStrv) words = g_strsplit(rules, " ", -1);
+    QDict *info = lu_arms_mark(c->pq.qts);
+    bool all = true;
+
+    for (char **rule = words; *rule; rule++) {
+        all &= lu_arms_sum(info, "coverage", *rule, "evaluated") > 0 ||
+               lu_arms_sum(info, "coverage", counted_as(*rule), "evaluated");
+    }
+    qobject_unref(info);
+    return all;
+}
+
+static void wait_for_debugger(Case *c)
+{
+    char line[8];
+
+    printf("gdb -p %d; then press Enter\n", (int)qtest_pid(c->pq.qts));
+    fflush(stdout);
+    if (!fgets(line, sizeof(line), stdin)) {
+        printf("nobody is there\n");
+    }
+}
+
+static int compare_words(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void repro_play(const ReproPlay *p, ReproResult *r)
+{
+    g_autofree char *props = repro_entry_props(p->entry, p->kind);
+    g_autofree char *expected = repro_entry_rules(p->entry, p->kind);
+    g_autofree char *monitor = NULL;
+    g_autofree char *found = NULL;
+    g_autoptr(GPtrArray) rules = g_ptr_array_new_with_free_func(g_free);
+    Case *c;
+
+    if (p->report) {
+        monitor = g_strdup_printf(",report=%s/%s.%s.%s.jsonl", p->report,
+                                  p->entry->name, p->kind->name,
+                                  arm_names[p->arm]);
+        case_setup.monitor = monitor;
+    }
+    c = case_begin(p->kind, props);
+    if (p->gdb) {
+        wait_for_debugger(c);
+    }
+    play_steps(p, c, rules, r);
+    r->decided = decided(c, expected);
+    case_quit();
+    case_setup.monitor = "";
+    qsort(rules->pdata, rules->len, sizeof(*rules->pdata), compare_words);
+    g_ptr_array_add(rules, NULL);
+    found = g_strjoinv(" ", (char **)rules->pdata);
+    g_strlcpy(r->rules, found, sizeof(r->rules));
+}
+
+static char *sorted(const char *words)
+{
+    g_auto(GStrv) list = g_strsplit(words, " ", -1);
+
+    qsort(list, g_strv_length(list), sizeof(*list), compare_words);
+    return g_strjoinv(" ", list);
+}
+
+char *repro_play_wrong(const ReproPlay *p, const ReproResult *r)
+{
+    g_autofree char *named = repro_entry_rules(p->entry, p->kind);
+    g_autofree char *expected = sorted(named);
+
+    if (!r->ended) {
+        return g_strdup(*r->why ? r->why : "it died");
+    }
+    if (p->arm == REPRO_TWIN) {
+        if (*r->rules) {
+            return g_strdup_printf("the twin breaks %s", r->rules);
+        }
+        return r->decided ? NULL : g_strdup_printf("nothing decided %s in the "
+                                                   "twin", expected);
+    }
+    return g_str_equal(r->rules, expected) ? NULL :
+           g_strdup_printf("found %s, not %s", *r->rules ? r->rules : "nothing",
+                           expected);
+}

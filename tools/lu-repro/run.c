@@ -1,0 +1,424 @@
+/*
+ * "lu-repro run": which entries, on which kinds of tables, bug and twin; each
+ * in a process of its own, several at a time; and what came of them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include <sys/wait.h>
+#include "../lu-vm/files.h"
+#include "repro.h"
+
+#define JOBS_MAX    64
+
+typedef struct Options {
+    gboolean all, twin, bug, quick, steps, gdb, ktap;
+    int jobs;
+    char *iommu, *report, *junit, *catalogue;
+} Options;
+
+/* One run, and what came of it. */
+typedef struct Run {
+    ReproPlay play;
+    ReproResult *result;        /* memory shared with the process it is in */
+    pid_t pid;
+    bool signalled;
+    char *wrong;                /* NULL: as the catalogue says */
+} Run;
+
+static void options_destroy(Options *o)
+{
+    g_free(o->iommu);
+    g_free(o->report);
+    g_free(o->junit);
+    g_free(o->catalogue);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_destroy)
+
+static void run_free(void *opaque)
+{
+    Run *run = opaque;
+
+    munmap(run->result, sizeof(*run->result));
+    g_free(run->wrong);
+    g_free(run);
+}
+
+/* ------------------------------------------------------------------ */
+/* Which                                                              */
+
+static void add(GPtrArray *runs, const ReproEntry *e, const CaseKind *kind,
+                ReproArm arm, const Options *o)
+{
+    Run *run = g_new0(Run, 1);
+
+    run->play = (ReproPlay) {
+        .entry = e, .kind = kind, .arm = arm, .report = o->report,
+        .say = o->steps, .gdb = o->gdb,
+    };
+    run->result = mmap(NULL, sizeof(*run->result), PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    g_assert(run->result != MAP_FAILED);
+    g_ptr_array_add(runs, run);
+}
+
+/* With --quick one kind of each IOMMU is enough: the first. */
+static bool wanted(const ReproEntry *e, const CaseKind *kind, const Options *o)
+{
+    if (!repro_entry_on(e, kind) ||
+        (o->iommu && !repro_kind_named(kind, o->iommu))) {
+        return false;
+    }
+    for (const CaseKind *k = case_kinds; o->quick && k != kind; k++) {
+        if (g_str_equal(k->arch, kind->arch) && repro_entry_on(e, k) &&
+            (!o->iommu || repro_kind_named(k, o->iommu))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void add_entry(GPtrArray *runs, const ReproEntry *e, const Options *o)
+{
+    for (const CaseKind *kind = case_kinds; kind->name; kind++) {
+        for (int arm = 0; wanted(e, kind, o) && arm < REPRO_ARMS; arm++) {
+            if (arm == REPRO_TWIN ? !o->bug : !o->twin) {
+                add(runs, e, kind, arm, o);
+            }
+        }
+    }
+}
+
+/* Each pattern must name something. */
+static GPtrArray *choose(GPtrArray *entries, char **patterns, Options *o)
+{
+    g_autoptr(GPtrArray) runs = g_ptr_array_new_with_free_func(run_free);
+    g_autoptr(GPtrArray) chosen = g_ptr_array_new();
+
+    for (guint i = 0; i < entries->len; i++) {
+        ReproEntry *e = g_ptr_array_index(entries, i);
+        bool named = o->all;
+
+        for (char **p = patterns; !named && *p; p++) {
+            named = g_pattern_match_simple(*p, e->name);
+        }
+        if (named) {
+            g_ptr_array_add(chosen, e);
+        }
+    }
+    if (chosen->len == 1 && !o->all && !o->ktap) {
+        const ReproEntry *e = g_ptr_array_index(chosen, 0);
+
+        if (!repro_entry_runs(e)) {
+            error_report("%s is not played: %s", e->name,
+                         e->field[REPRO_WHY]);
+            return NULL;
+        }
+        o->steps = o->quick = true;
+    }
+    for (guint i = 0; i < chosen->len; i++) {
+        add_entry(runs, g_ptr_array_index(chosen, i), o);
+    }
+    if (!runs->len) {
+        error_report("nothing to play: no such entry, or not on such an "
+                     "IOMMU; lu-repro list has them all");
+        return NULL;
+    }
+    return g_steal_pointer(&runs);
+}
+
+/* ------------------------------------------------------------------ */
+/* Playing                                                            */
+
+/* One emulator for each IOMMU; NULL with an error. */
+static char *emulator(const CaseKind *kind, Error **errp)
+{
+    return lu_vm_find_qemu(g_str_equal(kind->arch, "x86_64") ? LU_VM_X86_64
+                                                             : LU_VM_AARCH64,
+                           errp);
+}
+
+static bool find_emulators(GPtrArray *runs, Error **errp)
+{
+    for (guint i = 0; i < runs->len; i++) {
+        Run *run = g_ptr_array_index(runs, i);
+        g_autofree char *path = emulator(run->play.kind, errp);
+
+        if (!path) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void say_what(const Run *run)
+{
+    printf("%s, %s, %s\n", run->play.entry->name, run->play.kind->name,
+           run->play.arm == REPRO_TWIN ? "with the repair ('+')"
+                                       : "with the bug ('-')");
+    fflush(stdout);
+}
+
+/* What GLib and libqtest say of a test is not for here. */
+static void silence(const char *text)
+{
+}
+
+static void begin(Run *run)
+{
+    if (run->play.say) {
+        say_what(run);
+    }
+    run->pid = fork();
+    if (!run->pid) {
+        g_autofree char *path = emulator(run->play.kind, &error_abort);
+
+        g_set_print_handler(silence);
+        g_setenv("QTEST_QEMU_BINARY", path, true);
+        repro_play(&run->play, run->result);
+        fflush(stdout);
+        _exit(0);
+    }
+}
+
+/* One of those that were begun has ended. */
+static void end_one(GPtrArray *runs, guint begun)
+{
+    int status;
+    pid_t pid = wait(&status);
+
+    for (guint i = 0; i < begun; i++) {
+        Run *run = g_ptr_array_index(runs, i);
+
+        if (run->pid == pid && pid > 0) {
+            if (!WIFEXITED(status) || WEXITSTATUS(status)) {
+                run->result->ended = false;
+            }
+            run->wrong = repro_play_wrong(&run->play, run->result);
+            run->pid = 0;
+            if (run->play.say) {
+                printf("  => %s\n\n", run->wrong ?: *run->result->rules ?
+                       run->result->rules : "no finding");
+            }
+        }
+    }
+}
+
+static void play_all(GPtrArray *runs, const Options *o)
+{
+    unsigned jobs = o->steps || o->gdb ? 1 : o->jobs, alive = 0;
+
+    for (guint i = 0; i < runs->len; i++) {
+        if (alive == jobs) {
+            end_one(runs, i);
+            alive--;
+        }
+        begin(g_ptr_array_index(runs, i));
+        alive++;
+    }
+    while (alive--) {
+        end_one(runs, runs->len);
+    }
+}
+
+/* ------------------------------------------------------------------ */
+/* Telling                                                            */
+
+static const char *arm_name(const Run *run)
+{
+    return run->play.arm == REPRO_TWIN ? "twin" : "bug";
+}
+
+static void print_ktap(GPtrArray *runs)
+{
+    printf("KTAP version 1\n1..%u\n", runs->len);
+    for (guint i = 0; i < runs->len; i++) {
+        const Run *run = g_ptr_array_index(runs, i);
+
+        if (run->wrong) {
+            printf("# %s\n", run->wrong);
+        }
+        printf("%sok %u %s.%s.%s\n", run->wrong ? "not " : "", i + 1,
+               run->play.entry->name, run->play.kind->name, arm_name(run));
+    }
+}
+
+static unsigned count_wrong(GPtrArray *runs)
+{
+    unsigned n = 0;
+
+    for (guint i = 0; i < runs->len; i++) {
+        n += ((Run *)g_ptr_array_index(runs, i))->wrong != NULL;
+    }
+    return n;
+}
+
+static bool write_junit(GPtrArray *runs, const char *path, Error **errp)
+{
+    g_autoptr(GString) xml = g_string_new("<?xml version=\"1.0\" "
+        "encoding=\"UTF-8\"?>\n<testsuites>\n");
+    g_autoptr(GError) error = NULL;
+
+    g_string_append_printf(xml, "  <testsuite name=\"lu-repro\" tests=\"%u\" "
+                           "failures=\"%u\">\n", runs->len, count_wrong(runs));
+    for (guint i = 0; i < runs->len; i++) {
+        const Run *run = g_ptr_array_index(runs, i);
+        g_autofree char *why = g_markup_escape_text(run->wrong ?: "", -1);
+
+        g_string_append_printf(xml, "    <testcase classname=\"lu-repro.%s\" "
+                               "name=\"%s.%s\"", run->play.entry->name,
+                               run->play.kind->name, arm_name(run));
+        if (run->wrong) {
+            g_string_append_printf(xml, ">\n      <failure message=\"%s\"/>\n"
+                                   "    </testcase>\n", why);
+        } else {
+            g_string_append(xml, "/>\n");
+        }
+    }
+    g_string_append(xml, "  </testsuite>\n</testsuites>\n");
+    if (!g_file_set_contents(path, xml->str, -1, &error)) {
+        error_setg(errp, "%s", error->message);
+        return false;
+    }
+    return true;
+}
+
+/* A line for each entry and IOMMU, and one for all that is not as it should. */
+static void print_table(GPtrArray *runs)
+{
+    unsigned entries = 0;
+
+    printf("%-26s %-7s %-16s %5s  %s\n", "entry", "iommu", "rule", "kinds",
+           "as the catalogue says");
+    for (guint i = 0; i < runs->len; ) {
+        const Run *first = g_ptr_array_index(runs, i);
+        const char *iommu = repro_iommu_of(first->play.kind);
+        g_autofree char *rules = repro_entry_rules(first->play.entry,
+                                                   first->play.kind);
+        g_autoptr(GString) wrong = g_string_new("");
+        g_autoptr(GHashTable) kinds = g_hash_table_new(NULL, NULL);
+
+        for (; i < runs->len; i++) {
+            const Run *run = g_ptr_array_index(runs, i);
+
+            if (run->play.entry != first->play.entry ||
+                repro_iommu_of(run->play.kind) != iommu) {
+                break;
+            }
+            g_hash_table_add(kinds, (void *)run->play.kind);
+            if (run->wrong) {
+                g_string_append_printf(wrong, "    %s, %s: %s\n",
+                                       run->play.kind->name, arm_name(run),
+                                       run->wrong);
+            }
+        }
+        printf("%-26s %-7s %-16s %5u  %s\n%s", first->play.entry->name, iommu,
+               rules, g_hash_table_size(kinds), wrong->len ? "NO" : "yes",
+               wrong->str);
+        entries++;
+    }
+    printf("%u runs of %u rows: %u not as the catalogue says\n", runs->len,
+           entries, count_wrong(runs));
+}
+
+static bool tell(GPtrArray *runs, const Options *o, Error **errp)
+{
+    if (o->ktap) {
+        print_ktap(runs);
+    } else {
+        print_table(runs);
+    }
+    fflush(stdout);
+    return !o->junit || write_junit(runs, o->junit, errp);
+}
+
+static bool run(Options *o, char **patterns, bool *right, Error **errp)
+{
+    g_autoptr(GPtrArray) entries = repro_catalogue_load(o->catalogue, errp);
+    g_autoptr(GPtrArray) runs = NULL;
+
+    if (!entries) {
+        return false;
+    }
+    runs = choose(entries, patterns, o);
+    if (!runs) {
+        error_setg(errp, "nothing was played");
+        return false;
+    }
+    if (o->report && g_mkdir_with_parents(o->report, 0755)) {
+        error_setg_errno(errp, errno, "cannot make '%s'", o->report);
+        return false;
+    }
+    if (!find_emulators(runs, errp)) {
+        return false;
+    }
+    play_all(runs, o);
+    *right = !count_wrong(runs);
+    return tell(runs, o, errp);
+}
+
+static bool parse(Options *o, int *argc, char **argv)
+{
+    const GOptionEntry options[] = {
+        { "all", 0, 0, G_OPTION_ARG_NONE, &o->all, "All entries", NULL },
+        { "iommu", 0, 0, G_OPTION_ARG_STRING, &o->iommu,
+          "Only on this IOMMU, smmuv3 or vtd, or on these kinds of tables",
+          "NAME,..." },
+        { "twin", 0, 0, G_OPTION_ARG_NONE, &o->twin, "Only the repair", NULL },
+        { "bug", 0, 0, G_OPTION_ARG_NONE, &o->bug, "Only the bug", NULL },
+        { "quick", 0, 0, G_OPTION_ARG_NONE, &o->quick,
+          "One kind of table for each IOMMU", NULL },
+        { "steps", 0, 0, G_OPTION_ARG_NONE, &o->steps,
+          "Print the steps as they happen (so it is with one entry)", NULL },
+        { "jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs,
+          "At a time (default: the number of processors)", "N" },
+        { "gdb", 0, 0, G_OPTION_ARG_NONE, &o->gdb,
+          "Wait for a debugger of the emulator before the first step", NULL },
+        { "report", 0, 0, G_OPTION_ARG_FILENAME, &o->report,
+          "Leave the monitor's JSON lines of each run here", "DIR" },
+        { "ktap", 0, 0, G_OPTION_ARG_NONE, &o->ktap, "Print KTAP", NULL },
+        { "junit", 0, 0, G_OPTION_ARG_FILENAME, &o->junit, "Write JUnit XML",
+          "FILE" },
+        { "catalogue", 0, 0, G_OPTION_ARG_FILENAME, &o->catalogue,
+          "Another catalogue", "DIR" },
+        { }
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(
+        "NAME|PATTERN...|--all - play bugs, and their repairs");
+    g_autoptr(GError) error = NULL;
+
+    g_option_context_add_main_entries(context, options, NULL);
+    if (!g_option_context_parse(context, argc, &argv, &error)) {
+        error_report("%s", error->message);
+        return false;
+    }
+    if (!o->all && *argc < 2) {
+        error_report("which? A name, a pattern, or --all; lu-repro list has "
+                     "them");
+        return false;
+    }
+    if (o->jobs < 1 || o->jobs > JOBS_MAX || (o->bug && o->twin)) {
+        error_report("--jobs is 1 to %u, and --bug and --twin exclude each "
+                     "other", JOBS_MAX);
+        return false;
+    }
+    return true;
+}
+
+int repro_run(int argc, char **argv)
+{
+    g_auto(Options) o = { .jobs = MIN(g_get_num_processors(), JOBS_MAX) };
+    Error *err = NULL;
+    bool right = false;
+
+    if (!parse(&o, &argc, argv)) {
+        return REPRO_CANNOT_RUN;
+    }
+    if (!run(&o, argv + 1, &right, &err)) {
+        error_report_err(err);
+        return REPRO_CANNOT_RUN;
+    }
+    return right ? REPRO_PASS : REPRO_FAIL;
+}
