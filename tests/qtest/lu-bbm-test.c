@@ -741,8 +741,9 @@ static char *run_met(const Row *row, const CaseKind *kind, unsigned level,
         (!s->shared && !g_str_equal(found, expected(row, s, ACCESSES)))) {
         tally->wrong++;
         g_test_message("row %u, %s, %s, level %u, %s: %s \"%s\", expected %s "
-                       "\"%s\"", row->nr, row->name, kind->name, level, s->props,
-                       cell, found, wanted, expected(row, s, ACCESSES));
+                       "\"%s\"", row->nr, row->name, kind->name, level,
+                       s->props, cell, found, wanted,
+                       expected(row, s, ACCESSES));
     }
     return cell;
 }
