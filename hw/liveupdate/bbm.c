@@ -25,20 +25,33 @@ static bool may_read(LuJudge *j, unsigned n)
     return true;
 }
 
-/* The bytes at both output addresses are the same, now. */
-static bool same_contents(LuJudge *j, hwaddr a, hwaddr b, uint64_t size)
+/* Words that are read at once; no page of stage 2 ends within. */
+#define CHUNK       64
+
+/* Where @addr, an output of stage 1 or the only stage, is in memory. */
+static bool find(LuJudge *j, const LuStage *s2, hwaddr addr, hwaddr *pa)
 {
-    uint64_t wa[64], wb[64];
+    return (!s2 || may_read(j, LU_LEVELS_MAX)) &&
+           lu_walk_behind(j->mem, s2, addr, pa);
+}
+
+/* The bytes at both output addresses are the same, now. */
+static bool same_contents(LuJudge *j, const LuStage *s2, hwaddr a, hwaddr b,
+                          uint64_t size)
+{
+    uint64_t wa[CHUNK], wb[CHUNK];
+    hwaddr pa, pb;
 
     if (size > COPY_MAX) {
         return false;
     }
     for (uint64_t done = 0; done < size; done += sizeof(wa)) {
-        if (!may_read(j, ARRAY_SIZE(wa) + ARRAY_SIZE(wb))) {
+        if (!find(j, s2, a + done, &pa) || !find(j, s2, b + done, &pb) ||
+            !may_read(j, 2 * CHUNK)) {
             return true;
         }
-        if (!lu_mem_read_words(j->mem, a + done, wa, ARRAY_SIZE(wa)) ||
-            !lu_mem_read_words(j->mem, b + done, wb, ARRAY_SIZE(wb)) ||
+        if (!lu_mem_read_words(j->mem, pa, wa, CHUNK) ||
+            !lu_mem_read_words(j->mem, pb, wb, CHUNK) ||
             memcmp(wa, wb, sizeof(wa))) {
             return false;
         }
@@ -125,9 +138,8 @@ static LuRule judge_leaf(LuJudge *j, const LuChange *c, const LuDesc *was,
     if (was->addr != now->addr) {
         *detail = "another output address";
         if (!((was->perm | now->perm) & LU_PERM_W) &&
-            (j->nested ||       /* not known to differ */
-             same_contents(j, was->addr, now->addr,
-                           1ull << lu_stage_shift(c->stage, c->level)))) {
+            same_contents(j, c->s2, was->addr, now->addr,
+                          1ull << lu_stage_shift(c->stage, c->level))) {
             *detail = "another output address, read only, of the same bytes";
             return LU_RULE_BBM_1W;
         }
@@ -165,7 +177,7 @@ static LuRule judge_leaf(LuJudge *j, const LuChange *c, const LuDesc *was,
 /* A table in the place of a block, or the reverse: do they agree? */
 typedef struct Compare {
     LuJudge *j;
-    const LuStage *stage;
+    const LuStage *stage, *s2;
     hwaddr base;                /* of the block's output */
     uint8_t type;
     unsigned left;              /* leaves still to be looked at */
@@ -174,13 +186,15 @@ typedef struct Compare {
 static bool agrees(Compare *c, hwaddr table, unsigned level, uint64_t offset)
 {
     unsigned shift = lu_stage_shift(c->stage, level);
+    hwaddr chunk = 0;
 
     for (unsigned i = 0; i < lu_stage_entries(c->stage, level); i++) {
         uint64_t at = offset + ((uint64_t)i << shift), raw;
         LuDesc d;
 
         if (!c->left-- || !may_read(c->j, 1) ||
-            !lu_mem_read64(c->j->mem, table + i * 8, &raw)) {
+            (i % CHUNK == 0 && !find(c->j, c->s2, table + i * 8, &chunk)) ||
+            !lu_mem_read64(c->j->mem, chunk + i % CHUNK * 8, &raw)) {
             return true;        /* not known to differ */
         }
         c->stage->fmt->decode(c->stage, level, raw, &d);
@@ -201,7 +215,7 @@ static bool tables_agree(LuJudge *j, const LuChange *c, const LuDesc *block,
                          const LuDesc *table)
 {
     Compare compare = {
-        .j = j, .stage = c->stage, .base = block->addr,
+        .j = j, .stage = c->stage, .s2 = c->s2, .base = block->addr,
         .type = memory_type(c->stage, block), .left = LEAVES_MAX,
     };
 
@@ -244,8 +258,7 @@ static LuRule judge_size(LuJudge *j, const LuChange *c, const LuDesc *was,
         return LU_RULE_BBM_3;
     }
     agree = leaves ? leaves_agree(c, was, now)
-                   : j->nested || tables_agree(j, c, block,
-                                               block == was ? now : was);
+                   : tables_agree(j, c, block, block == was ? now : was);
     if (!agree) {
         *detail = "a size in place of another that translates otherwise";
         return LU_RULE_BBM_3;

@@ -30,21 +30,14 @@ void lu_iommu_init(LuIommu *iommu, const LuFrontEnd *ops, void *fe,
     qemu_mutex_init(&iommu->lock);
 }
 
-/* To find out whether a tag is nested costs a look at each stream. */
 static LuRule judge(LuIommu *iommu, const LuChange *change,
                     const char **detail)
 {
-    LuJudge *j = &iommu->judge;
-    unsigned looks = lu_streams_count(iommu->streams);
-    LuRule rule = LU_RULE__MAX;
+    LuRule rule;
 
-    j->cut_short = j->left < looks;
-    if (!j->cut_short) {
-        j->left -= looks;
-        j->nested = lu_streams_nested(iommu->streams, &change->tag);
-        rule = lu_bbm_judge(j, change, detail);
-    }
-    iommu->unjudged += j->cut_short;
+    iommu->judge.cut_short = false;
+    rule = lu_bbm_judge(&iommu->judge, change, detail);
+    iommu->unjudged += iommu->judge.cut_short;
     return rule;
 }
 

@@ -247,6 +247,12 @@ static bool sample(Scope *scope, hwaddr pa, uint64_t *raw)
     return true;
 }
 
+/* The stage that pointers go through, or NULL. */
+static const LuStage *behind(const Scope *scope)
+{
+    return scope->shadow->behind ? &scope->shadow->s2 : NULL;
+}
+
 /* The entry @e and what is in its place, a descriptor @now at @pa. */
 static void tell(Scope *scope, const LuShadowEntry *e, unsigned level,
                  hwaddr pa, uint64_t now, LuDescKind kind)
@@ -262,6 +268,7 @@ static void tell(Scope *scope, const LuShadowEntry *e, unsigned level,
                 ? lu_change_classify(stage, level, e->slot, &slot)
                 : LU_CHANGE_SIZE,
         .stage = stage,
+        .s2 = behind(scope),
         .tag = scope->tagged->tag,
         .reachable = !(e->slot->flags & LU_SLOT_OBSERVED),
         .consumed = true,
@@ -303,10 +310,11 @@ static void sample_moved(void *opaque, const LuShadowEntry *e)
     for (unsigned level = moved->pointer->level; level-- > e->level; ) {
         unsigned index = (e->in >> lu_stage_shift(stage, level)) &
                          (lu_stage_entries(stage, level) - 1);
-        hwaddr pa = table + index * 8;
+        hwaddr pa;
         uint64_t now;
 
-        if (!sample(scope, pa, &now)) {
+        if (!lu_walk_behind(scope->mem, behind(scope), table + index * 8,
+                            &pa) || !sample(scope, pa, &now)) {
             return;
         }
         stage->fmt->decode(stage, level, now, &desc);
@@ -411,7 +419,7 @@ static void sample_entry(void *opaque, const LuShadowEntry *e)
         return;
     }
     tell(scope, e, e->level, e->pa, now, desc.kind);
-    if (table && desc.kind == LU_DESC_TABLE && !scope->shadow->behind) {
+    if (table && desc.kind == LU_DESC_TABLE) {
         sample_below(scope, e, desc.addr);
     }
 }

@@ -71,7 +71,7 @@ typedef struct Walk {
     LuMayHit *m;
     bool fresh;                 /* do not answer */
     bool put;                   /* keep what is read */
-    bool nested;
+    const LuStage *behind;      /* s1: the other stage, or NULL */
     unsigned main;              /* the stage that addresses enter: 1 or 2 */
     uint64_t seq[3];            /* by stage: of what it came from; 0: least */
     LuChangeKind conflict;
@@ -135,7 +135,7 @@ static void note_use(Walk *w, unsigned nr, const LuStage *stage,
         .level = e->level, .pa = e->pa, .desc = e->slot->desc,
     };
     /* Behind stage 2 the pointer's address is not where the table is. */
-    if (use->kind == LU_USE_TABLE && !w->nested && w->m->changed) {
+    if (use->kind == LU_USE_TABLE && !w->behind && w->m->changed) {
         w->m->pointer = (LuPointer) {
             .tag = tag_of(nr == 1 ? LU_POP_S1 : LU_POP_S2, stage, false),
             .stage = *stage, .in = e->in, .level = e->level, .pa = e->pa,
@@ -263,7 +263,7 @@ static bool find_overlap(LuShadow *s, LuDead dead, uint64_t in, uint64_t size,
  */
 static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
                 uint64_t in, const LuWalkEntry *e, const LuSlot *slot,
-                bool alone, bool behind, LuChangeKind *conflict)
+                bool alone, const LuStage *behind, LuChangeKind *conflict)
 {
     Tagged *t = lu_tagged_need(m, tag);
     LuShadow *s = need_shadow(m, t, stage, false);
@@ -273,6 +273,7 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
     LuChange change = {
         .kind = LU_CHANGE__MAX,
         .stage = stage,
+        .s2 = behind,
         .tag = *tag,
         .in = in & -size,
         .level = e->level,
@@ -283,6 +284,9 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
     LuSlot was;
 
     s->behind = behind;
+    if (behind) {
+        s->s2 = *behind;
+    }
     if (lu_slot_is_leaf(slot) && !(alone && !e->level) &&
         find_overlap(s, dead, change.in, size, e->level, &was,
                      &change.was_level)) {
@@ -308,7 +312,8 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
 
 /* A leaf that is not global lies where a global one comes. */
 static void find_nonglobal(LuMayHit *m, const LuStage *stage, uint64_t in,
-                           const LuWalkEntry *e, LuChangeKind *conflict)
+                           const LuWalkEntry *e, const LuStage *behind,
+                           LuChangeKind *conflict)
 {
     LuTag tag = tag_of(LU_POP_S1, stage, false);
     Tagged *t = lu_tagged_find(m, &tag);
@@ -327,7 +332,8 @@ static void find_nonglobal(LuMayHit *m, const LuStage *stage, uint64_t in,
         lu_change_tell(m, &(LuChange) {
             .kind = *conflict = leaf.level == e->level ? LU_CHANGE_LEAF
                                                        : LU_CHANGE_SIZE,
-            .stage = stage, .tag = tag, .in = leaf.in, .level = e->level,
+            .stage = stage, .s2 = behind, .tag = tag, .in = leaf.in,
+            .level = e->level,
             .reachable = !(leaf.slot->flags & LU_SLOT_OBSERVED),
             .was_level = leaf.level, .pa = e->pa,
             .was = leaf.slot->desc, .now = e->desc,
@@ -338,7 +344,7 @@ static void find_nonglobal(LuMayHit *m, const LuStage *stage, uint64_t in,
 /* Enter what was read at @e for @in, as @grade. */
 static void enter(LuMayHit *m, const LuStage *stage, unsigned nr, uint64_t in,
                   const LuWalkEntry *e, uint64_t seq, unsigned grade,
-                  bool alone, bool behind, LuChangeKind *conflict)
+                  bool alone, const LuStage *behind, LuChangeKind *conflict)
 {
     static const uint8_t kinds[] = {
         [LU_DESC_INVALID] = LU_SLOT_NONE,
@@ -362,9 +368,9 @@ static void enter(LuMayHit *m, const LuStage *stage, unsigned nr, uint64_t in,
     }
     global = desc.global && nr == 1;
     tag = tag_of(nr == 1 ? LU_POP_S1 : LU_POP_S2, stage, global);
-    put(m, &tag, stage, in, e, &slot, alone, behind && nr == 1, conflict);
+    put(m, &tag, stage, in, e, &slot, alone, nr == 1 ? behind : NULL, conflict);
     if (global && stage->fmt->needs_break) {
-        find_nonglobal(m, stage, in, e, conflict);
+        find_nonglobal(m, stage, in, e, behind, conflict);
     }
     if (desc.contig && grade == LU_SLOT_OBSERVED) {
         lu_group_tell(m, stage, &tag, in, e->level, e->pa, e->desc, false);
@@ -380,7 +386,7 @@ static void seen(LuWalkHeld *held, const LuStage *stage, unsigned nr,
     w->m->stats.walks++;
     if (w->put) {
         enter(w->m, stage, nr, in, e, w->seq[nr], LU_SLOT_OBSERVED,
-              !w->fresh && !w->m->reached, w->nested, &w->conflict);
+              !w->fresh && !w->m->reached, w->behind, &w->conflict);
     }
 }
 
@@ -485,7 +491,8 @@ LuFaultKind lu_mayhit_walk(LuMayHit *m, const LuMem *mem, const LuStage *s1,
 {
     Walk w = {
         .held = { .find = find, .seen = seen },
-        .m = m, .fresh = fresh, .put = need->perm, .nested = s1 && s2,
+        .m = m, .fresh = fresh, .put = need->perm,
+        .behind = s1 ? s2 : NULL,
         .main = s1 ? 1 : 2,
         .seq = { m->seq, m->seq, m->seq },
         .conflict = LU_CHANGE__MAX,
@@ -521,8 +528,8 @@ typedef struct Reach {
     LuMayHit *m;
     const LuMem *mem;
     const LuStage *stage;
+    const LuStage *behind;      /* s1: the other stage, or NULL */
     unsigned nr;
-    bool nested;
 } Reach;
 
 static void reach(const Reach *r, uint64_t in, const LuWalkEntry *e)
@@ -530,7 +537,7 @@ static void reach(const Reach *r, uint64_t in, const LuWalkEntry *e)
     LuChangeKind conflict;
 
     enter(r->m, r->stage, r->nr, in, e, r->m->seq, LU_SLOT_REACHABLE,
-          false, r->nested, &conflict);
+          false, r->behind, &conflict);
 }
 
 static void reach_leaf(void *opaque, const LuTreeDesc *d)
@@ -567,7 +574,7 @@ unsigned lu_mayhit_reach(LuMayHit *m, const LuMem *mem, const LuStage *s1,
     static const LuTreeOps ops = { .table = reach_table, .desc = reach_leaf };
     Reach r = {
         .m = m, .mem = mem, .stage = s1 ?: s2, .nr = s1 ? 1 : 2,
-        .nested = s1 && s2,
+        .behind = s1 ? s2 : NULL,
     };
     unsigned visited;
     bool truncated;

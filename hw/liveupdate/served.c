@@ -315,8 +315,10 @@ static LuRule judge_break(const LuServing *s, const LuStage *stage,
 {
     LuChange c = {
         .kind = was->level == is->level ? LU_CHANGE_LEAF : LU_CHANGE_SIZE,
-        .stage = stage, .in = s->access->iova, .level = is->level,
-        .was_level = was->level, .pa = is->pa, .was = was->desc,
+        .stage = stage,
+        .s2 = s->now->n_s1 && s->now->has_s2 ? &s->now->s2 : NULL,
+        .in = s->access->iova, .level = is->level, .was_level = was->level,
+        .pa = is->pa, .was = was->desc,
         .now = is->desc,
     };
 
@@ -327,7 +329,6 @@ static LuRule judge_break(const LuServing *s, const LuStage *stage,
     if (!stage->fmt->needs_break) {
         return LU_RULE__MAX;
     }
-    s->judge->nested = s->now->n_s1 && s->now->has_s2;
     s->judge->cut_short = false;
     return lu_bbm_judge(s->judge, &c, &why->detail);
 }

@@ -438,29 +438,6 @@ void lu_streams_stats(const LuStreams *streams, uint64_t *bytes,
     *hurried = streams->hurried;
 }
 
-typedef struct Nested {
-    const LuTag *tag;
-    bool found;
-} Nested;
-
-static void find_nested(LuStream *s, void *opaque)
-{
-    Nested *n = opaque;
-
-    n->found |= s->ctx.has_s2 && s->ctx.n_s1 &&
-                s->ctx.s1[0].domain == n->tag->domain;
-}
-
-bool lu_streams_nested(LuStreams *streams, const LuTag *tag)
-{
-    Nested n = { .tag = tag };
-
-    if (tag->pop != LU_POP_S2) {
-        for_each(streams, find_nested, &n);
-    }
-    return n.found;
-}
-
 void lu_streams_with_pasid(LuStreams *streams,
                            void (*fn)(void *opaque, uint16_t rid,
                                       uint32_t pasid), void *opaque)

@@ -376,6 +376,19 @@ LuFaultKind lu_walk(const LuMem *mem, const LuStage *s1, const LuStage *s2,
     return lu_walk_held(mem, NULL, s1, s2, iova, need, out);
 }
 
+bool lu_walk_behind(const LuMem *mem, const LuStage *s2, hwaddr addr,
+                    hwaddr *pa)
+{
+    static const LuNeed need = { .class = LU_CLASS_TABLE };
+    LuWalk walk = { .pa = addr };
+
+    if (s2 && lu_walk(mem, NULL, s2, addr, &need, &walk) != LU_FAULT_NONE) {
+        return false;
+    }
+    *pa = walk.pa;
+    return true;
+}
+
 LuFaultKind lu_walk_held(const LuMem *mem, LuWalkHeld *held,
                          const LuStage *s1, const LuStage *s2, uint64_t iova,
                          const LuNeed *need, LuWalk *out)

@@ -666,18 +666,18 @@ int main(int argc, char **argv)
     if (g_str_equal(qtest_get_arch(), "aarch64")) {
         add_edges("ste", ste_names, ste_edges, ARRAY_SIZE(ste_edges), test_ste);
         add_edges("cd", cd_names, cd_edges, ARRAY_SIZE(cd_edges), test_cd);
-        qtest_add_data_func("lu-hitless/torn/ste/seen", GUINT_TO_POINTER(1),
-                            test_torn_ste);
-        qtest_add_data_func("lu-hitless/torn/ste/unseen", NULL,
+        qtest_add_data_func("lu-hitless/torn/ste/s1_to_s2/seen",
+                            GUINT_TO_POINTER(1), test_torn_ste);
+        qtest_add_data_func("lu-hitless/torn/ste/s1_to_s2/unseen", NULL,
                             test_torn_ste);
     } else {
         add_edges("context", ctx_names, legacy_edges,
                   ARRAY_SIZE(legacy_edges), test_context);
         add_edges("pasid", ctx_names, pasid_edges, ARRAY_SIZE(pasid_edges),
                   test_pasid);
-        qtest_add_data_func("lu-hitless/torn/pasid/seen", GUINT_TO_POINTER(1),
-                            test_torn_pasid);
-        qtest_add_data_func("lu-hitless/torn/pasid/unseen", NULL,
+        qtest_add_data_func("lu-hitless/torn/pasid/ss_to_fs/seen",
+                            GUINT_TO_POINTER(1), test_torn_pasid);
+        qtest_add_data_func("lu-hitless/torn/pasid/ss_to_fs/unseen", NULL,
                             test_torn_pasid);
     }
     return case_run();

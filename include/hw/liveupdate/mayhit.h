@@ -71,6 +71,7 @@ typedef enum LuChangeKind {
 typedef struct LuChange {
     LuChangeKind kind;
     const LuStage *stage;       /* geometry */
+    const LuStage *s2;          /* that its outputs go through; NULL: none */
     LuTag tag;
     bool reachable;             /* grade of the old entry: not observed */
     bool consumed;              /* seen when a covering invalidation came */

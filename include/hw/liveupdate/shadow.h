@@ -69,7 +69,8 @@ typedef struct LuShadow {
     LuStage stage;              /* geometry, and flags as seen last */
     uint8_t granule_lg2;        /* of the tables that entries came from */
     bool combined;              /* slots give their own size and level */
-    bool behind;                /* pointers go through another stage */
+    bool behind;                /* pointers go through another stage: */
+    LuStage s2;                 /* as seen last */
     uint8_t widest;             /* combined: greatest size_lg2 of any entry */
     uint64_t reused;            /* entries up to this came from another root */
     uint64_t newest;            /* greatest seq of any entry */

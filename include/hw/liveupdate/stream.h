@@ -80,9 +80,6 @@ void lu_streams_reset(LuStreams *streams);
 /* Translation was switched: structures stay, decisions do not. */
 void lu_streams_undecide(LuStreams *streams);
 
-/* Whether some stream has stage 1 of @tag behind a stage 2. */
-bool lu_streams_nested(LuStreams *streams, const LuTag *tag);
-
 /* Call @fn for every stream with a PASID; it must not make streams. */
 void lu_streams_with_pasid(LuStreams *streams,
                            void (*fn)(void *opaque, uint16_t rid,

@@ -83,6 +83,13 @@ LuFaultKind lu_walk(const LuMem *mem, const LuStage *s1, const LuStage *s2,
                     uint64_t iova, const LuNeed *need, LuWalk *out);
 
 /*
+ * Where a word is in memory that stage 1 knows by @addr: behind @s2, unless
+ * that is NULL.  False: nowhere.
+ */
+bool lu_walk_behind(const LuMem *mem, const LuStage *s2, hwaddr addr,
+                    hwaddr *pa);
+
+/*
  * What a walk asks before it reads, and tells of what it read: a TLB and
  * walk caches.  @nr is 1 or 2, as for LuWalk.stage.
  */
