@@ -171,8 +171,8 @@ struct SMMUv3LUClass {
 };
 
 /*
- * smmuv3-lu-iort.c: have the IORT told of cohacc=off and canwbs=on.  In a reset,
- * after all that reset handlers do.
+ * smmuv3-lu-iort.c: have the IORT told of cohacc=off and canwbs=on.  In a
+ * reset, after all that reset handlers do.
  */
 void smmuv3_lu_iort_reset(SMMUv3LUState *s);
 
