@@ -217,6 +217,13 @@ void lu_domain_returned(LuDomain *domain);
 void lu_pages_take(LuBooks *books, hwaddr pa, hwaddr len);
 void lu_pages_free(LuBooks *books, hwaddr pa, hwaddr len);
 
+/*
+ * @c ends, and with the last one of a domain its tables are nobody's.  INV-4,
+ * INV-2: what hardware may hold that leads to them.  A crash kernel leaves them
+ * where they are, and before they were replaced they are in use.
+ */
+void lu_claim_check_held(LuBooks *books, LuClaim *c);
+
 /* The domain has ended: FRE-3 for what was never freed. */
 void lu_domain_check_freed(LuBooks *books, LuDomain *d);
 
