@@ -608,11 +608,13 @@ static void end(const char *why)
 
 void lu_record_cut(const char *why)
 {
-    QEMU_LOCK_GUARD(&rec.lock);
-    if (rec.file) {
-        end(why);
-        warn_report("lu-monitor: %s is no record of this run: %s", rec.path,
-                    why);
+    if (rec.path) {
+        QEMU_LOCK_GUARD(&rec.lock);
+        if (rec.file) {
+            end(why);
+            warn_report("lu-monitor: %s is no record of this run: %s",
+                        rec.path, why);
+        }
     }
 }
 
