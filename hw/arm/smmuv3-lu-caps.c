@@ -110,7 +110,7 @@ bool smmuv3_lu_caps_check(const SMMUv3LUState *s, Error **errp)
     return true;
 }
 
-static hwaddr registers_address(SMMUv3LUState *s)
+hwaddr smmuv3_lu_registers_address(SMMUv3LUState *s)
 {
     hwaddr addr = 0;
 
@@ -139,7 +139,8 @@ static void say_incoherent(Notifier *notifier, void *opaque)
         int len;
         const void *reg = qemu_fdt_getprop(fdt, *node, "reg", &len, NULL);
 
-        if (reg && len >= 8 && ldq_be_p(reg) == registers_address(s)) {
+        if (reg && len >= 8 && ldq_be_p(reg) ==
+            smmuv3_lu_registers_address(s)) {
             fdt_delprop(fdt, fdt_path_offset(fdt, *node), "dma-coherent");
             qemu_fdt_setprop(fdt, *node, "dma-noncoherent", NULL, 0);
         }
@@ -262,9 +263,9 @@ void smmuv3_lu_caps_describe(ObjectClass *oc)
         { "bbml", "what a change of block size needs, IDR3.BBML: 0, 1 or 2" },
         { "fwb", "stage 2 can force memory types, IDR3.FWB" },
         { "cohacc", "table and queue accesses are coherent, IDR0.COHACC; "
-                    "off is told to the device tree too" },
-        { "canwbs", "the platform ignores No_snoop (IORT: CANWBS); told to "
-                    "nobody" },
+                    "off is told to the device tree and the IORT, too" },
+        { "canwbs", "the platform ignores No_snoop; told to the IORT "
+                    "(CANWBS)" },
         { "asid16", "ASIDs have 16 bits instead of 8, IDR0.ASID16; "
                     "auto is on" },
         { "vmid16", "VMIDs have 16 bits instead of 8, IDR0.VMID16; "

@@ -172,10 +172,18 @@ struct SMMUv3LUClass {
     ResettablePhases parent_phases;
 };
 
+/*
+ * smmuv3-lu-iort.c: have the IORT told of cohacc=off and canwbs=on.  In a
+ * reset, after all that reset handlers do.
+ */
+void smmuv3_lu_iort_reset(SMMUv3LUState *s);
+
 /* smmuv3-lu-caps.c: capability properties, once they are set. */
 
 /* Whether an SMMU can be so; @errp says what to change. */
 bool smmuv3_lu_caps_check(const SMMUv3LUState *s, Error **errp);
+/* Where its registers are in the machine. */
+hwaddr smmuv3_lu_registers_address(SMMUv3LUState *s);
 /* Have the device tree told, when the machine is complete. */
 void smmuv3_lu_caps_realize(SMMUv3LUState *s);
 /* Set the ID registers, which the parent has set to its own. */

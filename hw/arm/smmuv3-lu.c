@@ -188,6 +188,7 @@ static void smmuv3_lu_reset_exit(Object *obj, ResetType type)
     lu_iommu_reset(&s->iommu);
     smmuv3_lu_unmap_all(s);
     lu_event_end();
+    smmuv3_lu_iort_reset(s);
 }
 
 static void smmuv3_lu_realize(DeviceState *dev, Error **errp)

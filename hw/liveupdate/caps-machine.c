@@ -11,6 +11,7 @@
 #include "hw/liveupdate/caps.h"
 #include "hw/liveupdate/iommu.h"
 #include "hw/liveupdate/monitor.h"
+#include "hw/liveupdate/record.h"
 #include "migration/vmstate.h"
 
 static const VMStateDescription vmstate_cap = {
@@ -67,5 +68,6 @@ void qmp_lu_change_capability(const char *iommu, const char *capability,
     }
     if (changed) {
         lu_iommu_reset(unit);   /* nothing is held of another unit */
+        lu_record_cut("a capability was changed");
     }
 }

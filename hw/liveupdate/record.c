@@ -270,6 +270,19 @@ static bool mem_is_ram(const LuMem *mem, hwaddr pa, hwaddr len)
     return true;
 }
 
+/* Most calls find none: those leave no line. */
+static bool mem_find_device(const LuMem *mem, hwaddr pa, hwaddr len,
+                            hwaddr *first)
+{
+    QEMU_LOCK_GUARD(&rec.lock);
+    rec.call++;
+    if (!lu_mem_find_device(rec.real[VIEW_SYSTEM], pa, len, first)) {
+        return false;
+    }
+    put(LU_RECORD_RESIDENT, (uint64_t[]) { rec.call, *first, 1 }, 3);
+    return true;
+}
+
 typedef struct Run {
     uint64_t pa, len;
 } Run;
@@ -315,6 +328,7 @@ static const LuMem recorded_mem = {
     .cas64 = mem_cas64,
     .write = mem_write,
     .is_ram = mem_is_ram,
+    .find_device = mem_find_device,
     .foreach_resident = mem_foreach_resident,
     .uncached = &uncached_mem,
 };
@@ -594,14 +608,13 @@ static void end(const char *why)
 
 void lu_record_cut(const char *why)
 {
-    if (!rec.path) {
-        return;                 /* nobody asked for one: there is no lock */
-    }
-    QEMU_LOCK_GUARD(&rec.lock);
-    if (rec.file) {
-        end(why);
-        warn_report("lu-monitor: %s is no record of this run: %s", rec.path,
-                    why);
+    if (rec.path) {
+        QEMU_LOCK_GUARD(&rec.lock);
+        if (rec.file) {
+            end(why);
+            warn_report("lu-monitor: %s is no record of this run: %s",
+                        rec.path, why);
+        }
     }
 }
 

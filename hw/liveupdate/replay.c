@@ -199,6 +199,16 @@ static bool mem_is_ram(const LuMem *mem, hwaddr pa, hwaddr len)
     return !play.refused;
 }
 
+static bool mem_find_device(const LuMem *mem, hwaddr pa, hwaddr len,
+                            hwaddr *first)
+{
+    on_call();
+    if (play.runs->len) {
+        *first = g_array_index(play.runs, hwaddr, 0);
+    }
+    return play.runs->len;
+}
+
 /* @fn makes calls of its own. */
 static void mem_foreach_resident(const LuMem *mem, LuMemRun *fn, void *opaque)
 {
@@ -226,6 +236,7 @@ static const LuMem replayed_mem = {
     .cas64 = mem_cas64,
     .write = mem_write,
     .is_ram = mem_is_ram,
+    .find_device = mem_find_device,
     .foreach_resident = mem_foreach_resident,
     .uncached = &uncached_mem,
 };

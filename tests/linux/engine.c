@@ -156,6 +156,15 @@ static unsigned int pci_command(const Guest *g)
     return command;
 }
 
+int engine_attrs(Guest *g)
+{
+    uint32_t attrs = get32(g, LU_DMA_CHAN(0) + LU_DMA_ATTRS);
+
+    say("attrs at=end type=0x%02x coherent=%s", attrs & LU_DMA_ATTRS_TYPE,
+        attrs & LU_DMA_ATTRS_COHERENT ? "yes" : "no");
+    return 0;
+}
+
 int engine_counters(Guest *g, const char *when)
 {
     static const struct {

@@ -161,6 +161,8 @@ int engine_start(Guest *g);
 int engine_stop(Guest *g);
 int engine_clear_gap(Guest *g);
 int engine_counters(Guest *g, const char *when);
+/* With what attributes the last transfer reached memory. */
+int engine_attrs(Guest *g);
 uint64_t engine_seq(const Guest *g);
 /*
  * One transfer of channel 1: @len bytes of sequence number @seq to @iova.

@@ -120,6 +120,7 @@ static const Step load[] = {
 static const Step stay[] = {
     { "check", check_mapped_end },
     { "counters", counters_end },
+    { "attrs", engine_attrs, "lu.nest" },
     { "finish", finish },
     { }
 };

@@ -70,6 +70,36 @@ static int iommufd_open(Guest *g)
     return 0;
 }
 
+/* Whether a guest's own stage 1 may go on top of @hwpt. */
+static bool takes_guest(Guest *g, uint32_t hwpt)
+{
+    struct iommu_viommu_alloc viommu = {
+        .size = sizeof(viommu),
+        .type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+        .dev_id = g->dev_id,
+        .hwpt_id = hwpt,
+    };
+
+    return !ioctl(g->space, IOMMU_VIOMMU_ALLOC, &viommu);
+}
+
+/*
+ * lu.nest: the domain is the parent of nested ones, if the kernel lets it be.
+ */
+static int alloc_domain(Guest *g, struct iommu_hwpt_alloc *domain)
+{
+    bool parent = false;
+
+    if (cmdline_has(g, "lu.nest")) {
+        domain->flags = IOMMU_HWPT_ALLOC_NEST_PARENT;
+        parent = !ioctl(g->space, IOMMU_HWPT_ALLOC, domain);
+        say("nest at=attached parent=%s viommu=%s", parent ? "yes" : "no",
+            parent && takes_guest(g, domain->out_hwpt_id) ? "yes" : "no");
+        domain->flags = 0;
+    }
+    return parent ? 0 : ioctl(g->space, IOMMU_HWPT_ALLOC, domain);
+}
+
 /*
  * A domain that the kernel makes by itself is attached first and filled then:
  * no good for a device that is at work.
@@ -83,7 +113,7 @@ static int iommufd_attach(Guest *g)
     };
     struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
 
-    if (ioctl(g->space, IOMMU_HWPT_ALLOC, &domain)) {
+    if (alloc_domain(g, &domain)) {
         return fail("IOMMU_HWPT_ALLOC: %s", strerror(errno));
     }
     attach.pt_id = domain.out_hwpt_id;

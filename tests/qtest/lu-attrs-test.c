@@ -376,6 +376,27 @@ static void test_fetches(Case *c)
     changed(c, d, ste_word(c, 2), 5ull << 40, "ATT-5");
 }
 
+/* ... and from non-cacheable to write-back. */
+static void test_fetches_back(Case *c)
+{
+    IommuDomain *d = domain_as(c, false, 0);
+
+    flip_word(c, ste_word(c, 2), 5ull << 40);
+    c->io.ops->invalidate_stream(&c->io, c->engine[0].dma.rid, d);
+    changed(c, d, 0, 0, "");
+    changed(c, d, ste_word(c, 2), 5ull << 40, "ATT-5");
+}
+
+static void test_pwsnp_back(Case *c)
+{
+    IommuDomain *d = domain_as(c, false, 0);
+
+    flip_word(c, pasid_word(c, 1), PASID1_PWSNP);
+    c->io.ops->invalidate_stream(&c->io, c->engine[0].dma.rid, d);
+    changed(c, d, 0, 0, "");
+    changed(c, d, pasid_word(c, 1), PASID1_PWSNP, "ATT-5");
+}
+
 static void test_pwsnp(Case *c)
 {
     IommuDomain *d = domain_as(c, false, 0);
@@ -676,6 +697,8 @@ int main(int argc, char **argv)
     case_add("lu-attrs", "stage2", "s2-4k", fwb, test_stage2);
     case_add("lu-attrs", "reserved", "s2-4k", fwb, test_reserved);
     case_add("lu-attrs", "fetches", "s2-4k nested-4k", fwb, test_fetches);
+    case_add("lu-attrs", "fetches-back", "s2-4k nested-4k", fwb,
+             test_fetches_back);
     case_add("lu-attrs", "nested", "nested-4k", fwb, test_nested);
     case_add("lu-attrs", "fwb-is-held", "s2-4k nested-4k", fwb,
              test_fwb_is_held);
@@ -716,5 +739,7 @@ int main(int argc, char **argv)
     case_add("lu-attrs", "pgsnp-lost", "ss-scalable fs", walks,
              test_pgsnp_lost);
     case_add("lu-attrs", "pwsnp", "ss-scalable fs", walks, test_pwsnp);
+    case_add("lu-attrs", "pwsnp-back", "ss-scalable fs", walks,
+             test_pwsnp_back);
     return case_run();
 }

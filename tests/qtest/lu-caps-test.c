@@ -6,6 +6,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/bitops.h"
+#include "qemu/bswap.h"
 #include "qobject/qdict.h"
 #include "qobject/qjson.h"
 #include "lu-case.h"
@@ -347,6 +348,101 @@ static void test_command(void)
     qtest_quit(qts);
 }
 
+/* ------------------------------------------------------------------ */
+/* What the IORT says                                                 */
+
+#define FW_CFG          0x09020000
+#define FW_CFG_DMA      (FW_CFG + 16)
+#define FW_CFG_DIR      0x19
+#define DMA_READ        (1 << 1)
+#define DMA_SELECT      (1 << 3)
+#define SCRATCH         0x40100000
+#define DIR_ENTRY       64
+
+/* As a firmware reads it; the caller's. */
+static uint8_t *fw_cfg_read(QTestState *qts, uint16_t key, size_t len)
+{
+    uint8_t *data = g_malloc(len);
+    uint32_t request[4] = {
+        cpu_to_be32(key << 16 | DMA_SELECT | DMA_READ), cpu_to_be32(len), 0,
+        cpu_to_be32(SCRATCH + 16),
+    };
+
+    qtest_memwrite(qts, SCRATCH, request, sizeof(request));
+    qtest_writeq(qts, FW_CFG_DMA, cpu_to_be64(SCRATCH));
+    qtest_memread(qts, SCRATCH + 16, data, len);
+    return data;
+}
+
+/* The file's contents, and their size in *@len. */
+static uint8_t *fw_cfg_file(QTestState *qts, const char *name, size_t *len)
+{
+    g_autofree uint8_t *count = fw_cfg_read(qts, FW_CFG_DIR, 4);
+    unsigned n = ldl_be_p(count);
+    g_autofree uint8_t *dir = fw_cfg_read(qts, FW_CFG_DIR, 4 + n * DIR_ENTRY);
+
+    for (uint8_t *e = dir + 4; n--; e += DIR_ENTRY) {
+        if (g_str_equal((char *)e + 8, name)) {
+            *len = ldl_be_p(e);
+            return fw_cfg_read(qts, lduw_be_p(e + 4), *len);
+        }
+    }
+    g_assert_not_reached();
+}
+
+static void assert_iort(QTestState *qts, bool coherent, bool canwbs)
+{
+    size_t len;
+    g_autofree uint8_t *loader = fw_cfg_file(qts, "etc/table-loader", &len);
+    g_autofree uint8_t *all = fw_cfg_file(qts, "etc/acpi/tables", &len);
+    const uint8_t *iort = memmem(all, len, "IORT", 4);
+    unsigned smmus = 0, roots = 0;
+
+    g_assert_nonnull(iort);
+    len = ldl_le_p(iort + 4);
+    for (size_t at = ldl_le_p(iort + 40); at < len;
+         at += lduw_le_p(iort + at + 1)) {
+        const uint8_t *node = iort + at;
+
+        if (node[0] == 4) {     /* SMMUv3: flags */
+            g_assert_cmpint(ldl_le_p(node + 24) & 1, ==, coherent);
+            smmus++;
+        } else if (node[0] == 2) {  /* root complex: memory access flags */
+            g_assert_cmpint(node[23], ==, canwbs ? 7 : 3);
+            roots++;
+        }
+    }
+    g_assert_cmpuint(smmus, ==, 1);
+    g_assert_cmpuint(roots, ==, 1);
+}
+
+static void test_iort(const void *data)
+{
+    unsigned how = GPOINTER_TO_UINT(data);
+    bool coherent = how & 1, canwbs = how & 2;
+    QTestState *qts = qtest_initf(
+        "-nodefaults -M virt -m 64 -cpu max -device arm-smmuv3-lu,"
+        "primary-bus=pcie.0,cohacc=%s,canwbs=%s", coherent ? "on" : "off",
+        canwbs ? "on" : "off");
+
+    assert_iort(qts, coherent, canwbs);
+    assert_iort(qts, coherent, canwbs);
+    qtest_system_reset(qts);
+    assert_iort(qts, coherent, canwbs);
+    qtest_quit(qts);
+}
+
+static void add_iort(void)
+{
+    for (unsigned how = 0; how < 4; how++) {
+        g_autofree char *name = g_strdup_printf(
+            "lu-caps/iort/%scoherent%s", how & 1 ? "" : "in",
+            how & 2 ? "-canwbs" : "");
+
+        qtest_add_data_func(name, GUINT_TO_POINTER(how), test_iort);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const char smmu[] = ",fwb=on,oas=48,sidsize=20,ssidsize=8";
@@ -357,6 +453,9 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("lu-caps/command", test_command);
+    if (g_str_equal(qtest_get_arch(), "aarch64")) {
+        add_iort();
+    }
     case_add("lu-caps", "each", "s2-4k", smmu, test_smmu);
     case_add("lu-caps", "follows", "s2-4k nested-4k", smmu, test_follows);
     case_add("lu-caps", "same", arm_kinds, smmu, test_same);

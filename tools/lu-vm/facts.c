@@ -78,6 +78,10 @@ static void interfaces(const LuVmRun *run, GPtrArray *facts)
     static const Said said[] = {
         { "interface", "fact", "vfio", "interface" },
         { "kexec-by", "fact", "kexec", "call" },
+        { "nest-parent", "nest", "attached", "parent" },
+        { "viommu", "nest", "attached", "viommu" },
+        { "memory-type", "attrs", "end", "type" },
+        { "coherent", "attrs", "end", "coherent" },
         { }
     };
 
