@@ -70,6 +70,12 @@ static int open_session(Guest *g, unsigned long request, const char *name)
     return 0;
 }
 
+/* The kernel's records do not tell what became of it. */
+static void say_session(const char *moment)
+{
+    say("session at=%s name=" LUO_NAME " token=%u", moment, LUO_TOKEN);
+}
+
 static int put_file(Guest *g, int fd)
 {
     LuoFile file = { .size = sizeof(file), .token = LUO_TOKEN, .fd = fd };
@@ -78,6 +84,9 @@ static int put_file(Guest *g, int fd)
 
     if (!ret && ioctl(g->session, LUO_PRESERVE_FD, &file)) {
         ret = fail("LIVEUPDATE_SESSION_PRESERVE_FD: %s", strerror(errno));
+    }
+    if (!ret) {
+        say_session("preserved");
     }
     return ret;
 }
@@ -91,6 +100,9 @@ static int get_file(Guest *g, int *fd)
     if (!ret && ioctl(g->session, LUO_RETRIEVE_FD, &file)) {
         ret = fail("LIVEUPDATE_SESSION_RETRIEVE_FD: %s", strerror(errno));
     }
+    if (!ret) {
+        say_session("retrieved");
+    }
     *fd = file.fd;
     return ret;
 }
@@ -102,6 +114,7 @@ static int finish(Guest *g)
     if (ioctl(g->session, LUO_FINISH, &arg)) {
         return fail("LIVEUPDATE_SESSION_FINISH: %s", strerror(errno));
     }
+    say_session("finished");
     close(g->session);
     return 0;
 }

@@ -27,5 +27,7 @@ void lu_vm_text(GPtrArray *facts, const char *name, const char *fmt, ...)
 
 /* Append those of a handoff: both kernels have told their times. */
 void lu_vm_facts_handoff(const LuVmRun *run, GPtrArray *facts);
+/* Append those of Linux's own live update; lu-monitor has told. */
+void lu_vm_facts_luo(const LuVmRun *run, GPtrArray *facts);
 
 #endif

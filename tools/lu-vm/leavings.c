@@ -11,8 +11,11 @@
 
 #define COMPLAINTS_MAX 5
 
-/* lu-monitor's verdict, which is the last line of its report. */
-static QDict *read_monitor(const char *path)
+/*
+ * lu-monitor's verdict, which is the last line of its report, and the edges
+ * before it.
+ */
+static QDict *read_monitor(const char *path, GPtrArray *edges)
 {
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
@@ -25,15 +28,22 @@ static QDict *read_monitor(const char *path)
     for (char **line = lines; *line; line++) {
         QObject *obj = **line ? qobject_from_json(*line, NULL) : NULL;
         QDict *dict = qobject_to(QDict, obj);
+        const char *type = dict ? qdict_get_try_str(dict, "type") : NULL;
 
-        if (dict && g_strcmp0(qdict_get_try_str(dict, "type"),
-                              "verdict") == 0) {
+        if (!g_strcmp0(type, "verdict")) {
             qobject_unref(verdict);
             verdict = qobject_ref(dict);
+        } else if (!g_strcmp0(type, "edge")) {
+            g_ptr_array_add(edges, qobject_ref(dict));
         }
         qobject_unref(obj);
     }
     return verdict;
+}
+
+static void edge_free(gpointer p)
+{
+    qobject_unref((QDict *)p);
 }
 
 static GPtrArray *last_lines(const char *path)
@@ -64,7 +74,8 @@ void lu_vm_run_read(LuVmRun *run)
                                                LU_VM_FILE_ERRORS, NULL);
 
     run->trace = lu_vm_trace_read(trace);
-    run->monitor = read_monitor(report);
+    run->edges = g_ptr_array_new_with_free_func(edge_free);
+    run->monitor = read_monitor(report, run->edges);
     run->complaints = last_lines(errors);
 }
 
@@ -77,6 +88,9 @@ void lu_vm_run_destroy(LuVmRun *run)
     }
     if (run->complaints) {
         g_ptr_array_unref(run->complaints);
+    }
+    if (run->edges) {
+        g_ptr_array_unref(run->edges);
     }
     qobject_unref(run->monitor);
 }

@@ -17,6 +17,7 @@ typedef struct LuVmRun {
     LuVmGuest guest;
     GArray *trace;              /* LuVmEvent */
     QDict *monitor;             /* lu-monitor's last line; NULL: none */
+    GPtrArray *edges;           /* QDict, its lines of that type, in order */
     GPtrArray *complaints;      /* last lines of QEMU's standard error */
     int status;                 /* of QEMU, as of waitpid() */
     bool timed_out;
