@@ -14,6 +14,7 @@
 #include "repro.h"
 #include "registers.h"
 
+#define PCI_COMMAND 4
 #define ARGS_MAX    6
 #define BLOCK_BYTES (512 * MiB)
 #define BLOCKS      4
@@ -527,6 +528,21 @@ static bool do_write(ReproWorld *w, const Arg *a, Error **errp)
                                        0x600d), false, errp);
 }
 
+static bool do_bus_master(ReproWorld *w, const Arg *a, Error **errp)
+{
+    bool on = g_str_equal(a[1].word, "on");
+    uint32_t command;
+
+    if (!on && !g_str_equal(a[1].word, "off")) {
+        error_setg(errp, "'on' or 'off', not '%s'", a[1].word);
+        return false;
+    }
+    command = w->p->cfg_read(w->p, rid_of(w, a), PCI_COMMAND, 2);
+    w->p->cfg_write(w->p, rid_of(w, a), PCI_COMMAND,
+                    deposit32(command, 2, 1, on), 2);
+    return true;
+}
+
 static bool do_read_unsnooped(ReproWorld *w, const Arg *a, Error **errp)
 {
     case_read_unsnooped(w->c, a[0].engine, a[1].number);
@@ -987,6 +1003,8 @@ static const Verb verbs[] = {
     { "write", "ea?wm", do_write, "dev0 +0 [= p|fault]", "the same" },
     { "read-unsnooped", "ea", do_read_unsnooped, "dev0 +0",
       "with No_snoop" },
+    { "bus-master", "ew", do_bus_master, "dev0 on|off",
+      "PCI lets the device do DMA, or not" },
     { "block", "M", do_block, "b", "b is large enough for a block" },
     { "scribble", "m", do_scribble, "p", "it is used for something else" },
     { "scribble-table", "Dal", do_scribble_table, "A +0 leaf",
