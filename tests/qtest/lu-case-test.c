@@ -173,6 +173,7 @@ static void reuse(Case *c, bool off, bool forget)
 {
     IommuDomain *d = case_domain(c);
     uint64_t iova = c->kind->iova, page = case_page(c), other = case_page(c);
+    uint64_t reached = forget ? page : other;
 
     case_map(c, d, iova, page, 0);
     case_attach(c, 0, d);
@@ -188,7 +189,7 @@ static void reuse(Case *c, bool off, bool forget)
     if (off) {
         set_smmuen(c, true);
     }
-    case_reaches(c, 0, iova, forget ? page : other);
+    case_reaches(c, 0, iova, reached);
 }
 
 static void test_reused_off(Case *c)
