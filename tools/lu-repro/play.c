@@ -6,6 +6,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qobject/qstring.h"
 #include "../../tests/qtest/lu-arms.h"
 #include "repro.h"
 
@@ -107,19 +108,42 @@ static const char *counted_as(const char *rule)
            ? "INV-1" : rule;
 }
 
+/* In the place of a rule: no rule is broken, and the verdict is no PASS. */
+#define NO_RULE "INCONCLUSIVE"
+
 /* Whether each rule that is expected was looked at. */
-static bool decided(Case *c, const char *rules)
+static bool decided(QDict *info, const char *rules)
 {
     g_auto(GStrv) words = g_strsplit(rules, " ", -1);
-    QDict *info = lu_arms_mark(c->pq.qts);
     bool all = true;
 
+    if (g_str_equal(rules, NO_RULE)) {
+        return g_str_equal(qdict_get_str(info, "verdict"), "pass");
+    }
     for (char **rule = words; *rule; rule++) {
         all &= lu_arms_sum(info, "coverage", *rule, "evaluated") > 0 ||
                lu_arms_sum(info, "coverage", counted_as(*rule), "evaluated");
     }
-    qobject_unref(info);
     return all;
+}
+
+/* Why it is no PASS, if that is what the entry is about. */
+static void take_verdict(QDict *info, const char *expected, GPtrArray *rules,
+                         bool say)
+{
+    const QListEntry *e;
+
+    if (rules->len || !g_str_equal(expected, NO_RULE) ||
+        !g_str_equal(qdict_get_str(info, "verdict"), "inconclusive")) {
+        return;
+    }
+    g_ptr_array_add(rules, g_strdup(NO_RULE));
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(info, "reasons"), e) {
+        if (say) {
+            printf("      inconclusive: %s\n", qstring_get_str(
+                   qobject_to(QString, qlist_entry_obj(e))));
+        }
+    }
 }
 
 static void wait_for_debugger(Case *c)
@@ -145,6 +169,7 @@ void repro_play(const ReproPlay *p, ReproResult *r)
     g_autofree char *monitor = NULL;
     g_autofree char *found = NULL;
     g_autoptr(GPtrArray) rules = g_ptr_array_new_with_free_func(g_free);
+    QDict *info;
     Case *c;
 
     if (p->report) {
@@ -158,7 +183,10 @@ void repro_play(const ReproPlay *p, ReproResult *r)
         wait_for_debugger(c);
     }
     play_steps(p, c, rules, r);
-    r->decided = decided(c, expected);
+    info = lu_arms_mark(c->pq.qts);
+    take_verdict(info, expected, rules, p->say);
+    r->decided = decided(info, expected);
+    qobject_unref(info);
     case_quit();
     case_setup.monitor = "";
     qsort(rules->pdata, rules->len, sizeof(*rules->pdata), compare_words);
@@ -185,7 +213,7 @@ char *repro_play_wrong(const ReproPlay *p, const ReproResult *r)
     }
     if (p->arm == REPRO_TWIN) {
         if (*r->rules) {
-            return g_strdup_printf("the twin breaks %s", r->rules);
+            return g_strdup_printf("in the twin: %s", r->rules);
         }
         return r->decided ? NULL : g_strdup_printf("nothing decided %s in the "
                                                    "twin", expected);

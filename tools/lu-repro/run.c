@@ -16,7 +16,8 @@
 typedef struct Options {
     gboolean all, twin, bug, quick, steps, gdb, ktap;
     int jobs;
-    char *iommu, *report, *junit, *catalogue;
+    unsigned slice, slices;     /* which of how many, from 1 */
+    char *iommu, *report, *junit, *catalogue, *slice_text;
 } Options;
 
 /* One run, and what came of it. */
@@ -34,6 +35,7 @@ static void options_destroy(Options *o)
     g_free(o->report);
     g_free(o->junit);
     g_free(o->catalogue);
+    g_free(o->slice_text);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_destroy)
 
@@ -91,7 +93,27 @@ static void add_entry(GPtrArray *runs, const ReproEntry *e, const Options *o)
     }
 }
 
-/* Each pattern must name something. */
+/* Bug and twin of one kind stay together. */
+static void take_slice(GPtrArray *runs, const Options *o)
+{
+    const CaseKind *kind = NULL;
+    const ReproEntry *e = NULL;
+    unsigned n = 0;
+
+    for (guint i = 0; i < runs->len; ) {
+        const ReproPlay *play = &((Run *)g_ptr_array_index(runs, i))->play;
+
+        n += play->entry != e || play->kind != kind;
+        e = play->entry;
+        kind = play->kind;
+        if (n % o->slices == o->slice % o->slices) {
+            i++;
+        } else {
+            g_ptr_array_remove_index(runs, i);
+        }
+    }
+}
+
 static GPtrArray *choose(GPtrArray *entries, char **patterns, Options *o)
 {
     g_autoptr(GPtrArray) runs = g_ptr_array_new_with_free_func(run_free);
@@ -121,6 +143,7 @@ static GPtrArray *choose(GPtrArray *entries, char **patterns, Options *o)
     for (guint i = 0; i < chosen->len; i++) {
         add_entry(runs, g_ptr_array_index(chosen, i), o);
     }
+    take_slice(runs, o);
     if (!runs->len) {
         error_report("nothing to play: no such entry, or not on such an "
                      "IOMMU; lu-repro list has them all");
@@ -372,6 +395,8 @@ static bool parse(Options *o, int *argc, char **argv)
           "One kind of table for each IOMMU", NULL },
         { "steps", 0, 0, G_OPTION_ARG_NONE, &o->steps,
           "Print the steps as they happen (so it is with one entry)", NULL },
+        { "slice", 0, 0, G_OPTION_ARG_STRING, &o->slice_text,
+          "Only the Kth of N equal parts", "K/N" },
         { "jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs,
           "At a time (default: the number of processors)", "N" },
         { "gdb", 0, 0, G_OPTION_ARG_NONE, &o->gdb,
@@ -388,6 +413,7 @@ static bool parse(Options *o, int *argc, char **argv)
     g_autoptr(GOptionContext) context = g_option_context_new(
         "NAME|PATTERN...|--all - play bugs, and their repairs");
     g_autoptr(GError) error = NULL;
+    char rest;
 
     g_option_context_add_main_entries(context, options, NULL);
     if (!g_option_context_parse(context, argc, &argv, &error)) {
@@ -397,6 +423,12 @@ static bool parse(Options *o, int *argc, char **argv)
     if (!o->all && *argc < 2) {
         error_report("which? A name, a pattern, or --all; lu-repro list has "
                      "them");
+        return false;
+    }
+    if (o->slice_text && (sscanf(o->slice_text, "%u/%u%c", &o->slice,
+                                 &o->slices, &rest) != 2 || !o->slice ||
+                          o->slice > o->slices)) {
+        error_report("--slice is K/N, as 1/4, not '%s'", o->slice_text);
         return false;
     }
     if (o->jobs < 1 || o->jobs > JOBS_MAX || (o->bug && o->twin)) {
@@ -409,7 +441,9 @@ static bool parse(Options *o, int *argc, char **argv)
 
 int repro_run(int argc, char **argv)
 {
-    g_auto(Options) o = { .jobs = MIN(g_get_num_processors(), JOBS_MAX) };
+    g_auto(Options) o = {
+        .jobs = MIN(g_get_num_processors(), JOBS_MAX), .slice = 1, .slices = 1,
+    };
     Error *err = NULL;
     bool right = false;
 
