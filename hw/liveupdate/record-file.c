@@ -33,6 +33,7 @@ static const Shape shapes[] = {
     { LU_RECORD_MACHINE, false, true, 0, 0 },
     { LU_RECORD_DEVICE, false, true, 0, 0 },
     { LU_RECORD_MONITOR, false, true, 0, 0 },
+    { LU_RECORD_BASELINE, false, true, 0, 0 },
     { LU_RECORD_UNWATCHED, false, true, 0, 0 },
     { LU_RECORD_WORDS, false, false, 4, LU_RECORD_ARGS_MAX },
     { LU_RECORD_NOT_RAM, false, false, 1, 1 },

@@ -16,6 +16,7 @@
 #include "qemu/bswap.h"
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
+#include "qemu/target-info.h"
 #include "qemu/timer.h"
 #include "hw/boards.h"
 #include "hw/pci/pci_bus.h"
@@ -483,13 +484,30 @@ static int put_bus(Object *obj, void *opaque)
     return 0;
 }
 
+/* It was read a moment ago. */
+static void put_baseline(const char *path)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    if (path && g_file_get_contents(path, &text, NULL, NULL)) {
+        lines = g_strsplit(text, "\n", -1);
+    }
+    for (char **line = lines; line && *line; line++) {
+        put_text(LU_RECORD_BASELINE, *line);
+    }
+}
+
 static void put_machine(void)
 {
     g_autofree char *machine =
-        g_strdup(object_get_typename(OBJECT(current_machine)));
+        g_strdup_printf("%s %s", target_name(),
+                        object_get_typename(OBJECT(current_machine)));
 
     *strstr(machine, TYPE_MACHINE_SUFFIX) = '\0';
     put_text(LU_RECORD_MACHINE, machine);
+    put_baseline(qdict_get_try_str(rec.monitor, "baseline"));
+    qdict_del(rec.monitor, "baseline");
     put_dict(LU_RECORD_MONITOR, g_steal_pointer(&rec.monitor));
     object_child_foreach_recursive(object_get_root(), put_bus, NULL);
 }

@@ -132,6 +132,7 @@ int repro_new(int argc, char **argv);
 int repro_steps(int argc, char **argv);
 int repro_doc(int argc, char **argv);
 int repro_run(int argc, char **argv);
+int repro_replay(int argc, char **argv);
 
 /* Exit status, as that of lu-vm. */
 #define REPRO_PASS          0

@@ -16,7 +16,8 @@
 
 /* All that a run leaves; what an earlier one left goes first. */
 static const char *const report_files[] = {
-    LU_VM_FILE_REPORT, LU_VM_FILE_TRACE, LU_VM_FILE_CONSOLE,
+    LU_VM_FILE_REPORT, LU_VM_FILE_RECORD, LU_VM_FILE_TRACE,
+    LU_VM_FILE_CONSOLE,
     LU_VM_FILE_ERRORS, LU_VM_FILE_INITRD, LU_VM_FILE_ARGV, LU_VM_FILE_VERDICT,
 };
 
