@@ -7,7 +7,11 @@
  */
 #include "qemu/osdep.h"
 #include <zlib.h>
+#include "qapi/error.h"
 #include <glib/gstdio.h>
+#include "qobject/qdict.h"
+#include "qobject/qjson.h"
+#include "qobject/qlist.h"
 #include "lu-case.h"
 
 #define TOKEN   0x4ec
@@ -42,11 +46,12 @@ static void record(const CaseKind *kind, const char *path, bool broken)
     case_setup.monitor = "";
 }
 
-/* What lu-repro prints; its exit status is @status. */
+/* What lu-repro prints; its exit status is @status.  It leaves a picture. */
 static char *replay(const char *path, int status)
 {
     const char *argv[] = {
-        "./lu/tests/lu-repro", "replay", "--times", "10", path, NULL
+        "./lu/tests/lu-repro", "replay", "--times", "10", "--report",
+        directory, path, NULL
     };
     g_autofree char *errors = NULL;
     char *out = NULL;
@@ -98,6 +103,99 @@ static void forget_memory(const char *from, const char *to)
     g_assert_true(g_file_set_contents(to, left->str, -1, NULL));
 }
 
+static QDict *read_dict(const char *name, const char *begin, const char *end)
+{
+    g_autofree char *path = g_build_filename(directory, name, NULL);
+    g_autofree char *text = NULL;
+    char *from, *to;
+    QDict *dict;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    from = strstr(text, begin);
+    g_assert_nonnull(from);
+    from += strlen(begin);
+    to = strstr(from, end);
+    g_assert_nonnull(to);
+    *to = '\0';
+    dict = qobject_to(QDict, qobject_from_json(from, &error_abort));
+    g_assert_nonnull(dict);
+    return dict;
+}
+
+static const QDict *only(const QDict *dict, const char *list)
+{
+    QList *l = qdict_get_qlist(dict, list);
+
+    g_assert_cmpuint(qlist_size(l), ==, 1);
+    return qobject_to(QDict, qlist_peek(l));
+}
+
+/* The claim with the phases it came to, DMA, and what was found. */
+static void check_page(bool broken)
+{
+    g_autoptr(QDict) page = read_dict("timeline.html",
+        "<script type=\"application/json\" id=\"data\">", "</script>");
+    const QDict *claim = only(page, "claims"), *stream;
+    const QList *phases = qdict_get_qlist(claim, "phases");
+    const QListEntry *e = qlist_first(phases);
+    static const char *const states[] = { "preserved", "frozen", "blackout" };
+    int64_t nr = 0;
+
+    g_assert_cmpstr(qdict_get_str(page, "verdict"), ==,
+                    broken ? "fail" : "inconclusive");
+    g_assert_cmpuint(qlist_size(phases), ==, ARRAY_SIZE(states));
+    for (size_t i = 0; i < ARRAY_SIZE(states); i++, e = qlist_next(e)) {
+        const QDict *phase = qobject_to(QDict, qlist_entry_obj(e));
+
+        g_assert_cmpstr(qdict_get_str(phase, "state"), ==, states[i]);
+        g_assert_cmpint(qdict_get_int(phase, "nr"), >, nr);
+        nr = qdict_get_int(phase, "nr");
+    }
+    stream = only(page, "streams");
+    g_assert_cmpstr(qdict_get_str(stream, "stream"), ==,
+                    qdict_get_str(claim, "stream"));
+    g_assert_cmpint(qdict_get_int(stream, "accesses"), >, 0);
+    g_assert_false(qlist_empty(qdict_get_qlist(page, "writes")));
+    if (broken) {
+        g_assert_cmpstr(qdict_get_str(only(page, "findings"), "rule"), ==,
+                        "TBL-1");
+    } else {
+        g_assert_true(qlist_empty(qdict_get_qlist(page, "findings")));
+    }
+}
+
+/* Every phase has a bar, whatever else there is. */
+static void check_perfetto(bool broken)
+{
+    g_autoptr(QDict) trace = read_dict("timeline.perfetto.json", "", "\n");
+    unsigned bars = 0, findings = 0;
+    const QListEntry *e;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(trace, "traceEvents"), e) {
+        const QDict *event = qobject_to(QDict, qlist_entry_obj(e));
+
+        bars += g_str_equal(qdict_get_str(event, "ph"), "X");
+        findings += g_str_equal(qdict_get_str(event, "name"), "TBL-1");
+        g_assert_true(qdict_haskey(event, "ts"));
+    }
+    g_assert_cmpuint(bars, ==, 3);
+    g_assert_cmpuint(findings, ==, broken);
+}
+
+static void clean(void)
+{
+    static const char *const names[] = {
+        "record", "other", "report.jsonl", "baseline", "timeline.html",
+        "timeline.perfetto.json",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        g_autofree char *path = g_build_filename(directory, names[i], NULL);
+
+        g_unlink(path);
+    }
+}
+
 static void test_replay(const void *arg)
 {
     const CaseKind *kind = arg;
@@ -109,18 +207,21 @@ static void test_replay(const void *arg)
     pass = replay(path, 0);
     g_assert_nonnull(strstr(pass, "the same report 10 times"));
     g_assert_null(strstr(pass, "TBL-1"));
+    check_page(false);
+    check_perfetto(false);
 
     record(kind, path, true);
     fail = replay(path, 0);
     g_assert_nonnull(strstr(fail, "the same report 10 times"));
     g_assert_nonnull(strstr(fail, "TBL-1"));
     g_assert_nonnull(strstr(fail, "verdict: fail"));
+    check_page(true);
+    check_perfetto(true);
 
     forget_memory(path, other);
     differs = replay(other, 1);
     g_assert_nonnull(strstr(differs, "the same report 0 times"));
-    g_unlink(path);
-    g_unlink(other);
+    clean();
 }
 
 int main(int argc, char **argv)

@@ -10,6 +10,7 @@
 #include <glib/gstdio.h>
 #include "qobject/qjson.h"
 #include "../lu-vm/files.h"
+#include "../lu-vm/timeline.h"
 #include "recorded.h"
 #include "repro.h"
 
@@ -21,6 +22,7 @@ typedef struct Replay {
     const char *path;           /* of the record, absolute */
     char *qemu;
     char *dir;                  /* where the emulator runs */
+    bool picture;               /* leave one there */
     const Recorded *was;
     GPtrArray *is;              /* char *: as Recorded.report */
 } Replay;
@@ -186,6 +188,9 @@ static bool replay(Replay *r, int times, Error **errp)
     }
     print_findings(r->is);
     print_verdict(r->is);
+    if (r->picture && !lu_timeline_write(r->path, r->dir, errp)) {
+        return false;
+    }
     printf("%" PRIu64 " events up to %" PRId64 " ns, replayed %d times: the "
            "same report %d times\n", r->was->events, r->was->ns, times, same);
     return same == times;
@@ -228,7 +233,7 @@ static bool parse(Options *o, int *argc, char ***argv)
         { "times", 0, 0, G_OPTION_ARG_INT, &o->times,
           "So often (default: once)", "N" },
         { "report", 0, 0, G_OPTION_ARG_FILENAME, &o->report,
-          "Leave the report here", "DIR" },
+          "Leave the report here, and a picture: " LU_TIMELINE_HTML, "DIR" },
         { "qemu", 0, 0, G_OPTION_ARG_FILENAME, &o->qemu,
           "Emulator (default: the one built with lu-repro)", "FILE" },
         { }
@@ -271,6 +276,7 @@ int repro_replay(int argc, char **argv)
         r.path = path = g_canonicalize_filename(argv[1], NULL);
         r.qemu = o.qemu ? lu_vm_find_given(o.qemu, "--qemu", &err)
                         : lu_vm_find_qemu(was->arch, &err);
+        r.picture = o.report;
         r.dir = r.qemu ? make_dir(o.report, &err) : NULL;
         same = r.dir && replay(&r, o.times, &err);
     }
