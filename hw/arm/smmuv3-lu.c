@@ -166,6 +166,7 @@ static const LuFrontEnd smmuv3_lu_front_end = {
     .reg_bytes = SMMUV3_LU_REG_BYTES,
     .describe = smmuv3_lu_describe,
     .kinds = smmuv3_lu_kinds,
+    .caps = &smmuv3_lu_caps,
     .config_rule = LU_RULE_CON_5,
     .enable_rule = LU_RULE_CON_3,
     .tag_rule = LU_RULE_BBM_9,
@@ -194,7 +195,9 @@ static void smmuv3_lu_realize(DeviceState *dev, Error **errp)
     SMMUv3LUState *s = ARM_SMMUV3_LU(dev);
     SMMUv3LUClass *c = ARM_SMMUV3_LU_GET_CLASS(s);
     LuSession *session = lu_monitor_session();
-    const LuCaps caps = { .bbml = s->bbml, .conflict_fault = true };
+    const LuCaps caps = {
+        .bbml = s->bbml, .cpu_bbml = s->cpu_bbml, .conflict_fault = true,
+    };
 
     lu_iommu_init(&s->iommu, &smmuv3_lu_front_end, s,
                   dev->id ?: TYPE_ARM_SMMUV3_LU, lu_monitor_mem());
@@ -247,6 +250,8 @@ static const Property smmuv3_lu_properties[] = {
     DEFINE_PROP_UINT8("ssidsize", SMMUv3LUState, ssidsize, 0),
     DEFINE_PROP_BOOL("cd2l", SMMUv3LUState, cd2l, false),
     DEFINE_PROP_BOOL("ril", SMMUv3LUState, ril, true),
+    DEFINE_PROP_UINT8("cpu-bbml", SMMUv3LUState, cpu_bbml, 2),
+    DEFINE_PROP_BOOL("cpu-stage2", SMMUv3LUState, cpu_stage2, false),
     DEFINE_PROP_STRING("tlb", SMMUv3LUState, tlb),
     DEFINE_PROP_STRING("stale", SMMUv3LUState, stale),
     DEFINE_PROP_UINT32("inv-latency", SMMUv3LUState, inv_latency, 0),

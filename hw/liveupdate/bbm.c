@@ -53,6 +53,15 @@ static uint8_t memory_type(const LuStage *stage, const LuDesc *d)
            ? extract64(stage->attrs[0], 8 * d->memattr, 8) : d->memattr;
 }
 
+/* Of all that walk the table the lowest level counts (IHI 0070, 3.21.1.1). */
+static unsigned common_bbml(const LuJudge *j, const LuStage *stage)
+{
+    return stage->flags & LU_STAGE_CPU ? MIN(j->bbml, j->cpu_bbml) : j->bbml;
+}
+
+static const char not_for_cpus[] = "a size in place of another, which the "
+                                   "CPUs that walk it as well do not permit";
+
 #define GROUP_MAX   128
 
 /* What is wrong with @d beside @leaf, which is contiguous; or NULL. */
@@ -138,11 +147,17 @@ static LuRule judge_leaf(LuJudge *j, const LuChange *c, const LuDesc *was,
     }
     if (was->sh != now->sh) {
         *detail = "another shareability";
-        return LU_RULE_BBM_2W;
+        return c->stage->flags & LU_STAGE_CPU ? LU_RULE_BBM_6 : LU_RULE_BBM_2W;
     }
     if (was->contig || now->contig) {
         *detail = group_flaw(j, c, now);
-        return *detail ? LU_RULE_BBM_4 : LU_RULE__MAX;
+        if (*detail) {
+            return LU_RULE_BBM_4;
+        }
+    }
+    if (was->contig != now->contig && !common_bbml(j, c->stage)) {
+        *detail = not_for_cpus;
+        return LU_RULE_BBM_6;
     }
     return LU_RULE__MAX;
 }
@@ -208,6 +223,12 @@ static bool leaves_agree(const LuChange *c, const LuDesc *was,
                                   (c->in & MAKE_64BIT_MASK(0, shift)));
 }
 
+/* Without break-before-make, at @bbml; @marked: the block has nT. */
+static bool may_resize(unsigned bbml, bool marked)
+{
+    return bbml == 2 || (bbml == 1 && marked);
+}
+
 static LuRule judge_size(LuJudge *j, const LuChange *c, const LuDesc *was,
                          const LuDesc *now, const char **detail)
 {
@@ -219,14 +240,19 @@ static LuRule judge_size(LuJudge *j, const LuChange *c, const LuDesc *was,
         block = c->level > c->was_level ? now : was;
     }
     *detail = "a size in place of another, which needs BBML 2, or 1 and nT";
-    if (j->bbml == 0 || (j->bbml == 1 && !block->no_conflict)) {
+    if (!may_resize(j->bbml, block->no_conflict)) {
         return LU_RULE_BBM_3;
     }
     agree = leaves ? leaves_agree(c, was, now)
                    : j->nested || tables_agree(j, c, block,
                                                block == was ? now : was);
-    *detail = "a size in place of another that translates otherwise";
-    return agree ? LU_RULE__MAX : LU_RULE_BBM_3;
+    if (!agree) {
+        *detail = "a size in place of another that translates otherwise";
+        return LU_RULE_BBM_3;
+    }
+    *detail = not_for_cpus;
+    return may_resize(common_bbml(j, c->stage), block->no_conflict)
+           ? LU_RULE__MAX : LU_RULE_BBM_6;
 }
 
 LuRule lu_bbm_judge(LuJudge *j, const LuChange *c, const char **detail)

@@ -50,11 +50,13 @@ static LuRule judge(LuIommu *iommu, const LuChange *change,
 
 /*
  * F_TLB_CONFLICT is never reported for another size, the contiguous bit
- * included, by a unit of BBML 2 (IHI 0070, 3.21.1.3).
+ * included, by a unit of BBML 2 (IHI 0070, 3.21.1.3), nor for what is wrong
+ * only to a CPU.
  */
-static bool can_conflict(const LuIommu *iommu, const LuChange *change)
+static bool can_conflict(const LuIommu *iommu, const LuChange *change,
+                         LuRule rule)
 {
-    return change->kind != LU_CHANGE__MAX &&
+    return change->kind != LU_CHANGE__MAX && rule != LU_RULE_BBM_6 &&
            (change->kind != LU_CHANGE_SIZE || iommu->caps.bbml < 2);
 }
 
@@ -84,7 +86,8 @@ static void changed(void *opaque, const LuChange *change)
         return;
     }
     iommu->conflict |= change->kind < LU_CHANGE_REUSED &&
-                       rule != LU_RULE__MAX && can_conflict(iommu, change) &&
+                       rule != LU_RULE__MAX &&
+                       can_conflict(iommu, change, rule) &&
                        lu_rule_info[rule].severity == LU_ERROR;
     if (iommu->session &&
         (rule != LU_RULE__MAX || !iommu->judge.cut_short)) {
@@ -132,7 +135,8 @@ bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
     iommu->caps = *caps;
     iommu->stale = policy;
     iommu->judge = (LuJudge) {
-        .mem = iommu->mem, .bbml = caps->bbml, .left = LU_JUDGE_MAX,
+        .mem = iommu->mem, .bbml = caps->bbml, .cpu_bbml = caps->cpu_bbml,
+        .left = LU_JUDGE_MAX,
     };
     if (!none) {
         iommu->streams = lu_streams_new();

@@ -37,6 +37,7 @@ static const Shape shapes[] = {
     { LU_RECORD_UNWATCHED, false, true, 0, 0 },
     { LU_RECORD_WORDS, false, false, 4, LU_RECORD_ARGS_MAX },
     { LU_RECORD_NOT_RAM, false, false, 1, 1 },
+    { LU_RECORD_MMIO, false, false, 2, 2 },
     { LU_RECORD_RESIDENT, false, false, 3, 3 },
     { LU_RECORD_WRITTEN, false, false, 1, 1 },
     { LU_RECORD_REQUESTERS, false, false, 2, LU_RECORD_ARGS_MAX },

@@ -271,6 +271,20 @@ static bool mem_is_ram(const LuMem *mem, hwaddr pa, hwaddr len)
     return true;
 }
 
+static bool mem_find_device(const LuMem *mem, hwaddr pa, hwaddr len,
+                            hwaddr *first)
+{
+    bool yes;
+
+    QEMU_LOCK_GUARD(&rec.lock);
+    yes = lu_mem_find_device(rec.real[VIEW_SYSTEM], pa, len, first);
+    rec.call++;
+    if (yes) {
+        put(LU_RECORD_MMIO, (uint64_t[]) { rec.call, *first }, 2);
+    }
+    return yes;
+}
+
 typedef struct Run {
     uint64_t pa, len;
 } Run;
@@ -308,6 +322,7 @@ static const LuMem uncached_mem = {
     .read_words = mem_read_words,
     .cas64 = mem_cas64,
     .is_ram = mem_is_ram,
+    .find_device = mem_find_device,
 };
 
 static const LuMem recorded_mem = {
@@ -316,6 +331,7 @@ static const LuMem recorded_mem = {
     .cas64 = mem_cas64,
     .write = mem_write,
     .is_ram = mem_is_ram,
+    .find_device = mem_find_device,
     .foreach_resident = mem_foreach_resident,
     .uncached = &uncached_mem,
 };
@@ -612,6 +628,9 @@ static void end(const char *why)
 
 void lu_record_cut(const char *why)
 {
+    if (!rec.path) {
+        return;
+    }
     QEMU_LOCK_GUARD(&rec.lock);
     if (rec.file) {
         end(why);

@@ -201,11 +201,8 @@ void lu_stream_decide(LuStreams *streams, LuStream *s, const LuCtx *ctx)
     }
 }
 
-/* ------------------------------------------------------------------ */
-/* Tags                                                               */
-
-static const LuStream *find(const LuStreams *streams, uint16_t rid,
-                            uint32_t pasid)
+const LuStream *lu_streams_find(const LuStreams *streams, uint16_t rid,
+                                uint32_t pasid)
 {
     LuStream probe = { .rid = rid, .pasid = pasid };
 
@@ -213,6 +210,17 @@ static const LuStream *find(const LuStreams *streams, uint16_t rid,
                                 : g_hash_table_lookup(streams->with_pasid,
                                                       &probe);
 }
+
+const LuCtx *lu_streams_held(const LuStreams *streams, uint16_t rid,
+                             uint32_t pasid)
+{
+    const LuStream *s = lu_streams_find(streams, rid, pasid);
+
+    return s && s->decided ? &s->ctx : NULL;
+}
+
+/* ------------------------------------------------------------------ */
+/* Tags                                                               */
 
 static bool has_tag(const LuCtx *ctx, const LuTag *tag)
 {
@@ -257,7 +265,7 @@ const LuStream *lu_streams_disagree(LuStreams *streams, const LuStream *s,
             continue;
         }
         last = g_hash_table_lookup(streams->speakers, &now);
-        other = last ? find(streams, last->rid, last->pasid) : NULL;
+        other = last ? lu_streams_find(streams, last->rid, last->pasid) : NULL;
         if (other && other != s && other->decided &&
             has_tag(&other->ctx, &now.tag) &&
             !tag_agrees(&s->ctx, &other->ctx, &now.tag)) {

@@ -26,6 +26,10 @@ bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons)
     if (c->dropped) {
         return true;            /* the session counts it */
     }
+    if (c->said[LU_CLAIM_REFUSED]) {
+        return reason(reasons, "the next kernel has refused the claim of token "
+                      "0x%" PRIx64, c->token);
+    }
     if (c->state != LU_CLAIM_FINISHED) {
         return reason(reasons, "the claim of token 0x%" PRIx64 " ended %s, "
                       "not finished", c->token, lu_claim_state_name(c->state));
@@ -111,6 +115,7 @@ const char *lu_session_unable(LuSession *s, LuRule rule)
     case LU_RULE_BBM_3:
     case LU_RULE_BBM_4:
     case LU_RULE_BBM_5:
+    case LU_RULE_BBM_6:
         return any_unit(s, holds, rule) ? NULL
                : "the IOMMUs hold nothing (tlb=none)";
     case LU_RULE_OWN_1:

@@ -119,6 +119,19 @@ static int list_pages(LuCtlState *s, const LuOp *op)
     return n < 0 ? -n : list(s, range, n);
 }
 
+/* What was claimed unannounced has a token that nobody chose. */
+static int tell_token(LuCtlState *s, const LuOp *op)
+{
+    uint64_t token;
+
+    if (!lu_session_token(s->session, op->rid, op->pasid, &token)) {
+        return LU_CTL_ENOENT;
+    }
+    put(s, LU_CTL_TOKEN_LO, token);
+    put(s, LU_CTL_TOKEN_HI, token >> 32);
+    return LU_CTL_OK;
+}
+
 static void execute(LuCtlState *s)
 {
     LuOp op = op_of_registers(s);
@@ -133,6 +146,9 @@ static void execute(LuCtlState *s)
         break;
     case LU_CTL_OP_PAGES:
         ret = list_pages(s, &op);
+        break;
+    case LU_CTL_OP_CLAIM:
+        ret = tell_token(s, &op);
         break;
     default:
         ret = lu_session_op(s->session, &op);

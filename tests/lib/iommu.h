@@ -28,6 +28,7 @@ typedef enum IommuKind {
  *     VT-d wants a level that could be, nothing else is looked at.
  * @pt2: NESTED: stage 2; else unused, fmt NULL.
  * @restored: came over from another kernel; may be freed, never changed.
+ * @cpu: SMMUv3: CPUs walk the tables of stage 1 as well (SVA).
  * @fwb: Arm: stage 2 forces memory types (S2FWB), where the SMMU can do that.
  */
 typedef struct IommuDomain {
@@ -35,6 +36,7 @@ typedef struct IommuDomain {
     uint16_t tag;
     uint16_t tag2;
     bool restored;
+    bool cpu;
     bool fwb;
     PgTable pt;
     PgTable pt2;

@@ -87,7 +87,7 @@
 #define CD0_A           BIT(46)
 #define CD0_ASET        BIT(47)
 #define CD0_ASID(n)     ((uint64_t)(n) << 48)
-#define CD3_MAIR        0x44ffull           /* WB and NC, see pgtable.c */
+#define CD3_MAIR        0x44ffull           /* WB, NC, Device; see pgtable.c */
 
 /* Commands */
 #define CMD_CFGI_STE        0x03
@@ -289,7 +289,8 @@ static void make_cd(Iommu *io, const IommuDomain *d, uint64_t *cd)
 {
     cd[0] = (64 - d->pt.vasz) | CD0_TG0(tg_code(d->pt.granule_lg2)) |
             CD0_WB_ISH | CD0_EPD1 | CD0_V | CD0_IPS(rd(io, IDR5) & IDR5_OAS) |
-            CD0_AA64 | CD0_R | CD0_A | CD0_ASET | CD0_ASID(d->tag);
+            CD0_AA64 | CD0_R | CD0_A | (d->cpu ? 0 : CD0_ASET) |
+            CD0_ASID(d->tag);
     cd[1] = d->pt.top + d->pt.ptr_off;
     cd[2] = 0;
     cd[3] = CD3_MAIR;

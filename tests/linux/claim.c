@@ -1,6 +1,7 @@
 /*
  * Claims: says through lu-ctl, in configuration space, that the engine's
- * stream survives the crash, and in the second kernel that it did.
+ * stream survives the crash, and in the second kernel that it did; and asks
+ * lu-ctl of a claim that nobody announced.
  *
  * What a crash kernel leaves alone is all memory but its own, so that is what
  * is declared preserved; /proc/iomem tells.
@@ -13,6 +14,7 @@
 #include <linux/pci_regs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -147,4 +149,41 @@ int claim_finish(Guest *g)
 {
     name_stream(g);
     return ring(g, "finish", LU_CTL_OP_FINISH);
+}
+
+List *claim_list(Guest *g)
+{
+    uint16_t command = PCI_COMMAND_MEMORY;
+    char path[128];
+    void *bar;
+    int fd;
+
+    pwrite(g->ctl, &command, sizeof(command), PCI_COMMAND);
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource%d",
+             g->ctl_bdf, LU_CTL_BAR_BULK);
+    fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
+    bar = mmap(NULL, LU_CTL_BULK_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+    close(fd);
+    if (bar == MAP_FAILED) {
+        fail("%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    return bar;
+}
+
+int claim_by_stream(Guest *g)
+{
+    name_stream(g);
+    return ring(g, "tell the claim's token", LU_CTL_OP_CLAIM);
+}
+
+int claim_finish_unseen(Guest *g)
+{
+    put(g, LU_CTL_PARAM, LU_CTL_FINISH_UNSEEN);
+    return ring(g, "finish", LU_CTL_OP_FINISH);
+}
+
+int claim_leaked(Guest *g, uint64_t addr, uint64_t len)
+{
+    return ring_range(g, "hear of what leaked", LU_CTL_OP_LEAKED, addr, len);
 }

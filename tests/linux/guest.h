@@ -107,6 +107,16 @@ int claim_freeze(Guest *g);
 int claim_crash(Guest *g);
 int claim_boot(Guest *g);
 int claim_finish(Guest *g);
+/* What lu-ctl lists, {address, length} each: volatile, for the device writes */
+typedef const volatile uint64_t List;
+/* Where; NULL after fail(). */
+List *claim_list(Guest *g);
+/* The token of the engine's stream, which nobody chose, is the one meant. */
+int claim_by_stream(Guest *g);
+/* The claim has ended, and nobody says what was freed. */
+int claim_finish_unseen(Guest *g);
+/* A page of it is in use; or, with a length of 0, none is. */
+int claim_leaked(Guest *g, uint64_t addr, uint64_t len);
 
 /* vfio.c: steps that give the engine to this program and map the buffer */
 int vfio_bind(Guest *g);
@@ -137,6 +147,9 @@ int luo_ring_finish(Guest *g);
 /* promise.c: the kernel is told to let the engine go on over the kexec */
 int promise_make(Guest *g);
 int promise_kept(Guest *g);
+
+/* leaks.c: a step that ends the claim, and finds its tables not freed */
+int leaks_report(Guest *g);
 
 /* kho.c: what the kernel shows of its preserved memory, and what lu-ctl does */
 int kho_compare(Guest *g);

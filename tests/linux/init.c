@@ -191,7 +191,8 @@ static const Step restore[] = {
 
 /*
  * lu.hops: the kexecs that are to follow.  The ring is a memfd that goes
- * along, and the engine never stops.
+ * along, and the engine never stops.  lu.leaks: that tables are freed is looked
+ * at.
  */
 static const Step start_ring[] = {
     { "modules", modules },
@@ -221,6 +222,8 @@ static const Step take_over[] = {
     { "replaced", promise_kept },
     { "finish-session", luo_ring_finish },
     { "settle", settle },
+    { "find-doorbell", claim_find, "lu.leaks" },
+    { "leaks", leaks_report, "lu.leaks" },
     { "check", check_mapped_end },
     { "counters", counters_end },
     { }

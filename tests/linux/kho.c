@@ -11,11 +11,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -166,21 +164,12 @@ static int read_shown(Ranges *r)
 /* As the emulator has read it. */
 static int read_listed(Guest *g, Ranges *r)
 {
-    uint16_t command = PCI_COMMAND_MEMORY;
-    const volatile uint64_t *bar;       /* the device writes it */
+    List *bar = claim_list(g);
     uint64_t from = 0;
-    char path[128];
     unsigned int i;
-    int fd;
 
-    pwrite(g->ctl, &command, sizeof(command), PCI_COMMAND);
-    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource%d",
-             g->ctl_bdf, LU_CTL_BAR_BULK);
-    fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
-    bar = mmap(NULL, LU_CTL_BULK_SIZE, PROT_READ, MAP_SHARED, fd, 0);
-    close(fd);
-    if (bar == MAP_FAILED) {
-        return fail("%s: %s", path, strerror(errno));
+    if (!bar) {
+        return -1;
     }
     do {
         if (claim_ring_addr(g, "list what is preserved", LU_CTL_OP_MAP,

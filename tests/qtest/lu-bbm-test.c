@@ -8,6 +8,8 @@
  * when all may be held.  The twin of a row that breaks something does the same
  * by way of an invalid descriptor that was invalidated, and is silent.
  *
+ * Tables that CPUs walk as well change by the lowest level of all.
+ *
  * What must come of each is from DDI 0487 (D8.16) and IHI 0070 (3.21.1), not
  * from the code that is tested.
  *
@@ -292,7 +294,8 @@ static unsigned group_entries(const Place *p)
     }
 }
 
-static bool place(Place *p, Case *c, const Row *row, unsigned level)
+static bool place(Place *p, Case *c, const Row *row, unsigned level,
+                  bool shared)
 {
     uint64_t size = case_size(c, level);
 
@@ -300,6 +303,7 @@ static bool place(Place *p, Case *c, const Row *row, unsigned level)
         .c = c, .d = case_domain(c), .level = level, .span = 1,
         .s2 = c->kind->kind == IOMMU_S2,
     };
+    p->d->cpu = shared;
     p->span = is_group(row) ? group_entries(p) : 1;
     if (p->span * size > 1 * GiB) {
         return false;
@@ -381,10 +385,35 @@ static const char *const arm_names[ARMS] = {
     "accesses", "freeze", "nothing", "twin",
 };
 
-/* What it ends with may be wrong however it came about. */
-static bool has_twin(const Row *row, unsigned bbml)
+/* The machine that rows are run on. */
+typedef struct Setup {
+    unsigned bbml;
+    bool shared;                /* CPUs walk the tables as well, */
+    unsigned cpu;               /* of this level */
+    const char *props;
+} Setup;
+
+/*
+ * The rule that is broken, or "".  CPUs refuse what they do not support (IHI
+ * 0070, 3.21.1.1), and another shareability (DDI 0487, D8.16).
+ */
+static const char *expected(const Row *row, const Setup *s, Arm arm)
 {
-    return row->rule[bbml] && !row->end[bbml];
+    const char *const *rules = arm == NOTHING || arm == TWIN ? row->end
+                                                             : row->rule;
+    const char *own = rules[s->bbml];
+
+    if (s->shared && ((!own && rules[MIN(s->bbml, s->cpu)]) ||
+                      !g_strcmp0(own, "BBM-2w"))) {
+        return "BBM-6";
+    }
+    return own ?: "";
+}
+
+/* What it ends with may be wrong however it came about. */
+static bool has_twin(const Row *row, const Setup *s)
+{
+    return *expected(row, s, ACCESSES) && !row->end[s->bbml];
 }
 
 /*
@@ -392,15 +421,15 @@ static bool has_twin(const Row *row, unsigned bbml)
  * what the last access met before the invalidation that ends the row, or the
  * first conflict.
  */
-static char *run_row(Case *c, const Row *row, unsigned level, Arm arm,
-                     CaseDma *met)
+static char *run_row(Case *c, const Row *row, unsigned level, bool shared,
+                     Arm arm, CaseDma *met)
 {
     Shape last = END;
     CaseDma dma;
     Place p;
 
     *met = (CaseDma) { };
-    if (!place(&p, c, row, level)) {
+    if (!place(&p, c, row, level, shared)) {
         return NULL;
     }
     for (unsigned i = 0; i < ARRAY_SIZE(row->step) && row->step[i]; i++) {
@@ -451,49 +480,41 @@ static bool exists(const Row *row, const CaseKind *kind, unsigned level)
            (level < 2 || kind->granule_lg2 == 12);
 }
 
-static const char *expected(const Row *row, unsigned bbml, Arm arm)
-{
-    const char *rule = arm == NOTHING || arm == TWIN ? row->end[bbml]
-                                                     : row->rule[bbml];
-
-    return rule ?: "";
-}
-
 typedef struct Tally {
     unsigned cases, wrong;
 } Tally;
 
 /* One arm of a row in a column.  Returns what its cell says, or NULL. */
 static char *run_arm(const Row *row, const CaseKind *kind, unsigned level,
-                     unsigned bbml, const char *props, Tally *tally, Arm arm)
+                     const Setup *s, Tally *tally, Arm arm)
 {
-    Case *c = case_begin(kind, props);
-    const char *want = expected(row, bbml, arm);
+    Case *c = case_begin(kind, s->props);
+    const char *want = expected(row, s, arm);
     g_autofree char *found = NULL;
     CaseDma met;
 
-    found = run_row(c, row, level, arm, &met);
+    found = run_row(c, row, level, s->shared, arm, &met);
     if (!found) {
         return NULL;
     }
     tally->cases++;
     if (!g_str_equal(found, want)) {
         tally->wrong++;
-        g_test_message("row %u, %s, %s, level %u, bbml %u, %s: \"%s\", "
+        g_test_message("row %u, %s, %s, level %u%s, %s: \"%s\", "
                        "expected \"%s\"", row->nr, row->name, kind->name,
-                       level, bbml, arm_names[arm], found, want);
+                       level, s->props, arm_names[arm], found, want);
     }
     return g_strdup(*found ? found + strlen("BBM-") : ".");
 }
 
 /* All arms but the twin; what the first of them says. */
 static char *run_cell(const Row *row, const CaseKind *kind, unsigned level,
-                      unsigned bbml, const char *props, Tally *tally)
+                      const Setup *s, Tally *tally)
 {
     char *cell = NULL;
 
     for (Arm arm = 0; arm < TWIN; arm++) {
-        char *said = run_arm(row, kind, level, bbml, props, tally, arm);
+        char *said = run_arm(row, kind, level, s, tally, arm);
 
         if (arm == ACCESSES) {
             cell = said;
@@ -505,17 +526,16 @@ static char *run_cell(const Row *row, const CaseKind *kind, unsigned level,
 }
 
 static char *run_twin(const Row *row, const CaseKind *kind, unsigned level,
-                      unsigned bbml, const char *props, Tally *tally)
+                      const Setup *s, Tally *tally)
 {
-    return has_twin(row, bbml) ? run_arm(row, kind, level, bbml, props, tally,
-                                         TWIN) : NULL;
+    return has_twin(row, s) ? run_arm(row, kind, level, s, tally, TWIN) : NULL;
 }
 
 /* Calls @fn for each cell of the row. */
 typedef char *CellFn(const Row *row, const CaseKind *kind, unsigned level,
-                     unsigned bbml, const char *props, Tally *tally);
+                     const Setup *s, Tally *tally);
 
-static void run_rows(unsigned bbml, const char *props, CellFn *fn)
+static void run_rows(const Setup *s, CellFn *fn)
 {
     Tally tally = { };
 
@@ -529,7 +549,7 @@ static void run_rows(unsigned bbml, const char *props, CellFn *fn)
 
             for (unsigned level = 0; level < levels; level++) {
                 g_autofree char *cell = exists(row, kind, level)
-                    ? fn(row, kind, level, bbml, props, &tally) : NULL;
+                    ? fn(row, kind, level, s, &tally) : NULL;
 
                 g_string_append_printf(line, "%3s", cell ?: "");
             }
@@ -542,41 +562,56 @@ static void run_rows(unsigned bbml, const char *props, CellFn *fn)
     g_assert_cmpuint(tally.wrong, ==, 0);
 }
 
-static void print_header(unsigned bbml, const char *what)
+static void print_header(const Setup *s, const char *what)
 {
-    g_test_message("BBML %u: %s", bbml, what);
+    g_test_message("%s: %s", s->props + 1, what);
     g_test_message("%-47s s1 4k    16k   64k   s2 4k    16k   64k", "");
     g_test_message("%-47s  0  1  2  0  1  0  1  0  1  2  0  1  0  1", "");
 }
 
 static void test_matrix(const void *arg)
 {
-    unsigned bbml = GPOINTER_TO_UINT(arg);
-    g_autofree char *props = g_strdup_printf(",bbml=%u", bbml);
-    Case *c = case_begin(case_kind(columns[0]), props);
+    const Setup *s = arg;
+    Case *c = case_begin(case_kind(columns[0]), s->props);
     QDict *mark = lu_arms_mark(c->pq.qts);
 
-    print_header(bbml, "the rule that is broken (BBM-), by level of the leaf");
-    run_rows(bbml, props, run_cell);
+    print_header(s, "the rule that is broken (BBM-), by level of the leaf");
+    run_rows(s, run_cell);
     lu_arms_tell(c->pq.qts, mark);
 }
 
 /* What breaks something, by way of an invalid descriptor. */
 static void test_twins(const void *arg)
 {
-    unsigned bbml = GPOINTER_TO_UINT(arg);
-    g_autofree char *props = g_strdup_printf(",bbml=%u", bbml);
+    const Setup *s = arg;
     g_autoptr(GString) keeps = g_string_new("keeps");
 
-    print_header(bbml, "by way of an invalid descriptor");
-    run_rows(bbml, props, run_twin);
+    print_header(s, "by way of an invalid descriptor");
+    run_rows(s, run_twin);
     for (const Row *row = rows; row < rows + ARRAY_SIZE(rows); row++) {
-        if (has_twin(row, bbml)) {
-            g_string_append_printf(keeps, " %s", row->rule[bbml]);
+        if (has_twin(row, s)) {
+            g_string_append_printf(keeps, " %s", expected(row, s, ACCESSES));
         }
     }
     g_test_message("%s", keeps->str);
 }
+
+static const Setup setups[] = {
+    { 0, .props = ",bbml=0" },
+    { 1, .props = ",bbml=1" },
+    { 2, .props = ",bbml=2" },
+};
+
+#define SHARED_AT(bbml, cpu) \
+    { bbml, true, cpu, ",bbml=" #bbml ",cpu-bbml=" #cpu ",cpu-stage2=on" }
+
+/* Levels that are lower than the SMMU's own, and one that is not. */
+static const Setup shared_setups[] = {
+    SHARED_AT(2, 0), SHARED_AT(2, 1), SHARED_AT(1, 0), SHARED_AT(2, 2),
+};
+
+/* CPUs of a low level, which walk none of the tables. */
+static const Setup private_setup = { 2, .props = ",bbml=2,cpu-bbml=0" };
 
 /* ------------------------------------------------------------------ */
 /* Consequences                                                       */
@@ -653,67 +688,168 @@ static Stale stale_of(const char *props)
 }
 
 static char *run_met(const Row *row, const CaseKind *kind, unsigned level,
-                     unsigned bbml, const char *props, Tally *tally)
+                     const Setup *s, Tally *tally)
 {
-    Case *c = case_begin(kind, props);
+    Case *c = case_begin(kind, s->props);
     g_autofree char *wanted = NULL, *found = NULL;
     CaseDma met, want;
     char *cell;
 
-    found = run_row(c, row, level, ACCESSES, &met);
+    found = run_row(c, row, level, s->shared, ACCESSES, &met);
     if (!found) {
         return NULL;
     }
-    expect_met(row, bbml, stale_of(props), &want);
+    expect_met(row, s->bbml, stale_of(s->props), &want);
     wanted = met_name(&want);
     cell = met_name(&met);
     tally->cases++;
+    /* What reads memory each time is told of each step, by its own rule. */
     if (!g_str_equal(cell, wanted) ||
-        !g_str_equal(found, expected(row, bbml, ACCESSES))) {
+        (!s->shared && !g_str_equal(found, expected(row, s, ACCESSES)))) {
         tally->wrong++;
         g_test_message("row %u, %s, %s, level %u, %s: %s \"%s\", expected %s "
-                       "\"%s\"", row->nr, row->name, kind->name, level, props,
-                       cell, found, wanted, expected(row, bbml, ACCESSES));
+                       "\"%s\"", row->nr, row->name, kind->name, level,
+                       s->props, cell, found, wanted,
+                       expected(row, s, ACCESSES));
     }
     return cell;
 }
 
-typedef struct Met {
-    Stale stale;
-    unsigned bbml;
-} Met;
-
-static const Met mets[] = {
-    { OLD, 0 }, { NEW, 1 }, { FAULT, 0 }, { FAULT, 1 }, { FAULT, 2 },
-};
-
 static void test_met(const void *arg)
 {
-    const Met *m = arg;
-    g_autofree char *props = g_strdup_printf(",bbml=%u,stale=%s", m->bbml,
-                                             stale_names[m->stale]);
+    const Setup *s = arg;
 
-    print_header(m->bbml, "a, b: the page that is reached, X: F_TLB_CONFLICT");
-    run_rows(m->bbml, props, run_met);
+    print_header(s, "a, b: the page that is reached, X: F_TLB_CONFLICT");
+    run_rows(s, run_met);
+}
+
+/* Only what a conflict is depends on the level, and it is the SMMU's own. */
+static const Setup mets[] = {
+    { 0, .props = ",bbml=0,stale=old" },
+    { 1, .props = ",bbml=1,stale=new" },
+    { 0, .props = ",bbml=0,stale=fault" },
+    { 1, .props = ",bbml=1,stale=fault" },
+    { 2, .props = ",bbml=2,stale=fault" },
+    { 1, true, 0, ",bbml=1,cpu-bbml=0,cpu-stage2=on,stale=fault" },
+};
+
+/* ------------------------------------------------------------------ */
+/* Donation                                                           */
+
+/*
+ * A host has all memory in blocks of stage 2, which its CPUs walk as well, and
+ * a device of it is at work.  A page of a block goes to a guest with a device
+ * of its own: the block is split and the page is not in it any more (pKVM).
+ */
+typedef struct Way {
+    const char *name;
+    Shape step[4];
+    uint8_t bbml;               /* that it needs, of all that walk */
+    uint8_t lost;               /* accesses of the host's device */
+} Way;
+
+static const Way ways[] = {
+    { "break", { NONE, SYNC, TABLE_HOLE }, 0, 1 },
+    { "nt", { NT, SYNC, TABLE_HOLE }, 1 },
+    { "direct", { TABLE_HOLE }, 2 },
+};
+
+typedef struct Donation {
+    const Way *way;
+    unsigned bbml, cpu;
+} Donation;
+
+static unsigned split_block(const Place *p, const Way *way)
+{
+    unsigned lost = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(way->step) && way->step[i]; i++) {
+        if (way->step[i] == SYNC) {
+            tlbi(p);
+        } else {
+            write_shape(p, way->step[i]);
+        }
+        lost += !access_place(p).landed;
+    }
+    tlbi(p);
+    return lost + !access_place(p).landed;
+}
+
+static void test_donation(const void *arg)
+{
+    static const Row row = { .step = { A, TABLE_HOLE } };
+    const Donation *t = arg;
+    g_autofree char *props = g_strdup_printf(
+        ",bbml=%u,cpu-bbml=%u,cpu-stage2=on", t->bbml, t->cpu);
+    Case *c = case_begin(case_kind("s2-4k"), props);
+    QDict *mark = lu_arms_mark(c->pq.qts);
+    uint64_t iova = c->kind->iova, page;
+    IommuDomain *guest = case_domain(c);
+    const char *due = t->bbml < t->way->bbml ? "BBM-3" :
+                      t->cpu < t->way->bbml ? "BBM-6" : "";
+    Place p;
+
+    g_assert_true(place(&p, c, &row, 1, true));
+    case_attach(c, 0, p.d);
+    g_assert_true(access_place(&p).landed);
+    g_assert_cmpuint(split_block(&p, t->way), ==, t->way->lost);
+    page = p.pa[0] + ODD * case_size(c, 0);
+    case_stamp(c, page);
+    case_map(c, guest, iova, page, 0);
+    case_attach(c, 1, guest);
+    case_reaches(c, 1, iova, page);
+    g_assert_false(case_read(c, 0, iova + ODD * case_size(c, 0)).landed);
+    case_expect(c, due);
+    case_end(c);
+    lu_arms_tell(c->pq.qts, mark);
+}
+
+static void add_donations(void)
+{
+    for (unsigned i = 0; i < 9 * ARRAY_SIZE(ways); i++) {
+        Donation *t = g_new(Donation, 1);
+        g_autofree char *path = NULL;
+
+        /* One machine for all ways. */
+        *t = (Donation) { &ways[i % ARRAY_SIZE(ways)],
+                          i / ARRAY_SIZE(ways) / 3, i / ARRAY_SIZE(ways) % 3 };
+        path = g_strdup_printf("lu-bbm/donation/bbml%u-cpu%u/%s", t->bbml,
+                               t->cpu, t->way->name);
+        qtest_add_data_func_full(path, t, test_donation, g_free);
+    }
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    for (unsigned bbml = 0; bbml <= 2; bbml++) {
-        g_autofree char *path = g_strdup_printf("lu-bbm/matrix/bbml%u", bbml);
-        g_autofree char *twins = g_strdup_printf("lu-bbm/twins/bbml%u", bbml);
+    for (const Setup *s = setups; s < setups + ARRAY_SIZE(setups); s++) {
+        g_autofree char *path = g_strdup_printf("lu-bbm/matrix/bbml%u",
+                                                s->bbml);
+        g_autofree char *twins = g_strdup_printf("lu-bbm/twins/bbml%u",
+                                                 s->bbml);
 
-        qtest_add_data_func(path, GUINT_TO_POINTER(bbml), test_matrix);
-        qtest_add_data_func(twins, GUINT_TO_POINTER(bbml), test_twins);
+        qtest_add_data_func(path, s, test_matrix);
+        qtest_add_data_func(twins, s, test_twins);
     }
-    /* Only what a conflict is depends on the level. */
-    for (unsigned i = 0; i < ARRAY_SIZE(mets); i++) {
-        g_autofree char *path = g_strdup_printf("lu-bbm/stale-%s/bbml%u",
-                                                stale_names[mets[i].stale],
-                                                mets[i].bbml);
+    for (const Setup *s = shared_setups;
+         s < shared_setups + ARRAY_SIZE(shared_setups); s++) {
+        g_autofree char *path = g_strdup_printf("lu-bbm/cpu/bbml%u-cpu%u",
+                                                s->bbml, s->cpu);
+        g_autofree char *twins = g_strdup_printf(
+            "lu-bbm/cpu-twins/bbml%u-cpu%u", s->bbml, s->cpu);
 
-        qtest_add_data_func(path, &mets[i], test_met);
+        qtest_add_data_func(path, s, test_matrix);
+        qtest_add_data_func(twins, s, test_twins);
     }
+    qtest_add_data_func("lu-bbm/cpu/bbml2-private", &private_setup,
+                        test_matrix);
+    for (const Setup *s = mets; s < mets + ARRAY_SIZE(mets); s++) {
+        g_autofree char *path = g_strdup_printf(
+            "lu-bbm/stale-%s/bbml%u%s", stale_names[stale_of(s->props)],
+            s->bbml, s->shared ? "-cpu0" : "");
+
+        qtest_add_data_func(path, s, test_met);
+    }
+    add_donations();
     return case_run();
 }

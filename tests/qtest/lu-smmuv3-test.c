@@ -941,22 +941,6 @@ static void test_claim(const void *arg)
     stop(&m);
 }
 
-/* What a monitor has seen does not travel. */
-static void test_migration(void)
-{
-    for (int monitor = 0; monitor < 2; monitor++) {
-        Machine m;
-        QDict *rsp;
-
-        start(&m, monitor ? MONITOR : "");
-        rsp = qtest_qmp(m.qts, "{ 'execute': 'query-migrate' }");
-        g_assert_cmpint(qdict_haskey(qdict_get_qdict(rsp, "return"),
-                                     "blocked-reasons"), ==, monitor);
-        qobject_unref(rsp);
-        stop(&m);
-    }
-}
-
 /*
  * Every opcode, with every field set and clear, behind an STE that the stock
  * model cannot decode: the queue goes on, or stops with an error code.
@@ -1051,7 +1035,6 @@ int main(int argc, char **argv)
 
         qtest_add_data_func(path, &claim_cases[i], test_claim);
     }
-    qtest_add_func("lu-smmuv3/migration", test_migration);
     qtest_add_func("lu-smmuv3/commands", test_commands);
     qtest_add_func("lu-smmuv3/cmdq-no-memory", test_cmdq_no_memory);
     return g_test_run();

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include "qapi/error.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "lu-kho-fixture.h"
 #include "toy-iommu.h"
@@ -269,6 +270,56 @@ static void test_partly(const void *arg)
     story_end(&st);
 }
 
+/*
+ * The stream's entry is cleared before anything tells of the freeze: what it
+ * goes by is held, and in the map.  Not so if it was invalidated, which is how
+ * a stream is given up, or if nothing of it is preserved.
+ */
+typedef struct Cleared {
+    const char *name;
+    unsigned left_out;
+    bool invalidated, silent, claimed;
+} Cleared;
+
+static const Cleared cleared[] = {
+    { "early", .claimed = true },
+    { "early-and-invalidated", .invalidated = true },
+    { "early-and-not-preserved", .left_out = 7 },
+    { "early-without-dma", .silent = true },
+};
+
+static void test_cleared(const void *arg)
+{
+    static const LuInval all = { .name = "all", .what = LU_INVAL_CONFIG };
+    static const LuCaps caps = { };
+    const Cleared *how = arg;
+    Story st;
+
+    story_begin(&st);
+    g_assert_true(lu_iommu_hold(&st.toy.iommu, &caps, "strict", "old",
+                                &error_abort));
+    st.left_out = how->left_out;
+    if (!how->silent) {
+        dma(&st);
+    }
+    preserve(&st);
+    lu_array_set(st.mem, toy_entry(&st.toy, RID), TOY_ABORT);
+    if (how->invalidated) {
+        lu_inval_done(&st.toy.iommu, lu_inval(&st.toy.iommu, &all));
+    }
+    sign(&st, LU_SIGN_OFF);
+    lu_doorbell(&st.toy.iommu);
+    sign(&st, LU_SIGN_QUEUE_ON);
+    g_assert_cmpuint(st.s.history->len, ==, how->claimed);
+    if (how->claimed) {
+        g_assert_cmpuint(findings(&st, LU_RULE_CON_6), ==, 1);
+        g_assert_cmpint(verdict(&st), ==, LU_VERDICT_FAIL);
+    } else {
+        assert_reason(&st, "no live update claimed");
+    }
+    story_end(&st);
+}
+
 /* A neighbour in the same configuration table is not claimed. */
 static void test_neighbour(void)
 {
@@ -453,6 +504,23 @@ static void test_changed(void)
     story_end(&st);
 }
 
+/* Nobody says that a domain is restored: what is replaced was. */
+static void test_another_unit(void)
+{
+    for (int less = 0; less < 2; less++) {
+        Story st;
+
+        story_begin(&st);
+        preserve(&st);
+        jump(&st);
+        st.toy.caps += less ? -1 : 1;
+        replace(&st, st.data);
+        g_assert_cmpuint(findings(&st, less ? LU_RULE_CAP_1
+                                            : LU_RULE_CAP_1W), ==, 1);
+        story_end(&st);
+    }
+}
+
 static void test_back(void)
 {
     hwaddr top;
@@ -540,6 +608,12 @@ int main(int argc, char **argv)
                          test_partly);
     g_test_add_data_func("/evidence/nothing", GUINT_TO_POINTER(7),
                          test_partly);
+    for (unsigned i = 0; i < ARRAY_SIZE(cleared); i++) {
+        g_autofree char *path = g_strdup_printf("/evidence/cleared/%s",
+                                                cleared[i].name);
+
+        g_test_add_data_func(path, &cleared[i], test_cleared);
+    }
     g_test_add_func("/evidence/neighbour", test_neighbour);
     g_test_add_func("/evidence/shared", test_shared);
     g_test_add_func("/evidence/not-final", test_not_final);
@@ -551,6 +625,7 @@ int main(int argc, char **argv)
     g_test_add_func("/evidence/elsewhere", test_elsewhere);
     g_test_add_func("/evidence/lost", test_lost);
     g_test_add_func("/evidence/changed", test_changed);
+    g_test_add_func("/evidence/another-unit", test_another_unit);
     g_test_add_func("/evidence/back", test_back);
     g_test_add_func("/evidence/announced", test_announced);
     g_test_add_func("/evidence/abort", test_abort);

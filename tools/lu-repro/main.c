@@ -22,7 +22,6 @@ static const Command commands[] = {
     { "new", "NAME", "Write a file to begin with", repro_new },
     { "replay", "FILE", "Judge a record again, without a guest", repro_replay },
     { "steps", "", "What a step can be", repro_steps },
-    { "doc", "", "Print docs/catalogue.rst", repro_doc },
 };
 
 static void help(FILE *to)

@@ -16,6 +16,7 @@
 typedef struct LuJudge {
     const LuMem *mem;           /* to compare what tables translate to */
     unsigned bbml;              /* IDR3.BBML, 0..2 */
+    unsigned cpu_bbml;          /* ID_AA64MMFR2_EL1.BBM, for LU_STAGE_CPU */
     bool nested;                /* tables are not found by their pointers */
     unsigned left;              /* words it may still read */
     bool cut_short;             /* they did not suffice */

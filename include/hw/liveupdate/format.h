@@ -66,6 +66,7 @@ struct LuStage {
 #define LU_STAGE_PTW        (1u << 13)  /* VMSA S2PTW */
 #define LU_STAGE_FWB        (1u << 14)  /* VMSA S2FWB: bit 4 is redefined */
 #define LU_STAGE_PRESET     (1u << 16)  /* a walk cannot mark: tables must be */
+#define LU_STAGE_CPU        (1u << 17)  /* VMSA: CPUs walk the tables as well */
 };
 
 typedef enum LuDescKind {
@@ -98,6 +99,7 @@ struct LuFormat {
     uint8_t id;                 /* LU_CTL_FMT_* */
     bool hw_accessed;           /* a walk sets A (and D on writes), x86 FS */
     bool needs_break;           /* break-before-make (DDI 0487 D8.16) */
+    bool typed;                 /* a leaf says what memory it maps */
     /*
      * Decode @raw found at @level (0 .. stage->top_level).  Total: any value
      * gives a result, zero is INVALID, level 0 has no TABLE, and @desc->addr

@@ -25,6 +25,7 @@ typedef enum LuRecordKind {
     /* What a call for memory, or a question, gave; first, which call: */
     LU_RECORD_WORDS = 'm',      /* call, view, address, words */
     LU_RECORD_NOT_RAM = 'n',    /* call */
+    LU_RECORD_MMIO = 'h',       /* call, address of a device */
     LU_RECORD_RESIDENT = 'v',   /* call, address, bytes */
     LU_RECORD_WRITTEN = 'd',    /* call */
     LU_RECORD_REQUESTERS = 'q', /* call, unit, requesters */

@@ -141,6 +141,9 @@ void lu_session_judge_stores(LuSession *s);
 void lu_session_uncached(LuSession *s, LuIommu *iommu, const LuAccess *access,
                          const LuXlat *x, bool stale);
 
+/* The unit with that id, or NULL.  BQL held. */
+LuIommu *lu_session_unit(const LuSession *s, const char *id);
+
 /* The unit that translates @rid, or NULL.  BQL held. */
 LuIommu *lu_session_owner(LuSession *s, uint16_t rid);
 
@@ -200,9 +203,11 @@ void lu_session_unlock(LuSession *s);
  * Parts of an operation.  All locks are held.
  *
  * Claim the stream of @op on @iommu; returns as lu_session_op().  @seen: it is
- * the map that says so, and tells the claim's phases from then on.
+ * the map that says so, and tells the claim's phases from then on.  @held: what
+ * the stream goes by, if memory does not lead there any more; else NULL.
  */
-int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen);
+int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen,
+                     const LuCtx *held);
 /*
  * End the open claims of @iommu (NULL: of all units) that are in @state
  * (LU_CLAIM_NONE: in any); no one is at fault.  Returns how many there were.
@@ -227,6 +232,9 @@ void lu_session_follow(LuSession *s, LuClaim *c);
 void lu_session_close(LuSession *s);
 
 LuClaimState lu_session_state(LuSession *s, uint16_t rid, uint32_t pasid);
+/* The token of the open claim of a stream; false if there is none. */
+bool lu_session_token(LuSession *s, uint16_t rid, uint32_t pasid,
+                      uint64_t *token);
 uint64_t lu_session_errors(LuSession *s);
 unsigned lu_session_generation(LuSession *s);
 
