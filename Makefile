@@ -107,6 +107,7 @@ help:
 	@echo '                  BUG=<name> plants a bug, BUG=list names them'
 	@echo '                  ARCH=aarch64|x86_64 and CASE=<name> narrow it'
 	@echo '                  MAP=kho: memory is preserved as Linux does it'
+	@echo '                  RECORD=<directory>: records, for lu-repro replay'
 	@echo '                  CLAIMS=map: so, and the kernels announce nothing'
 	@echo 'make demo-linux   crash and kexec of an unmodified Linux under DMA'
 	@echo '                  ARCH=aarch64|x86_64 (default x86_64), CASE=<name>'

@@ -67,6 +67,7 @@ void qmp_lu_change_capability(const char *iommu, const char *capability,
                                  errp);
     }
     if (changed) {
+        lu_record_cut("a capability was changed by hand");
         lu_iommu_reset(unit);   /* nothing is held of another unit */
         lu_record_cut("a capability was changed");
     }

@@ -423,8 +423,9 @@ static void lu_monitor_complete(UserCreatable *uc, Error **errp)
             return;
         }
     }
-    if (!lu_guard_start(&m->guard, &m->session, errp) ||
-        !start_record(m, errp) || !start_replay(m, errp)) {
+    /* What comes first is told last that the machine is made. */
+    if (!start_record(m, errp) || !start_replay(m, errp) ||
+        !lu_guard_start(&m->guard, &m->session, errp)) {
         return;
     }
     report_line(m, lu_report_run());

@@ -16,6 +16,7 @@
 #include "qemu/bswap.h"
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
+#include "qemu/target-info.h"
 #include "qemu/timer.h"
 #include "hw/boards.h"
 #include "hw/pci/pci_bus.h"
@@ -270,17 +271,18 @@ static bool mem_is_ram(const LuMem *mem, hwaddr pa, hwaddr len)
     return true;
 }
 
-/* Most calls find none: those leave no line. */
 static bool mem_find_device(const LuMem *mem, hwaddr pa, hwaddr len,
                             hwaddr *first)
 {
+    bool yes;
+
     QEMU_LOCK_GUARD(&rec.lock);
+    yes = lu_mem_find_device(rec.real[VIEW_SYSTEM], pa, len, first);
     rec.call++;
-    if (!lu_mem_find_device(rec.real[VIEW_SYSTEM], pa, len, first)) {
-        return false;
+    if (yes) {
+        put(LU_RECORD_MMIO, (uint64_t[]) { rec.call, *first }, 2);
     }
-    put(LU_RECORD_RESIDENT, (uint64_t[]) { rec.call, *first, 1 }, 3);
-    return true;
+    return yes;
 }
 
 typedef struct Run {
@@ -320,6 +322,7 @@ static const LuMem uncached_mem = {
     .read_words = mem_read_words,
     .cas64 = mem_cas64,
     .is_ram = mem_is_ram,
+    .find_device = mem_find_device,
 };
 
 static const LuMem recorded_mem = {
@@ -497,13 +500,30 @@ static int put_bus(Object *obj, void *opaque)
     return 0;
 }
 
+/* It was read a moment ago. */
+static void put_baseline(const char *path)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    if (path && g_file_get_contents(path, &text, NULL, NULL)) {
+        lines = g_strsplit(text, "\n", -1);
+    }
+    for (char **line = lines; line && *line; line++) {
+        put_text(LU_RECORD_BASELINE, *line);
+    }
+}
+
 static void put_machine(void)
 {
     g_autofree char *machine =
-        g_strdup(object_get_typename(OBJECT(current_machine)));
+        g_strdup_printf("%s %s", target_name(),
+                        object_get_typename(OBJECT(current_machine)));
 
     *strstr(machine, TYPE_MACHINE_SUFFIX) = '\0';
     put_text(LU_RECORD_MACHINE, machine);
+    put_baseline(qdict_get_try_str(rec.monitor, "baseline"));
+    qdict_del(rec.monitor, "baseline");
     put_dict(LU_RECORD_MONITOR, g_steal_pointer(&rec.monitor));
     object_child_foreach_recursive(object_get_root(), put_bus, NULL);
 }
@@ -608,13 +628,14 @@ static void end(const char *why)
 
 void lu_record_cut(const char *why)
 {
-    if (rec.path) {
-        QEMU_LOCK_GUARD(&rec.lock);
-        if (rec.file) {
-            end(why);
-            warn_report("lu-monitor: %s is no record of this run: %s",
-                        rec.path, why);
-        }
+    if (!rec.path) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&rec.lock);
+    if (rec.file) {
+        end(why);
+        warn_report("lu-monitor: %s is no record of this run: %s", rec.path,
+                    why);
     }
 }
 

@@ -35,6 +35,8 @@ static struct {
     Error *error;               /* what is wrong with the record */
     unsigned call;
     bool refused, written;      /* what is said of this call */
+    bool device;
+    hwaddr device_at;
     GArray *runs;               /* hwaddr, two for each */
     int64_t ns;
     LuSparse memory[VIEWS];
@@ -94,6 +96,12 @@ static void apply_written(const LuRecordLine *l)
     play.written = true;
 }
 
+static void apply_mmio(const LuRecordLine *l)
+{
+    play.device = true;
+    play.device_at = l->arg[1];
+}
+
 static void apply_resident(const LuRecordLine *l)
 {
     g_array_append_vals(play.runs, &l->arg[1], 2);
@@ -117,6 +125,7 @@ static const struct {
     { LU_RECORD_WORDS, apply_words },
     { LU_RECORD_NOT_RAM, apply_not_ram },
     { LU_RECORD_WRITTEN, apply_written },
+    { LU_RECORD_MMIO, apply_mmio },
     { LU_RECORD_RESIDENT, apply_resident },
     { LU_RECORD_REQUESTERS, apply_requesters },
 };
@@ -138,7 +147,7 @@ static bool apply(unsigned call)
 static void on_call(void)
 {
     play.call++;
-    play.refused = play.written = false;
+    play.refused = play.written = play.device = false;
     g_array_set_size(play.runs, 0);
     while (apply(play.call)) {
         continue;
@@ -203,10 +212,10 @@ static bool mem_find_device(const LuMem *mem, hwaddr pa, hwaddr len,
                             hwaddr *first)
 {
     on_call();
-    if (play.runs->len) {
-        *first = g_array_index(play.runs, hwaddr, 0);
+    if (play.device) {
+        *first = play.device_at;
     }
-    return play.runs->len;
+    return play.device;
 }
 
 /* @fn makes calls of its own. */
@@ -228,6 +237,7 @@ static const LuMem uncached_mem = {
     .read_words = mem_read_words,
     .cas64 = mem_cas64,
     .is_ram = mem_is_ram,
+    .find_device = mem_find_device,
 };
 
 static const LuMem replayed_mem = {

@@ -371,6 +371,12 @@ static void test_refusals(void)
           "use -accel tcg" },
         { { "-object", "lu-monitor,id=a,baseline=/nowhere/x" },
           "/nowhere/x" },
+        { { "-object", "lu-monitor,id=a,record=/nowhere/x" },
+          "cannot write record '/nowhere/x'" },
+        { { "-object", "lu-monitor,id=a,replay=/nowhere/x" },
+          "/nowhere/x: cannot be read" },
+        { { "-object", "lu-monitor,id=a,record=/x,replay=/x" },
+          "record and replay exclude each other" },
         { { "-object", "lu-monitor,id=a,on-finding=pray" },
           "on-finding" },
     };

@@ -20,6 +20,7 @@ static const Command commands[] = {
     { "run", "NAME|PATTERN...|--all", "Play them, and their repairs",
       repro_run },
     { "new", "NAME", "Write a file to begin with", repro_new },
+    { "replay", "FILE", "Judge a record again, without a guest", repro_replay },
     { "steps", "", "What a step can be", repro_steps },
 };
 

@@ -131,6 +131,7 @@ int repro_show(int argc, char **argv);
 int repro_new(int argc, char **argv);
 int repro_steps(int argc, char **argv);
 int repro_run(int argc, char **argv);
+int repro_replay(int argc, char **argv);
 
 /* Exit status, as that of lu-vm. */
 #define REPRO_PASS          0

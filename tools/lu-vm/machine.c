@@ -96,7 +96,8 @@ char **lu_vm_machine_argv(const LuVmOptions *o, int qmp, Error **errp)
               &error_abort);
     add_words(argv, m->words, &error_abort);
     add(argv, "-object");
-    add(argv, "lu-monitor,id=lu0,report=" LU_VM_FILE_REPORT);
+    add(argv, "lu-monitor,id=lu0,report=" LU_VM_FILE_REPORT "%s%s",
+        o->record ? ",record=" : "", o->record ?: "");
     add(argv, "-device");
     add(argv, "%s%s%s", o->stock ? m->stock : m->iommu, o->iommu ? "," : "",
         o->iommu ?: "");

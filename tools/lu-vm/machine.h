@@ -10,6 +10,7 @@
 
 /* The files of a run, in its directory, which is QEMU's working directory. */
 #define LU_VM_FILE_REPORT   "report.jsonl"
+#define LU_VM_FILE_RECORD   "record.lurec"
 #define LU_VM_FILE_TRACE    "trace.log"
 #define LU_VM_FILE_CONSOLE  "console.log"
 #define LU_VM_FILE_ERRORS   "qemu.log"

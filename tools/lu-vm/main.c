@@ -13,10 +13,12 @@
 #include "judge.h"
 #include "machine.h"
 #include "output.h"
+#include "timeline.h"
 
 /* All that a run leaves; what an earlier one left goes first. */
 static const char *const report_files[] = {
-    LU_VM_FILE_REPORT, LU_VM_FILE_TRACE, LU_VM_FILE_CONSOLE,
+    LU_VM_FILE_REPORT, LU_VM_FILE_RECORD, LU_VM_FILE_TRACE,
+    LU_VM_FILE_CONSOLE, LU_TIMELINE_HTML, LU_TIMELINE_PERFETTO,
     LU_VM_FILE_ERRORS, LU_VM_FILE_INITRD, LU_VM_FILE_ARGV, LU_VM_FILE_VERDICT,
 };
 
@@ -81,6 +83,23 @@ static bool write_argv(const LuVmRun *run, Error **errp)
     return write_text(run->directory, LU_VM_FILE_ARGV, text->str, errp);
 }
 
+/* QEMU that was killed leaves no record, and so no picture: no error. */
+static bool write_picture(const LuVmRun *run)
+{
+    const LuVmOptions *o = run->o;
+    Error *err = NULL;
+
+    if (o->report && o->record) {
+        g_autofree char *record = g_canonicalize_filename(o->record,
+                                                          run->directory);
+
+        if (!lu_timeline_write(record, run->directory, &err)) {
+            error_reportf_err(err, "no picture of the run: ");
+        }
+    }
+    return true;
+}
+
 /* Judge the run and tell everybody who wants to know. */
 static bool conclude(const LuVmRun *run, GPtrArray *baseline,
                      LuVmOutcome *outcome, Error **errp)
@@ -104,7 +123,8 @@ static bool conclude(const LuVmRun *run, GPtrArray *baseline,
         }
     }
     return write_argv(run, errp) &&
-           write_text(run->directory, LU_VM_FILE_VERDICT, json, errp);
+           write_text(run->directory, LU_VM_FILE_VERDICT, json, errp) &&
+           write_picture(run);
 }
 
 static bool run_in(const LuVmOptions *o, const char *directory,

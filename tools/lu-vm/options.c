@@ -6,6 +6,7 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "files.h"
+#include "machine.h"
 #include "options.h"
 
 #define KERNEL_HELP \
@@ -15,7 +16,7 @@
 /* As given, before anything is looked for. */
 typedef struct Given {
     char *kernel, *kexec_kernel, *initrd, *modules, *qemu, *baseline;
-    char *arch, *scenario, *claim;
+    char *arch, *scenario, *claim, *record;
 } Given;
 
 static char *scenario_help(void)
@@ -78,6 +79,9 @@ static bool parse(LuVmOptions *o, Given *given, int argc, char **argv,
           "Write JUnit XML", "FILE" },
         { "report", 0, 0, G_OPTION_ARG_FILENAME, &o->report,
           "Leave console, JSON lines, verdict and argv here", "DIR" },
+        { "record", 0, 0, G_OPTION_ARG_FILENAME, &given->record,
+          "Record what the IOMMU sees, for lu-repro replay (with --report: "
+          LU_VM_FILE_RECORD " there)", "FILE" },
         { "gdb", 0, 0, G_OPTION_ARG_NONE, &o->gdb,
           "Wait for a debugger before the first instruction", NULL },
         { "bisect", 0, 0, G_OPTION_ARG_NONE, &o->bisect,
@@ -209,6 +213,11 @@ bool lu_vm_options_parse(LuVmOptions *o, int argc, char **argv, Error **errp)
          choose_arch(o, &given, errp) &&
          choose_scenario(o, &given, errp) &&
          find_defaults(o, errp);
+    if (given.record) {
+        o->record = g_canonicalize_filename(given.record, NULL);
+    } else if (o->report && !o->stock) {
+        o->record = g_strdup(LU_VM_FILE_RECORD);
+    }
     if (o->gdb) {
         o->timeout = 0;         /* a person at a breakpoint is not a hang */
     }
@@ -221,6 +230,7 @@ bool lu_vm_options_parse(LuVmOptions *o, int argc, char **argv, Error **errp)
     g_free(given.arch);
     g_free(given.scenario);
     g_free(given.claim);
+    g_free(given.record);
     return ok;
 }
 
@@ -235,6 +245,7 @@ void lu_vm_options_destroy(LuVmOptions *o)
     g_free(o->baseline);
     g_free(o->junit);
     g_free(o->report);
+    g_free(o->record);
     g_strfreev(o->append);
     g_strfreev(o->kexec_append);
     g_strfreev(o->qemu_opts);

@@ -26,6 +26,7 @@ typedef struct LuVmOptions {
     char *baseline;
     char *junit;
     char *report;               /* directory */
+    char *record;               /* file, seen from the run's directory */
 
     char **append;              /* to both kernels; NULL or a vector */
     char **kexec_append;        /* to the second */

@@ -17,14 +17,16 @@
 /* The letter a line begins with, unless that is a LuEventKind. */
 typedef enum LuRecordKind {
     /* The machine: */
-    LU_RECORD_MACHINE = 'M',    /* text: name of the machine type */
+    LU_RECORD_MACHINE = 'M',    /* text: architecture, space, machine type */
     LU_RECORD_DEVICE = 'D',     /* text: what -device takes, as JSON */
     LU_RECORD_MONITOR = 'O',    /* text: members of lu-monitor, as JSON */
+    LU_RECORD_BASELINE = 'B',   /* text: a line of lu-monitor's baseline */
     LU_RECORD_UNWATCHED = 'W',  /* text: LuSession.unwatched */
     /* What a call for memory, or a question, gave; first, which call: */
     LU_RECORD_WORDS = 'm',      /* call, view, address, words */
     LU_RECORD_NOT_RAM = 'n',    /* call */
-    LU_RECORD_RESIDENT = 'v',   /* call, address, bytes; or of a device */
+    LU_RECORD_MMIO = 'h',       /* call, address of a device */
+    LU_RECORD_RESIDENT = 'v',   /* call, address, bytes */
     LU_RECORD_WRITTEN = 'd',    /* call */
     LU_RECORD_REQUESTERS = 'q', /* call, unit, requesters */
     /* The rest: */
