@@ -269,6 +269,21 @@ static void names(Carry *io, GPtrArray **list)
     }
 }
 
+/* Device trees of kernels that have gone. */
+static void past(Carry *io, GArray *list)
+{
+    unsigned n = list->len;
+
+    CARRY_BELOW(io, n, LU_MEMMAP_PAST_MAX + 1);
+    g_array_set_size(list, n);
+    for (unsigned i = 0; i < n; i++) {
+        LuKhoPast *p = &g_array_index(list, LuKhoPast, i);
+
+        CARRY(io, p->pa);
+        CARRY(io, p->root);
+    }
+}
+
 /* Records of KHO are read again where the session goes on. */
 static void memmap(Carry *io, LuMemMap *map)
 {
@@ -281,8 +296,7 @@ static void memmap(Carry *io, LuMemMap *map)
     CARRY(io, map->known);
     CARRY(io, map->found);
     CARRY(io, map->luo);
-    CARRY(io, map->past_fdt);
-    CARRY(io, map->past_root);
+    past(io, map->past);
     names(io, &map->past_sessions);
     CARRY(io, map->crash);
     CARRY(io, map->crash_first);

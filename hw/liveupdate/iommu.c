@@ -471,6 +471,13 @@ static LuXlat serve_ram(LuIommu *iommu, const LuAccess *a, bool claimed)
     return x;
 }
 
+static unsigned flags_of(const LuAccess *a)
+{
+    return (a->priv ? LU_ACCESS_PRIV : 0) |
+           (a->no_snoop ? LU_ACCESS_NO_SNOOP : 0) |
+           (a->probe ? LU_ACCESS_PROBE : 0);
+}
+
 /* Apart, so that the quick way has a small frame. */
 G_GNUC_NO_INLINE LuXlat lu_translate_anew(LuIommu *iommu, const LuAccess *a)
 {
@@ -479,7 +486,8 @@ G_GNUC_NO_INLINE LuXlat lu_translate_anew(LuIommu *iommu, const LuAccess *a)
     LuXlat x;
 
     lu_event_begin(.kind = LU_EVENT_ACCESS, .iommu = iommu,
-                   .arg = { LU_EVENT_ARGS_OF_ACCESS(a) });
+                   .arg = { a->rid, a->pasid, a->iova, a->perm,
+                            flags_of(a) });
     WITH_QEMU_LOCK_GUARD(&iommu->lock) {
         claimed = session && !a->probe &&
                   lu_session_claims(session, iommu, a->rid, a->pasid);
@@ -685,7 +693,8 @@ void lu_uncached(LuIommu *iommu, const LuAccess *access, const LuXlat *x,
                  bool stale)
 {
     lu_event_begin(.kind = LU_EVENT_UNCACHED, .iommu = iommu,
-                   .arg = { LU_EVENT_ARGS_OF_ACCESS(access), x->status, x->pa,
+                   .arg = { access->rid, access->pasid, access->iova,
+                            access->perm, flags_of(access), x->status, x->pa,
                             x->mask, x->perm, x->attrs.type, x->attrs.sh,
                             x->attrs.snooped, stale });
     if (iommu->session) {

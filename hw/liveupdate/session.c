@@ -583,6 +583,30 @@ static void look(LuSession *s, const LuOp *op)
     }
 }
 
+/* What the next kernel uses before it knows what is preserved: OWN-8. */
+static void judge_scratch(LuSession *s)
+{
+    const LuIommu *iommu = s->iommus->len ? g_ptr_array_index(s->iommus, 0)
+                                          : NULL;
+    LuMemMap *map = &s->books.memmap;
+    g_autofree char *detail = NULL;
+    LuEvidence ev = { };
+    bool overlaps = iommu && lu_memmap_told(map, iommu->mem, &ev.page);
+
+    if (!iommu || !map->told.by) {
+        return;
+    }
+    lu_evaluated(&s->books.sink, LU_RULE_OWN_8);
+    if (overlaps) {
+        ev.has = LU_EV_PAGE;
+        ev.page &= ~(hwaddr)0xfff;
+        detail = g_strdup_printf("preserved, and scratch by %s at 0x%"
+                                 HWADDR_PRIx, map->told.by, map->told.at);
+        ev.detail = detail;
+        lu_finding(&s->books.sink, LU_RULE_OWN_8, &ev);
+    }
+}
+
 /* What an operation does once, after every claim has moved. */
 static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
 {
@@ -628,6 +652,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
     if (op->op == LU_CTL_OP_BOOT) {
         /* What the last kernel never froze, nobody can judge. */
         s->unfrozen += lu_session_drop(s, NULL, LU_CLAIM_PRESERVED);
+        judge_scratch(s);
         s->books.sink.generation++;
         lu_memmap_clear(&s->books.memmap);
         lu_ranges_clear(&s->ended);
