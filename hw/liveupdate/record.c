@@ -594,6 +594,9 @@ static void end(const char *why)
 
 void lu_record_cut(const char *why)
 {
+    if (!rec.path) {
+        return;                 /* nor is there a lock */
+    }
     QEMU_LOCK_GUARD(&rec.lock);
     if (rec.file) {
         end(why);
