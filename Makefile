@@ -17,10 +17,10 @@ export BUILD
 
 STEPS := 3
 demo demo-linux linux linux-source linux-selftests linux-history linux-boots \
-    check campaign bench dist: STEPS := 4
+    check repro campaign bench dist: STEPS := 4
 
 .PHONY: all packages tree build demo demo-linux linux linux-source linux-selftests \
-        linux-history linux-boots check campaign bench dist lint clean distclean help
+        linux-history linux-boots check repro campaign bench dist lint clean distclean help
 
 all: build
 
@@ -73,6 +73,10 @@ check: build
 	@echo '[4/4] tests'
 	@scripts/check
 
+repro: build
+	@echo '[4/4] known bugs, and their repairs'
+	@$(BUILD)/lu-repro run $(if $(NAME),$(NAME),--all)
+
 campaign: build
 	@echo '[4/4] random programs'
 	@scripts/campaign
@@ -113,6 +117,7 @@ help:
 	@echo 'make linux-history  what they do to the stock IOMMUs and to ours'
 	@echo 'make linux-selftests  their own tests of KHO, LUO and VFIO'
 	@echo 'make check        every test, and lint'
+	@echo 'make repro        every bug of the catalogue; NAME=<name> plays one'
 	@echo 'make campaign     random programs against the naive reference; N=, SEED='
 	@echo 'make bench        what a DMA access costs: no IOMMU, stock, ours'
 	@echo 'make dist         one tarball that runs from anywhere, and a test of it'

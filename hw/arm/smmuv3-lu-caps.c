@@ -10,6 +10,7 @@
 #include "qemu/error-report.h"
 #include "qapi/error.h"
 #include "hw/boards.h"
+#include "migration/vmstate.h"
 #include "system/device_tree.h"
 #include "system/system.h"
 #include "smmuv3-lu-internal.h"
@@ -153,6 +154,14 @@ void smmuv3_lu_caps_realize(SMMUv3LUState *s)
     }
 }
 
+/* What of the ID registers the core goes by. */
+static void tell_core(SMMUv3LUState *s)
+{
+    unsigned bbml = FIELD_EX32(s->parent_obj.idr[3], IDR3, BBML);
+
+    s->iommu.caps.bbml = s->iommu.judge.bbml = bbml;
+}
+
 void smmuv3_lu_caps_reset(SMMUv3LUState *s)
 {
     uint32_t *idr = s->parent_obj.idr;
@@ -167,48 +176,67 @@ void smmuv3_lu_caps_reset(SMMUv3LUState *s)
     idr[3] = FIELD_DP32(idr[3], IDR3, RIL, s->ril);
     idr[3] = FIELD_DP32(idr[3], IDR3, BBML, s->bbml);
     idr[5] = FIELD_DP32(idr[5], IDR5, OAS, oas_encoding(s->oas));
+    tell_core(s);
 }
 
-/* The ID registers as they travel, by field. */
-static void caps_sent(SMMUv3LUState *s, LuCapsSent *caps)
+static void read_registers(void *fe, uint64_t *regs)
 {
-    static const LuCapField fields[] = {
-        { "stage-2", 0, R_IDR0_S2P_SHIFT, 1 },
-        { "stage-1", 0, R_IDR0_S1P_SHIFT, 1 },
-        { "cohacc", 0, R_IDR0_COHACC_SHIFT, 1 },
-        { "asid16", 0, R_IDR0_ASID16_SHIFT, 1 },
-        { "vmid16", 0, R_IDR0_VMID16_SHIFT, 1 },
-        { "cd2l", 0, R_IDR0_CD2L_SHIFT, 1 },
-        { "sidsize", 1, R_IDR1_SIDSIZE_SHIFT, R_IDR1_SIDSIZE_LENGTH },
-        { "ssidsize", 1, R_IDR1_SSIDSIZE_SHIFT, R_IDR1_SSIDSIZE_LENGTH },
-        { "fwb", 3, R_IDR3_FWB_SHIFT, 1 },
-        { "ril", 3, R_IDR3_RIL_SHIFT, 1 },
-        { "bbml", 3, R_IDR3_BBML_SHIFT, R_IDR3_BBML_LENGTH },
-        { "oas", 5, R_IDR5_OAS_SHIFT, R_IDR5_OAS_LENGTH,
-          smmuv3_lu_address_bits },
-    };
-    uint64_t regs[ARRAY_SIZE(s->parent_obj.idr)];
+    SMMUv3LUState *s = fe;
 
-    for (int i = 0; i < ARRAY_SIZE(regs); i++) {
+    for (int i = 0; i < ARRAY_SIZE(s->parent_obj.idr); i++) {
         regs[i] = s->parent_obj.idr[i];
     }
-    lu_caps_read(caps, fields, ARRAY_SIZE(fields), regs);
 }
+
+static void write_registers(void *fe, const uint64_t *regs)
+{
+    SMMUv3LUState *s = fe;
+
+    for (int i = 0; i < ARRAY_SIZE(s->parent_obj.idr); i++) {
+        s->parent_obj.idr[i] = regs[i];
+    }
+    tell_core(s);
+}
+
+static const LuCapField fields[] = {
+    { "stage-2", 0, R_IDR0_S2P_SHIFT, 1 },
+    { "stage-1", 0, R_IDR0_S1P_SHIFT, 1 },
+    { "cohacc", 0, R_IDR0_COHACC_SHIFT, 1 },
+    { "asid16", 0, R_IDR0_ASID16_SHIFT, 1 },
+    { "vmid16", 0, R_IDR0_VMID16_SHIFT, 1 },
+    { "cd2l", 0, R_IDR0_CD2L_SHIFT, 1 },
+    { "sidsize", 1, R_IDR1_SIDSIZE_SHIFT, R_IDR1_SIDSIZE_LENGTH },
+    { "ssidsize", 1, R_IDR1_SSIDSIZE_SHIFT, R_IDR1_SSIDSIZE_LENGTH },
+    { "fwb", 3, R_IDR3_FWB_SHIFT, 1 },
+    { "ril", 3, R_IDR3_RIL_SHIFT, 1 },
+    { "bbml", 3, R_IDR3_BBML_SHIFT, R_IDR3_BBML_LENGTH },
+    { "oas", 5, R_IDR5_OAS_SHIFT, R_IDR5_OAS_LENGTH, smmuv3_lu_address_bits },
+};
+
+QEMU_BUILD_BUG_ON(sizeof(((SMMUv3LUState *)NULL)->parent_obj.idr) / 4 >
+                  LU_CAP_REGS_MAX);
+
+const LuCapTable smmuv3_lu_caps = {
+    .field = fields,
+    .n = ARRAY_SIZE(fields),
+    .read = read_registers,
+    .write = write_registers,
+};
 
 static int caps_pre_save(void *opaque)
 {
     SMMUv3LUState *s = opaque;
 
-    caps_sent(s, &s->there);
+    lu_caps_read(&smmuv3_lu_caps, s, &s->there);
     return 0;
 }
 
 static bool caps_post_load(void *opaque, int version_id, Error **errp)
 {
     SMMUv3LUState *s = opaque;
-    LuCapsSent here;
+    LuCapSet here;
 
-    caps_sent(s, &here);
+    lu_caps_read(&smmuv3_lu_caps, s, &here);
     return lu_caps_same(s->iommu.id, &s->there, &here, errp);
 }
 
@@ -219,7 +247,7 @@ const VMStateDescription smmuv3_lu_vmstate_caps = {
     .pre_save = caps_pre_save,
     .post_load_errp = caps_post_load,
     .fields = (const VMStateField[]) {
-        VMSTATE_STRUCT(there, SMMUv3LUState, 1, lu_vmstate_caps, LuCapsSent),
+        VMSTATE_STRUCT(there, SMMUv3LUState, 1, lu_vmstate_caps, LuCapSet),
         VMSTATE_END_OF_LIST()
     },
 };

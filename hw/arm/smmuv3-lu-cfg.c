@@ -80,7 +80,8 @@ static const uint64_t *fetch(SMMUv3LUState *s, LuCtx *ctx, const char *kind,
 {
     LuCfgObj *obj = &ctx->obj[ctx->n_obj];
 
-    if (pa >> s->oas || !lu_mem_read_words(s->iommu.mem, pa, obj->w, words)) {
+    if (pa >> smmuv3_lu_oas(s) ||
+        !lu_mem_read_words(s->iommu.mem, pa, obj->w, words)) {
         config_fault(ctx, type, pa);
         return NULL;
     }
@@ -175,13 +176,13 @@ static const char *decode_s2(SMMUv3LUState *s, const uint64_t *ste, LuCtx *ctx)
     unsigned t0sz = FIELD_EX64(ste[2], STE2, S2T0SZ);
     unsigned out = smmuv3_lu_address_bits(FIELD_EX64(ste[2], STE2, S2PS));
 
-    out = MIN(out, s->oas);
+    out = MIN(out, smmuv3_lu_oas(s));
     s2->root = FIELD_EX64(ste[3], STE3, S2TTB) << R_STE3_S2TTB_SHIFT;
     if (s2->root >> out) {
         return "S2TTB beyond S2PS";
     }
     /* The intermediate address size is the output address size (3.4). */
-    if (t0sz < MAX(TSZ_MIN, 64 - s->oas) || t0sz > TSZ_MAX) {
+    if (t0sz < MAX(TSZ_MIN, 64 - smmuv3_lu_oas(s)) || t0sz > TSZ_MAX) {
         return "S2T0SZ out of range";
     }
     if (!granule || !lu_vmsa_s2_geometry(s2, granule, t0sz,
@@ -214,7 +215,7 @@ static const char *decode_s1(SMMUv3LUState *s, const uint64_t *ste,
     unsigned tsz = FIELD_EX64(tt, CD0, TSZ);
     unsigned out = smmuv3_lu_address_bits(FIELD_EX64(cd[0], CD0, IPS));
 
-    out = MIN(out, s->oas);
+    out = MIN(out, smmuv3_lu_oas(s));
     if (FIELD_EX64(tt, CD0, EPD)) {
         /* Its fields are ignored; every address of this half faults. */
         s1->flags = LU_STAGE_OFF;
@@ -300,7 +301,7 @@ static const char *illegal_s1(SMMUv3LUState *s, const uint64_t *ste)
         return "S1Fmt without two-level CD tables";
     }
     if (FIELD_EX64(ste[0], STE0, S1CONTEXTPTR) <<
-        R_STE0_S1CONTEXTPTR_SHIFT >> s->oas) {
+        R_STE0_S1CONTEXTPTR_SHIFT >> smmuv3_lu_oas(s)) {
         return "S1ContextPtr beyond the output address size";
     }
     return NULL;
@@ -408,7 +409,7 @@ static const uint64_t *find_cd(SMMUv3LUState *s, const uint64_t *ste,
     }
     ctx->obj[ctx->n_obj - 1].shared_lg2 = split;
     base = FIELD_EX64(*l1cd, L1CD, L2PTR) << R_L1CD_L2PTR_SHIFT;
-    if (!FIELD_EX64(*l1cd, L1CD, V) || base >> s->oas) {
+    if (!FIELD_EX64(*l1cd, L1CD, V) || base >> smmuv3_lu_oas(s)) {
         config_fault(ctx, SMMU_EVT_C_BAD_SUBSTREAMID, 0);
         return NULL;
     }

@@ -180,7 +180,7 @@ static bool fault_walk(SMMUv3LUState *s, const LuFault *fault)
 
     /* Stage 2 alone: an input no stage 2 could take is stage 1's (3.4). */
     if (stage == 2 && !fault->ctx->n_s1 && !fault->ctx->s2_fault &&
-        access->iova >> s->oas) {
+        access->iova >> smmuv3_lu_oas(s)) {
         type = SMMU_EVT_F_ADDR_SIZE;
         stage = 1;
         class = SMMU_CLASS_IN;
@@ -221,5 +221,5 @@ bool smmuv3_lu_refuses(void *fe, const LuAccess *access, const LuCtx *ctx,
     SMMUv3LUState *s = fe;
 
     *code = SMMU_EVT_F_ADDR_SIZE;
-    return pa && *pa >> s->oas;
+    return pa && *pa >> smmuv3_lu_oas(s);
 }

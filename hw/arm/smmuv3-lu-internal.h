@@ -142,7 +142,7 @@ struct SMMUv3LUState {
     bool sync_irq;              /* which is to be signalled by interrupt */
 
     Notifier machine_done;      /* with cohacc=off */
-    LuCapsSent there;           /* of the machine whose state is loaded */
+    LuCapSet there;             /* of the machine whose state is loaded */
 
     /* Properties */
     uint8_t oas;                /* output address bits */
@@ -179,10 +179,17 @@ void smmuv3_lu_caps_realize(SMMUv3LUState *s);
 /* Set the ID registers, which the parent has set to its own. */
 void smmuv3_lu_caps_reset(SMMUv3LUState *s);
 extern const VMStateDescription smmuv3_lu_vmstate_caps;
+/* The ID registers by field. */
+extern const LuCapTable smmuv3_lu_caps;
 /* Describe the properties, for --help. */
 void smmuv3_lu_caps_describe(ObjectClass *oc);
 /* Bits of address that IDR5.OAS, CD.IPS and STE.S2PS encode; capped at 52. */
 unsigned smmuv3_lu_address_bits(unsigned encoding);
+/* Output address bits: IDR5.OAS. */
+static inline unsigned smmuv3_lu_oas(const SMMUv3LUState *s)
+{
+    return smmuv3_lu_address_bits(FIELD_EX32(s->parent_obj.idr[5], IDR5, OAS));
+}
 
 /* smmuv3-lu-cfg.c: LuFrontEnd.resolve and .describe. */
 void smmuv3_lu_resolve(void *fe, uint16_t rid, uint32_t pasid,

@@ -179,6 +179,7 @@ static const LuFrontEnd smmuv3_lu_front_end = {
     .reg_bytes = SMMUV3_LU_REG_BYTES,
     .describe = smmuv3_lu_describe,
     .kinds = smmuv3_lu_kinds,
+    .caps = &smmuv3_lu_caps,
     .config_rule = LU_RULE_CON_5,
     .enable_rule = LU_RULE_CON_3,
     .tag_rule = LU_RULE_BBM_9,

@@ -352,6 +352,7 @@ static const LuFrontEnd lu_vtd_front_end = {
     .reg_bytes = DMAR_REG_SIZE,
     .describe = lu_vtd_describe,
     .kinds = lu_vtd_kinds,
+    .caps = &lu_vtd_caps,
     .config_rule = LU_RULE_CON_6,
     .enable_rule = LU_RULE_CON_4,
     .tag_rule = LU_RULE_BBM_10,

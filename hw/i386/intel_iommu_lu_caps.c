@@ -10,6 +10,7 @@
 #include "qemu/osdep.h"
 #include "qemu/bitops.h"
 #include "qapi/error.h"
+#include "migration/vmstate.h"
 #include "intel_iommu_lu_internal.h"
 
 #define AW_5LEVEL       57
@@ -78,6 +79,12 @@ bool lu_vtd_caps_check(LuVtdState *lu, Error **errp)
     return true;
 }
 
+static void show_registers(IntelIOMMUState *s)
+{
+    stq_le_p(&s->csr[DMAR_CAP_REG], s->cap);
+    stq_le_p(&s->csr[DMAR_ECAP_REG], s->ecap);
+}
+
 void lu_vtd_caps_advertise(LuVtdState *lu)
 {
     IntelIOMMUState *s = &lu->parent_obj;
@@ -108,8 +115,7 @@ void lu_vtd_caps_advertise(LuVtdState *lu)
     if (s->pasid) {
         s->ecap = deposit64(s->ecap, PSS_LSB, PSS_LEN, lu->pss);
     }
-    stq_le_p(&s->csr[DMAR_CAP_REG], s->cap);
-    stq_le_p(&s->csr[DMAR_ECAP_REG], s->ecap);
+    show_registers(s);
 }
 
 LuCaps lu_vtd_caps_of_core(const LuVtdState *lu)
@@ -128,59 +134,77 @@ uint32_t lu_vtd_caps_pasids(const LuVtdState *lu)
            ? 2u << extract64(ecap, PSS_LSB, PSS_LEN) : 2u << PSS_MAX;
 }
 
-/* Migration */
-
 static unsigned plus_one(unsigned field)
 {
     return field + 1;
 }
 
-/* CAP and ECAP as they travel, by field (VT-d, 11.4.2 and 11.4.3). */
-static void caps_sent(const LuVtdState *lu, LuCapsSent *caps)
+static void read_registers(void *fe, uint64_t *regs)
 {
-    static const LuCapField fields[] = {
-        { "aw-bits", 0, 16, 6, plus_one },
-        { "sagaw", 0, VTD_CAP_SAGAW_SHIFT, 5 },
-        { "caching-mode", 0, 7, 1 },
-        { "sslps", 0, 34, 4 },
-        { "dma-drain", 0, 54, 2 },
-        { "fs1gp", 0, 56, 1 },
-        { "fl5lp", 0, 60, 1 },
-        { "esirtps", 0, 62, 1 },
-        { "esrtps", 0, 63, 1 },
-        { "coherent", 1, 0, 1 },
-        { "device-iotlb", 1, 2, 1 },
-        { "intremap", 1, 3, 1 },
-        { "eim", 1, 4, 1 },
-        { "pt", 1, 6, 1 },
-        { "snoop-control", 1, 7, 1 },
-        { "nested", 1, 26, 1 },
-        { "pss", 1, PSS_LSB, PSS_LEN },
-        { "x-pasid-mode", 1, 40, 1 },
-        { "x-scalable-mode", 1, 43, 1 },
-        { "slts", 1, 46, 1 },
-        { "x-flts", 1, 47, 1 },
-        { "smpwc", 1, 48, 1 },
-    };
-    const uint64_t regs[] = { lu->parent_obj.cap, lu->parent_obj.ecap };
+    const LuVtdState *lu = fe;
 
-    lu_caps_read(caps, fields, ARRAY_SIZE(fields), regs);
+    regs[0] = lu->parent_obj.cap;
+    regs[1] = lu->parent_obj.ecap;
 }
+
+static void write_registers(void *fe, const uint64_t *regs)
+{
+    IntelIOMMUState *s = &((LuVtdState *)fe)->parent_obj;
+
+    s->cap = regs[0];
+    s->ecap = regs[1];
+    show_registers(s);
+}
+
+/* CAP and ECAP by field (VT-d, 11.4.2 and 11.4.3). */
+static const LuCapField fields[] = {
+    { "aw-bits", 0, 16, 6, plus_one },
+    { "sagaw", 0, VTD_CAP_SAGAW_SHIFT, 5, NULL, LU_CAP_BITS },
+    { "caching-mode", 0, 7, 1, NULL, LU_CAP_DUTY },
+    { "sslps", 0, 34, 4, NULL, LU_CAP_BITS },
+    { "dma-drain", 0, 54, 2, NULL, LU_CAP_BITS },
+    { "fs1gp", 0, 56, 1 },
+    { "fl5lp", 0, 60, 1 },
+    { "esirtps", 0, 62, 1 },
+    { "esrtps", 0, 63, 1 },
+    { "coherent", 1, 0, 1 },
+    { "device-iotlb", 1, 2, 1 },
+    { "intremap", 1, 3, 1 },
+    { "eim", 1, 4, 1 },
+    { "pt", 1, 6, 1 },
+    { "snoop-control", 1, 7, 1 },
+    { "nested", 1, 26, 1 },
+    { "pss", 1, PSS_LSB, PSS_LEN },
+    { "x-pasid-mode", 1, 40, 1 },
+    { "x-scalable-mode", 1, 43, 1 },
+    { "slts", 1, 46, 1 },
+    { "x-flts", 1, 47, 1 },
+    { "smpwc", 1, 48, 1 },
+};
+
+const LuCapTable lu_vtd_caps = {
+    .field = fields,
+    .n = ARRAY_SIZE(fields),
+    .read = read_registers,
+    .write = write_registers,
+};
+
+/* Migration */
 
 static int caps_pre_save(void *opaque)
 {
     LuVtdState *lu = opaque;
 
-    caps_sent(lu, &lu->there);
+    lu_caps_read(&lu_vtd_caps, lu, &lu->there);
     return 0;
 }
 
 static bool caps_post_load(void *opaque, int version_id, Error **errp)
 {
     LuVtdState *lu = opaque;
-    LuCapsSent here;
+    LuCapSet here;
 
-    caps_sent(lu, &here);
+    lu_caps_read(&lu_vtd_caps, lu, &here);
     return lu_caps_same(lu->iommu.id, &lu->there, &here, errp);
 }
 
@@ -191,7 +215,7 @@ const VMStateDescription lu_vtd_vmstate_caps = {
     .pre_save = caps_pre_save,
     .post_load_errp = caps_post_load,
     .fields = (const VMStateField[]) {
-        VMSTATE_STRUCT(there, LuVtdState, 1, lu_vmstate_caps, LuCapsSent),
+        VMSTATE_STRUCT(there, LuVtdState, 1, lu_vmstate_caps, LuCapSet),
         VMSTATE_END_OF_LIST()
     },
 };

@@ -161,7 +161,7 @@ struct LuVtdState {
     QEMUBH *fault_bh;
     LuVtdRecord pending;        /* made without the BQL; LuIommu.lock */
     unsigned n_pending;         /* 0: none, 1: it, 2: and some were lost */
-    LuCapsSent there;           /* of the machine whose state is loaded */
+    LuCapSet there;             /* of the machine whose state is loaded */
 };
 
 struct LuVtdClass {
@@ -188,6 +188,7 @@ bool lu_vtd_caps_check(LuVtdState *lu, Error **errp);
 /* Put our capabilities on top of the parent's, which has just set its own. */
 void lu_vtd_caps_advertise(LuVtdState *lu);
 extern const VMStateDescription lu_vtd_vmstate_caps;
+extern const LuCapTable lu_vtd_caps;
 /* What of CAP the core has to know; before there is a CAP. */
 LuCaps lu_vtd_caps_of_core(const LuVtdState *lu);
 /* PASIDs a request can have are below this: 2^(ECAP.PSS + 1). */

@@ -13,7 +13,7 @@
 #include "hw/liveupdate/carry.h"
 
 #define MAGIC       0x796c72616375756cull   /* "luucarly" */
-#define VERSION     1
+#define VERSION     2
 #define TEXT_MAX    4096
 
 typedef struct Carry {
@@ -269,6 +269,21 @@ static void names(Carry *io, GPtrArray **list)
     }
 }
 
+/* Device trees of kernels that have gone. */
+static void past(Carry *io, GArray *list)
+{
+    unsigned n = list->len;
+
+    CARRY_BELOW(io, n, LU_MEMMAP_PAST_MAX + 1);
+    g_array_set_size(list, n);
+    for (unsigned i = 0; i < n; i++) {
+        LuKhoPast *p = &g_array_index(list, LuKhoPast, i);
+
+        CARRY(io, p->pa);
+        CARRY(io, p->root);
+    }
+}
+
 /* Records of KHO are read again where the session goes on. */
 static void memmap(Carry *io, LuMemMap *map)
 {
@@ -281,8 +296,7 @@ static void memmap(Carry *io, LuMemMap *map)
     CARRY(io, map->known);
     CARRY(io, map->found);
     CARRY(io, map->luo);
-    CARRY(io, map->past_fdt);
-    CARRY(io, map->past_root);
+    past(io, map->past);
     names(io, &map->past_sessions);
     CARRY(io, map->crash);
     CARRY(io, map->crash_first);
@@ -523,16 +537,20 @@ static void pages(Carry *io, GPtrArray *list, bool config, bool busy)
 /* ------------------------------------------------------------------ */
 /* Claims                                                             */
 
-static LuIommu *unit_named(LuSession *s, const char *id)
+/* By name: fields may be in another order where it goes on. */
+static void caps(Carry *io, LuCapSet *set)
 {
-    for (guint i = 0; i < s->iommus->len; i++) {
-        LuIommu *iommu = g_ptr_array_index(s->iommus, i);
+    for (unsigned i = 0; i < LU_CAPS_MAX; i++) {
+        LuCap *cap = &set->cap[i];
+        char *name = io->out ? (char *)cap->name : NULL;
 
-        if (!g_strcmp0(iommu->id, id)) {
-            return iommu;
+        text(io, &name);
+        CARRY(io, cap->value);
+        if (!io->out) {
+            g_strlcpy((char *)cap->name, name ?: "", LU_CAP_NAME_BYTES);
+            g_free(name);
         }
     }
-    return NULL;
 }
 
 static void domain_body(Carry *io, LuDomain *d, const LuIommu *iommu)
@@ -543,9 +561,11 @@ static void domain_body(Carry *io, LuDomain *d, const LuIommu *iommu)
     CARRY(io, d->token);
     CARRY(io, named);
     cause(io, &d->cause);
+    cause(io, &d->device);
     CARRY(io, d->frozen);
     CARRY(io, d->replaced);
     context(io, iommu, &d->ctx);
+    caps(io, &d->caps);
     CARRY(io, d->n_pages);
     CARRY(io, d->n_freed);
     pages(io, d->pages, false, d->frozen && !d->replaced);
@@ -585,7 +605,7 @@ static void claim_open(Carry *io, LuClaim *c)
     LuSession *s = io->s;
 
     if (!io->out) {
-        c->iommu = unit_named(s, c->unit);
+        c->iommu = lu_session_unit(s, c->unit);
         if (!c->iommu) {
             refuse(io, "an open claim is of an IOMMU that is not here");
         } else if (lu_session_find(s, c->iommu, c->rid, c->pasid)) {

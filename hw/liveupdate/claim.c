@@ -20,6 +20,7 @@ static const char *const state_names[LU_CLAIM__MAX] = {
     [LU_CLAIM_RESTORED] = "restored",
     [LU_CLAIM_REPLACED] = "replaced",
     [LU_CLAIM_FINISHED] = "finished",
+    [LU_CLAIM_REFUSED] = "refused",
 };
 
 const char *lu_claim_state_name(LuClaimState state)
@@ -89,6 +90,7 @@ static void foreach_tree(const LuCtx *ctx,
 typedef struct Freezing {
     LuBooks *books;
     LuClaim *c;
+    const LuStage *stage;       /* of the tree that is visited */
 } Freezing;
 
 /*
@@ -140,6 +142,7 @@ void lu_claim_freeze(LuBooks *books, LuClaim *c)
     if (!d->frozen) {
         d->frozen = true;
         d->ctx = c->ctx;
+        lu_caps_read(c->iommu->ops->caps, c->iommu->fe, &d->caps);
     } else if (lu_ctx_same_tables(&d->ctx, &c->ctx)) {
         return;                 /* a sibling of the same token was first */
     } else if (!d->cause) {
@@ -205,7 +208,7 @@ static void judge_owned(LuBooks *books, LuClaim *c, LuPage *page)
     page->cause = lu_finding(&books->sink, LU_RULE_OWN_1, &ev);
 }
 
-/* OWN-3: the target of a writable leaf is preserved memory. */
+/* OWN-3: the target of a writable leaf is preserved memory; ATT-4. */
 static void judge_target(void *opaque, const LuTreeDesc *d)
 {
     Freezing *f = opaque;
@@ -214,6 +217,7 @@ static void judge_target(void *opaque, const LuTreeDesc *d)
     LuEvidence ev;
     hwaddr hole;
 
+    lu_claim_check_leaf(books, f->c, f->stage, d);
     if (d->desc.kind != LU_DESC_LEAF || !(d->perm & LU_PERM_W) ||
         !lu_mem_is_ram(f->c->iommu->mem, d->desc.addr, d->size) ||
         !has_hole(books, LU_RULE_OWN_3, d->desc.addr, d->size, &hole)) {
@@ -241,6 +245,7 @@ static void judge_targets(void *opaque, const LuStage *s1, const LuStage *s2)
     static const LuTreeOps ops = { .desc = judge_target };
     Freezing *f = opaque;
 
+    f->stage = s2 ?: s1;
     if (!s1 || !s2) {
         lu_ledger_visit(&f->books->ledger, f->c->iommu->mem, s1, s2, &ops, f);
     }
@@ -556,6 +561,14 @@ static void attrs_changed(LuBooks *books, LuClaim *c, const LuCtx *now,
     c->cause = lu_finding(&books->sink, rule, ev);
 }
 
+void lu_claim_check_blocked(LuBooks *books, LuClaim *c)
+{
+    LuCtx QEMU_UNINITIALIZED now;
+
+    resolve(c, &now);
+    lu_claim_check_refused(books, c, &now, true);
+}
+
 void lu_claim_check_config(LuBooks *books, LuClaim *c)
 {
     LuEvidence ev = lu_claim_evidence(c);
@@ -563,6 +576,10 @@ void lu_claim_check_config(LuBooks *books, LuClaim *c)
     LuCtx now;
 
     resolve(c, &now);
+    if (c->state == LU_CLAIM_REFUSED) {
+        lu_claim_check_refused(books, c, &now, false);
+        return;
+    }
     if (now.kind != LU_CTX_OFF) {
         lu_evaluated(&books->sink, c->iommu->ops->enable_rule);
     }
@@ -775,6 +792,12 @@ bool lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
 {
     /* With its configuration gone, an access only seems to come through. */
     count_access(books, c, got_ok && !config_gone(c, ctx));
+    if (seen_ok && got_ok) {
+        lu_claim_check_device(books, c, ctx, access->iova, walk);
+    }
+    if (c->state == LU_CLAIM_REFUSED && got_ok) {
+        lu_claim_check_refused(books, c, ctx, false);
+    }
     return !lu_claim_checked(c) ||
            judge_access(books, c, access, ctx, walk, seen_ok && got_ok);
 }

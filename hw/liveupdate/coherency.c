@@ -31,6 +31,7 @@ struct LuCoherencyState {
     QemuMutex lock;
     uint64_t base, size;        /* properties */
     uint8_t *memory;            /* under @lock */
+    uint32_t bytes;             /* of it, which is @size */
     QLIST_ENTRY(LuCoherencyState) next;
 };
 
@@ -194,16 +195,26 @@ static void lu_coherency_realize(DeviceState *dev, Error **errp)
             return;
         }
     }
+    w->bytes = w->size;
     w->memory = g_malloc0(w->size);
     qemu_mutex_init(&w->lock);
     qemu_register_reset(on_reset, w);
     QLIST_INSERT_HEAD_RCU(&windows, w, next);
 }
 
-/* What lies in memory is not part of any stream. */
+/* RAM itself goes with the machine; a window has to be where it was. */
 static const VMStateDescription vmstate_lu_coherency = {
     .name = TYPE_LU_COHERENCY,
-    .unmigratable = 1,
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT64_EQUAL(base, LuCoherencyState, "Give lu-coherency the "
+                             "same base on both sides."),
+        VMSTATE_UINT64_EQUAL(size, LuCoherencyState, "Give lu-coherency the "
+                             "same size on both sides."),
+        VMSTATE_VBUFFER_UINT32(memory, LuCoherencyState, 1, NULL, bytes),
+        VMSTATE_END_OF_LIST()
+    },
 };
 
 static const Property lu_coherency_properties[] = {

@@ -41,9 +41,10 @@ typedef struct Looking {
 } Looking;
 
 /*
- * Whether the map holds what the stream translates by.  If memory leads nowhere
- * any more, that is what the stream still goes by: *@held, else NULL.  Who takes
- * its configuration away for good has it invalidated, and then nothing is held.
+ * Whether the map holds what the stream translates by.  If memory leads
+ * nowhere any more, that is what the stream still goes by: *@held, else NULL.
+ * Who takes its configuration away for good has it invalidated, and then
+ * nothing is held.
  */
 static bool in_map(LuSession *s, LuIommu *iommu, uint16_t rid, uint32_t pasid,
                    uint64_t *token, const LuCtx **held)
@@ -100,6 +101,7 @@ static void end_well(LuSession *s, LuClaim *c, const char *source)
     lu_claim_move(c, LU_CLAIM_FINISHED, source);
     tell_edge(s, c, LU_CTL_OP_FINISH, source);
     s->finished++;
+    lu_claim_check_held(&s->books, c);
     lu_session_end(s, c);
 }
 
@@ -112,6 +114,7 @@ static void end_last(LuSession *s, const char *source)
         uint64_t token;
 
         if (c->seen && c->state >= LU_CLAIM_RESTORING) {
+            lu_session_follow(s, c);    /* nothing was rung for since */
             if (c->state == LU_CLAIM_REPLACED ||
                 in_map(s, c->iommu, c->rid, c->pasid, &token, &held)) {
                 end_well(s, c, source);
@@ -158,6 +161,7 @@ static bool all_replaced(const LuDomain *d)
 static void follow_out(LuSession *s, LuClaim *c, const LuCtx *now)
 {
     lu_domain_check_tables(&s->books, c->domain, LU_RULE_TBL_1);
+    lu_domain_check_caps(&s->books, c->domain);
     lu_claim_compare(&s->books, c, now);
     lu_claim_move(c, LU_CLAIM_REPLACED, by_tables);
     if (all_replaced(c->domain)) {
@@ -203,7 +207,7 @@ void lu_session_follow(LuSession *s, LuClaim *c)
 void lu_session_close(LuSession *s)
 {
     lu_event_begin(.kind = LU_EVENT_CLOSE);
-    qemu_mutex_lock(&s->lock);
+    lu_session_lock(s);
     for (guint i = s->open->len; i-- > 0; ) {
         LuClaim *c = g_ptr_array_index(s->open, i);
 
@@ -211,7 +215,7 @@ void lu_session_close(LuSession *s)
             end_well(s, c, by_stop);
         }
     }
-    qemu_mutex_unlock(&s->lock);
+    lu_session_unlock(s);
     lu_event_end();
 }
 

@@ -118,6 +118,69 @@ static void page_finding(LuBooks *books, LuRule rule, const LuPage *page,
     lu_finding(&books->sink, rule, &ev);
 }
 
+/* ------------------------------------------------------------------ */
+/* What is held still                                                 */
+
+/* Whether @c's stream is led to the old tables, by @held and else by memory. */
+static bool config_leads(const LuClaim *c, const LuCtx *held)
+{
+    LuWalk QEMU_UNINITIALIZED s2_walk;
+    LuCtx QEMU_UNINITIALIZED ctx;
+
+    c->iommu->ops->resolve(c->iommu->fe, c->rid, c->pasid, held, &ctx,
+                           &s2_walk);
+    return lu_ctx_same_tables(&c->ctx, &ctx);
+}
+
+/* Tables behind another stage are the guest's, and lie elsewhere. */
+static bool pointer_leads(const LuDomain *d, const LuPage *page)
+{
+    bool is_s2 = d->ctx.has_s2 && page->stage.fmt == d->ctx.s2.fmt;
+
+    return page->parent && (is_s2 || !d->ctx.has_s2) &&
+           lu_mayhit_leads(lu_domain_claim(d)->iommu->mayhit,
+                           is_s2 ? LU_POP_S2 : LU_POP_S1, &page->stage,
+                           page->level, page->in_base, lu_page_pa(page));
+}
+
+static void check_pointers(LuBooks *books, const LuDomain *d)
+{
+    lu_evaluated(&books->sink, LU_RULE_INV_2);
+    for (guint i = 0; i < d->pages->len; i++) {
+        const LuPage *page = g_ptr_array_index(d->pages, i);
+
+        if (page->refs == 1 && pointer_leads(d, page)) {
+            page_finding(books, LU_RULE_INV_2, page, d,
+                         "given up, and a pointer to it may be held");
+            return;
+        }
+    }
+}
+
+void lu_claim_check_held(LuBooks *books, LuClaim *c)
+{
+    const LuDomain *d = c->domain;
+    const LuStream *s;
+    LuEvidence ev;
+
+    if (!c->iommu->mayhit || c->crash || !d->replaced ||
+        config_leads(c, NULL)) {
+        return;
+    }
+    s = lu_streams_find(c->iommu->streams, c->rid, c->pasid);
+    lu_evaluated(&books->sink, LU_RULE_INV_4);
+    if (s && config_leads(c, &s->ctx)) {
+        ev = lu_claim_evidence(c);
+        ev.detail = "what is held of it leads to tables that are given up";
+        lu_finding(&books->sink, LU_RULE_INV_4, &ev);
+    } else if (d->claims->len == 1) {
+        check_pointers(books, d);
+    }
+}
+
+/* ------------------------------------------------------------------ */
+/* Pages                                                              */
+
 void lu_pages_take(LuBooks *books, hwaddr pa, hwaddr len)
 {
     hwaddr last = pa + (len - 1);

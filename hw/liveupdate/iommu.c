@@ -86,7 +86,8 @@ static void changed(void *opaque, const LuChange *change)
         return;
     }
     iommu->conflict |= change->kind < LU_CHANGE_REUSED &&
-                       rule != LU_RULE__MAX && can_conflict(iommu, change, rule) &&
+                       rule != LU_RULE__MAX &&
+                       can_conflict(iommu, change, rule) &&
                        lu_rule_info[rule].severity == LU_ERROR;
     if (iommu->session &&
         (rule != LU_RULE__MAX || !iommu->judge.cut_short)) {
@@ -476,6 +477,13 @@ static LuXlat serve_ram(LuIommu *iommu, const LuAccess *a, bool claimed)
     return x;
 }
 
+static unsigned flags_of(const LuAccess *a)
+{
+    return (a->priv ? LU_ACCESS_PRIV : 0) |
+           (a->no_snoop ? LU_ACCESS_NO_SNOOP : 0) |
+           (a->probe ? LU_ACCESS_PROBE : 0);
+}
+
 /* Apart, so that the quick way has a small frame. */
 G_GNUC_NO_INLINE LuXlat lu_translate_anew(LuIommu *iommu, const LuAccess *a)
 {
@@ -484,7 +492,8 @@ G_GNUC_NO_INLINE LuXlat lu_translate_anew(LuIommu *iommu, const LuAccess *a)
     LuXlat x;
 
     lu_event_begin(.kind = LU_EVENT_ACCESS, .iommu = iommu,
-                   .arg = { LU_EVENT_ARGS_OF_ACCESS(a) });
+                   .arg = { a->rid, a->pasid, a->iova, a->perm,
+                            flags_of(a) });
     WITH_QEMU_LOCK_GUARD(&iommu->lock) {
         claimed = session && !a->probe &&
                   lu_session_claims(session, iommu, a->rid, a->pasid);
@@ -690,7 +699,8 @@ void lu_uncached(LuIommu *iommu, const LuAccess *access, const LuXlat *x,
                  bool stale)
 {
     lu_event_begin(.kind = LU_EVENT_UNCACHED, .iommu = iommu,
-                   .arg = { LU_EVENT_ARGS_OF_ACCESS(access), x->status, x->pa,
+                   .arg = { access->rid, access->pasid, access->iova,
+                            access->perm, flags_of(access), x->status, x->pa,
                             x->mask, x->perm, x->attrs.type, x->attrs.sh,
                             x->attrs.snooped, stale });
     if (iommu->session) {

@@ -178,13 +178,27 @@ static void look_at_run(void *opaque, hwaddr pa, hwaddr len)
     }
 }
 
+static bool is_past(const GArray *past, const LuKhoFdt *fdt)
+{
+    for (guint i = 0; i < past->len; i++) {
+        const LuKhoPast *p = &g_array_index(past, LuKhoPast, i);
+
+        if (p->pa == fdt->pa && p->root == fdt->root) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Whether @c keeps @best from being the one the kernel hands on. */
-static bool rivals(const Candidate *c, const Candidate *best)
+static bool rivals(const Candidate *c, const Candidate *best,
+                   const GArray *past)
 {
     const LuKhoFdt *a = &c->kho.fdt, *b = &best->kho.fdt;
 
     /* A copy of the same page elsewhere proves nothing and harms nothing. */
-    if (c == best || (!c->proven && a->known && a->root == b->root)) {
+    if (c == best || (!c->proven && a->known &&
+                      (a->root == b->root || is_past(past, a)))) {
         return false;
     }
     return !a->counted || !b->counted || a->kexecs >= b->kexecs;
@@ -206,7 +220,8 @@ static Candidate *best_of(GPtrArray *all)
     return best;
 }
 
-static void choose(LuKho *kho, Reader *r, GPtrArray *all, LuSink *sink)
+static void choose(LuKho *kho, Reader *r, GPtrArray *all, const GArray *past,
+                   LuSink *sink)
 {
     Candidate *best = best_of(all);
 
@@ -217,7 +232,7 @@ static void choose(LuKho *kho, Reader *r, GPtrArray *all, LuSink *sink)
     for (guint i = 0; i < all->len; i++) {
         Candidate *c = g_ptr_array_index(all, i);
 
-        if (rivals(c, best)) {
+        if (rivals(c, best, past)) {
             refuse(kho, c, "there is another in RAM, and neither is known "
                    "to be the latest", sink);
             return;
@@ -226,7 +241,8 @@ static void choose(LuKho *kho, Reader *r, GPtrArray *all, LuSink *sink)
     take_over(kho, r, best, sink);
 }
 
-void lu_kho_scan(LuKho *kho, const LuMem *mem, LuSink *sink)
+void lu_kho_scan(LuKho *kho, const LuMem *mem, const GArray *past,
+                 LuSink *sink)
 {
     g_autoptr(GArray) found = g_array_new(false, false, sizeof(hwaddr));
     g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(candidate_free);
@@ -248,7 +264,7 @@ void lu_kho_scan(LuKho *kho, const LuMem *mem, LuSink *sink)
         refuse(kho, g_ptr_array_index(all, 0), "there are more device trees "
                "in RAM than the scan looks at", sink);
     } else if (all->len) {
-        choose(kho, &r, all, sink);
+        choose(kho, &r, all, past, sink);
     }
     kho->scanned = true;
 }

@@ -240,6 +240,43 @@ void lu_mayhit_watch_table(LuMayHit *m, const LuMem *mem)
     }
 }
 
+typedef struct Leading {
+    const LuStage *stage;
+    unsigned level;             /* of the table */
+    hwaddr pa;
+    bool found;
+} Leading;
+
+static void leads_there(void *opaque, const LuShadowEntry *e)
+{
+    Leading *l = opaque;
+    LuDesc desc;
+
+    if (e->slot->flags & LU_SLOT_TABLE && e->level == l->level + 1) {
+        l->stage->fmt->decode(l->stage, e->level, e->slot->desc, &desc);
+        l->found |= desc.addr == l->pa;
+    }
+}
+
+bool lu_mayhit_leads(LuMayHit *m, LuPop pop, const LuStage *stage,
+                     unsigned level, uint64_t in, hwaddr pa)
+{
+    Tagged *t = lu_tagged_find(m, &(LuTag) {
+        .pop = pop, .domain = stage->domain,
+        .space = pop == LU_POP_S2 ? 0 : stage->space,
+    });
+    Leading l = { .stage = stage, .level = level, .pa = pa };
+
+    for (guint i = 0; t && i < t->shadows->len; i++) {
+        LuShadow *shadow = g_ptr_array_index(t->shadows, i);
+        unsigned budget = LU_MAYHIT_LOOKS_MAX;
+
+        lu_shadow_visit(shadow, in, in, lu_tagged_dead(m, t), &budget,
+                        leads_there, &l);
+    }
+    return l.found;
+}
+
 uint64_t lu_mayhit_evictions(const LuMayHit *m)
 {
     return m->evictions;

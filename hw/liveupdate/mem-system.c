@@ -21,20 +21,20 @@
 
 static const MemTxAttrs ram_only = { .memory = 1 };
 
-/* RAM without a hole, in guest memory and on the host. */
+/* RAM without a hole, in guest memory and on the host; or of a device. */
 typedef struct Piece {
     hwaddr pa, len;
-    uint8_t *host;
+    uint8_t *host;              /* NULL: of a device */
 } Piece;
 
-typedef struct RamMap {
+typedef struct Map {
     struct rcu_head rcu;
     unsigned n;
     Piece piece[];              /* by address */
-} RamMap;
+} Map;
 
 /* RCU; written with the BQL held. */
-static RamMap *ram_map;
+static Map *the_map;
 
 static bool is_direct_ram(const MemoryRegion *mr)
 {
@@ -56,8 +56,11 @@ static bool add_piece(Int128 start, Int128 len, const MemoryRegion *mr,
     }
     if (is_direct_ram(mr)) {
         piece.host = qemu_map_ram_ptr(mr->ram_block, offset);
-        g_array_append_val((GArray *)opaque, piece);
+    } else if (memory_region_is_rom((MemoryRegion *)mr) ||
+               memory_region_is_romd((MemoryRegion *)mr)) {
+        return false;           /* neither */
     }
+    g_array_append_val((GArray *)opaque, piece);
     return false;
 }
 
@@ -65,7 +68,7 @@ static bool add_piece(Int128 start, Int128 len, const MemoryRegion *mr,
 static void map_changed(MemoryListener *listener)
 {
     g_autoptr(GArray) pieces = g_array_new(false, false, sizeof(Piece));
-    RamMap *old = ram_map, *map;
+    Map *old = the_map, *map;
 
     WITH_RCU_READ_LOCK_GUARD() {
         flatview_for_each_range(address_space_to_flatview(
@@ -74,7 +77,7 @@ static void map_changed(MemoryListener *listener)
     map = g_malloc(sizeof(*map) + pieces->len * sizeof(Piece));
     map->n = pieces->len;
     memcpy(map->piece, pieces->data, pieces->len * sizeof(Piece));
-    qatomic_rcu_set(&ram_map, map);
+    qatomic_rcu_set(&the_map, map);
     if (old) {
         g_free_rcu(old, rcu);
     }
@@ -103,30 +106,56 @@ static AddressSpace *behind_traps(hwaddr *pa, hwaddr *len)
     return behind;
 }
 
+/* The first piece that ends above @pa, or NULL.  Under RCU. */
+static const Piece *piece_above(const Map *map, hwaddr pa)
+{
+    unsigned low = 0, high = map->n;
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        const Piece *piece = &map->piece[middle];
+
+        if (piece->pa + (piece->len - 1) < pa) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < map->n ? &map->piece[low] : NULL;
+}
+
 /*
  * Host address of @pa, and in *@len how much of what was asked lies behind
  * it; NULL when it is no RAM.  Under RCU.
  */
 static void *ram_at(hwaddr pa, hwaddr *len)
 {
-    const RamMap *map = qatomic_rcu_read(&ram_map);
-    unsigned low = 0, high = map->n;
+    const Piece *piece = piece_above(qatomic_rcu_read(&the_map), pa);
 
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        const Piece *piece = &map->piece[middle];
-        hwaddr offset = pa - piece->pa;
+    if (!piece || pa < piece->pa || !piece->host) {
+        return NULL;
+    }
+    *len = MIN(*len, piece->len - (pa - piece->pa));
+    return piece->host + (pa - piece->pa);
+}
 
-        if (pa < piece->pa) {
-            high = middle;
-        } else if (offset >= piece->len) {
-            low = middle + 1;
-        } else {
-            *len = MIN(*len, piece->len - offset);
-            return piece->host + offset;
+static bool system_find_device(const LuMem *mem, hwaddr pa, hwaddr len,
+                               hwaddr *first)
+{
+    const Piece *piece;
+    const Map *map;
+
+    RCU_READ_LOCK_GUARD();
+    map = qatomic_rcu_read(&the_map);
+    for (piece = piece_above(map, pa);
+         piece && piece < map->piece + map->n && piece->pa <= pa + (len - 1);
+         piece++) {
+        if (!piece->host) {
+            *first = MAX(pa, piece->pa);
+            return true;
         }
     }
-    return NULL;
+    return false;
 }
 
 static bool system_read_words(const LuMem *mem, hwaddr pa, uint64_t *w,
@@ -306,6 +335,7 @@ const LuMem *lu_mem_system(void)
         .read64 = uncached_read64,
         .cas64 = system_cas64,
         .is_ram = system_is_ram,
+        .find_device = system_find_device,
     };
     static const LuMem system_mem = {
         .read64 = system_read64,
@@ -313,6 +343,7 @@ const LuMem *lu_mem_system(void)
         .cas64 = system_cas64,
         .write = system_write,
         .is_ram = system_is_ram,
+        .find_device = system_find_device,
         .foreach_resident = system_foreach_resident,
         .uncached = &uncached_mem,
     };
@@ -320,7 +351,7 @@ const LuMem *lu_mem_system(void)
         .name = "lu-mem", .commit = map_changed,
     };
 
-    if (!ram_map) {
+    if (!the_map) {
         memory_listener_register(&listener, &address_space_memory);
     }
     return &system_mem;

@@ -39,6 +39,13 @@ bool lu_mem_is_ram(const LuMem *mem, hwaddr pa, hwaddr len)
     return len && !wraps(pa, len) && mem->is_ram(mem, pa, len);
 }
 
+bool lu_mem_find_device(const LuMem *mem, hwaddr pa, hwaddr len,
+                        hwaddr *first)
+{
+    return len && !wraps(pa, len) && mem->find_device &&
+           mem->find_device(mem, pa, len, first);
+}
+
 bool lu_mem_read_bytes(const LuMem *mem, hwaddr pa, void *to, size_t len)
 {
     uint8_t *out = to;

@@ -9,19 +9,23 @@
 void lu_memmap_init(LuMemMap *map)
 {
     memset(map, 0, sizeof(*map));
+    map->past = g_array_new(false, false, sizeof(LuKhoPast));
 }
 
 /* What is remembered of the kernel that has gone. */
 static void remember(LuMemMap *map)
 {
+    const LuKhoPast last = { map->kho.fdt.pa, map->kho.fdt.root };
     const LuLuo *luo = &map->kho.luo;
 
     g_clear_pointer(&map->past_sessions, g_ptr_array_unref);
     if (map->kho.state != LU_KHO_READ) {
         return;
     }
-    map->past_fdt = map->kho.fdt.pa;
-    map->past_root = map->kho.fdt.root;
+    if (map->past->len == LU_MEMMAP_PAST_MAX) {
+        g_array_remove_index(map->past, 0);
+    }
+    g_array_append_val(map->past, last);
     if (luo->read) {
         map->past_sessions = g_ptr_array_new_with_free_func(g_free);
         for (guint i = 0; i < luo->sessions->len; i++) {
@@ -60,7 +64,9 @@ void lu_memmap_destroy(LuMemMap *map)
 {
     lu_memmap_clear(map);
     lu_kho_clear(&map->kho);
+    lu_kho_told_clear(&map->told);
     g_clear_pointer(&map->past_sessions, g_ptr_array_unref);
+    g_array_unref(map->past);
 }
 
 static bool wraps(hwaddr pa, hwaddr len)
@@ -118,12 +124,18 @@ void lu_memmap_look_again(LuMemMap *map)
 /* What the kernel before left is still there, and says nothing of this one. */
 static bool is_past(const LuMemMap *map, const LuKhoFdt *fdt)
 {
-    return fdt->pa == map->past_fdt && fdt->root == map->past_root;
+    const LuKhoPast *last;
+
+    if (!map->past->len) {
+        return false;
+    }
+    last = &g_array_index(map->past, LuKhoPast, map->past->len - 1);
+    return fdt->pa == last->pa && fdt->root == last->root;
 }
 
 static void scan(LuMemMap *map, LuKho *kho, const LuMem *mem, LuSink *sink)
 {
-    lu_kho_scan(kho, mem, sink);
+    lu_kho_scan(kho, mem, map->past, sink);
     if (kho->state == LU_KHO_READ && is_past(map, &kho->fdt)) {
         lu_kho_clear(kho);
         kho->scanned = true;
@@ -181,6 +193,28 @@ bool lu_memmap_final(LuMemMap *map, const LuMem *mem, bool may_scan,
         map->luo = fdt.luo.pa;
     }
     return map->luo && lu_luo_final(mem, map->luo);
+}
+
+bool lu_memmap_told(LuMemMap *map, const LuMem *mem, hwaddr *pa)
+{
+    hwaddr first, last, kept_first, kept_last;
+
+    lu_kho_told_clear(&map->told);
+    if (!map->mem || map->kho.state != LU_KHO_READ) {
+        return false;
+    }
+    lu_kho_told(&map->told, mem, map->kho.fdt.pa);
+    /* Areas are RAM: none reaches the last address. */
+    for (hwaddr from = 0;
+         lu_ranges_next(&map->told.scratch, from, &first, &last);
+         from = last + 1) {
+        if (lu_ranges_next(&map->kho.kept, first, &kept_first, &kept_last) &&
+            kept_first <= last) {
+            *pa = MAX(first, kept_first);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Whether KHO takes part: there is something, and it was read at this edge. */

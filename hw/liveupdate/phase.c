@@ -3,6 +3,7 @@
  *
  *   preserve -> freeze -> kexec, crash -> boot -> restore -> replace -> finish
  *      ^----------abort-------'             '------(after a crash)-------^
+ *                                          '------> refuse ----------'
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -36,14 +37,17 @@ static const LuPhaseEdge edges[] = {
     [LU_CTL_OP_TAKE] = { "take" },
     [LU_CTL_OP_FREE] = { "free" },
     [LU_CTL_OP_FINISH] = {
-        "finish", LU_SCOPE_TOKEN, IN(REPLACED), LU_CLAIM_FINISHED,
-        IN(RESTORING) },
+        "finish", LU_SCOPE_TOKEN, IN(REPLACED) | IN(REFUSED),
+        LU_CLAIM_FINISHED, IN(RESTORING) },
     [LU_CTL_OP_IDLE] = { "idle" },
     [LU_CTL_OP_CRASH] = {
         "crash", LU_SCOPE_MACHINE, IN(FROZEN), LU_CLAIM_BLACKOUT },
     [LU_CTL_OP_KHO] = { "kho" },
     [LU_CTL_OP_MAP] = { "map" },
     [LU_CTL_OP_LEAKED] = { "leaked" },
+    [LU_CTL_OP_REFUSE] = {
+        "refuse", LU_SCOPE_TOKEN, IN(RESTORING) | IN(RESTORED),
+        LU_CLAIM_REFUSED },
 };
 
 const LuPhaseEdge *lu_phase_edge(uint8_t op)

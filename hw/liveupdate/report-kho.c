@@ -137,6 +137,30 @@ static void report_past(const LuMemMap *map, LuKhoInfo *i)
     }
 }
 
+static LuKhoToldInfo *report_told(const LuKhoTold *told)
+{
+    LuKhoToldInfo *i;
+    LuKhoScratchInfoList **areas;
+    hwaddr first, last;
+
+    if (!told->by) {
+        return NULL;
+    }
+    i = g_new0(LuKhoToldInfo, 1);
+    areas = &i->scratch;
+    i->by = g_strdup(told->by);
+    i->address = told->at;
+    for (hwaddr from = 0; lu_ranges_next(&told->scratch, from, &first, &last);
+         from = last + 1) {
+        LuKhoScratchInfo *area = g_new0(LuKhoScratchInfo, 1);
+
+        area->address = first;
+        area->size = last - first + 1;
+        QAPI_LIST_APPEND(areas, area);
+    }
+    return i;
+}
+
 LuKhoInfo *lu_report_kho(const LuMemMap *map)
 {
     const LuKho *kho = &map->kho;
@@ -169,6 +193,7 @@ LuKhoInfo *lu_report_kho(const LuMemMap *map)
     }
     report_luo(&kho->luo, i);
     report_past(map, i);
+    i->told = report_told(&map->told);
     i->experimental = report_posted(&kho->posted);
     return i;
 }
@@ -241,6 +266,16 @@ void lu_report_kho_text(const LuKhoInfo *kho, GString *out)
         g_string_append_printf(out, "    global %s, %" PRIu64 " users, data 0x%"
                                PRIx64 "\n", l->value->compatible,
                                l->value->token, l->value->data);
+    }
+    if (kho->told) {
+        g_string_append_printf(out, "    told to the next kernel by %s at 0x%"
+                               PRIx64 "\n", kho->told->by,
+                               kho->told->address);
+        for (LuKhoScratchInfoList *l = kho->told->scratch; l; l = l->next) {
+            g_string_append_printf(out, "        scratch at 0x%" PRIx64 ", %"
+                                   PRIu64 " KiB\n", l->value->address,
+                                   l->value->size / 1024);
+        }
     }
     if (kho->experimental) {
         posted_text(kho->experimental, out);

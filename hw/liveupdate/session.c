@@ -108,6 +108,18 @@ static LuIommu *owner_of(LuSession *s, uint16_t rid)
     return NULL;
 }
 
+LuIommu *lu_session_unit(const LuSession *s, const char *id)
+{
+    for (guint i = 0; i < s->iommus->len; i++) {
+        LuIommu *iommu = g_ptr_array_index(s->iommus, i);
+
+        if (!g_strcmp0(iommu->id, id)) {
+            return iommu;
+        }
+    }
+    return NULL;
+}
+
 LuClaim *lu_session_find(LuSession *s, LuIommu *iommu, uint16_t rid,
                          uint32_t pasid)
 {
@@ -271,6 +283,9 @@ int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen,
         forget_oldest(s);
     }
     g_ptr_array_add(s->history, c);
+    if (!seen && c == lu_domain_claim(c->domain)) {
+        lu_claim_check_devices(&s->books, c);
+    }
     lu_iommu_reconsider(iommu);     /* from now on each access is seen */
     return LU_CTL_OK;
 }
@@ -322,6 +337,19 @@ static int op_boot(LuSession *s, const LuOp *op, LuClaim *c)
     return LU_CTL_OK;
 }
 
+static void check_use(LuSession *s, const LuOp *op, LuDomain *d)
+{
+    const LuTakenFor use = {
+        .coherent = op->param & LU_CTL_USE_COHERENT,
+        .fwb = op->param & LU_CTL_USE_FWB,
+        .snooped = op->param & LU_CTL_USE_SNOOPED,
+    };
+
+    if (op->param & LU_CTL_USE_KNOWN) {
+        lu_domain_check_use(&s->books, d, op->param & 0xff, &use);
+    }
+}
+
 static int op_restore(LuSession *s, const LuOp *op, LuClaim *c)
 {
     check_tables(s, c, LU_RULE_TBL_1);
@@ -329,7 +357,16 @@ static int op_restore(LuSession *s, const LuOp *op, LuClaim *c)
         lu_domain_check_shape(&s->books, c->domain, op->addr,
                               op->param & 0xff, op->param >> 8 & 0xff,
                               op->param >> 16 & 0xff);
+        lu_domain_check_caps(&s->books, c->domain);
+        check_use(s, op, c->domain);
     }
+    return LU_CTL_OK;
+}
+
+static int op_refuse(LuSession *s, const LuOp *op, LuClaim *c)
+{
+    check_tables(s, c, c->state == LU_CLAIM_RESTORED ? LU_RULE_DOM_5
+                                                     : LU_RULE_TBL_1);
     return LU_CTL_OK;
 }
 
@@ -342,6 +379,10 @@ static int op_replace(LuSession *s, const LuOp *op, LuClaim *c)
 
 static int op_finish(LuSession *s, const LuOp *op, LuClaim *c)
 {
+    if (c->state == LU_CLAIM_REFUSED) {
+        lu_claim_check_blocked(&s->books, c);
+        return LU_CTL_OK;       /* nobody knows whose the tables are */
+    }
     /* A crash kernel leaves the tables where they are. */
     if (c == lu_domain_claim(c->domain) && !c->crash &&
         !(op->param & LU_CTL_FINISH_UNSEEN)) {
@@ -459,6 +500,7 @@ static int (*const handlers[])(LuSession *, const LuOp *, LuClaim *) = {
     [LU_CTL_OP_CRASH] = op_crash,
     [LU_CTL_OP_KHO] = op_kho,
     [LU_CTL_OP_LEAKED] = op_leaked,
+    [LU_CTL_OP_REFUSE] = op_refuse,
 };
 
 static int handle(LuSession *s, const LuOp *op, LuClaim *c)
@@ -541,6 +583,30 @@ static void look(LuSession *s, const LuOp *op)
     }
 }
 
+/* What the next kernel uses before it knows what is preserved: OWN-8. */
+static void judge_scratch(LuSession *s)
+{
+    const LuIommu *iommu = s->iommus->len ? g_ptr_array_index(s->iommus, 0)
+                                          : NULL;
+    LuMemMap *map = &s->books.memmap;
+    g_autofree char *detail = NULL;
+    LuEvidence ev = { };
+    bool overlaps = iommu && lu_memmap_told(map, iommu->mem, &ev.page);
+
+    if (!iommu || !map->told.by) {
+        return;
+    }
+    lu_evaluated(&s->books.sink, LU_RULE_OWN_8);
+    if (overlaps) {
+        ev.has = LU_EV_PAGE;
+        ev.page &= ~(hwaddr)0xfff;
+        detail = g_strdup_printf("preserved, and scratch by %s at 0x%"
+                                 HWADDR_PRIx, map->told.by, map->told.at);
+        ev.detail = detail;
+        lu_finding(&s->books.sink, LU_RULE_OWN_8, &ev);
+    }
+}
+
 /* What an operation does once, after every claim has moved. */
 static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
 {
@@ -576,6 +642,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
         case LU_CTL_OP_FINISH:
             s->finished++;
             note_ended(s, c);
+            lu_claim_check_held(&s->books, c);
             lu_session_end(s, c);
             break;
         default:
@@ -585,6 +652,7 @@ static void after_edge(LuSession *s, const LuOp *op, GPtrArray *claims)
     if (op->op == LU_CTL_OP_BOOT) {
         /* What the last kernel never froze, nobody can judge. */
         s->unfrozen += lu_session_drop(s, NULL, LU_CLAIM_PRESERVED);
+        judge_scratch(s);
         s->books.sink.generation++;
         lu_memmap_clear(&s->books.memmap);
         lu_ranges_clear(&s->ended);
@@ -921,7 +989,7 @@ void lu_session_sample(LuSession *s, LuIommu *iommu, const LuInval *inval)
              (c->rid ^ inval->rid) & inval->rid_mask)) {
             continue;
         }
-        if (lu_claim_checked(c)) {
+        if (lu_claim_checked(c) || c->state == LU_CLAIM_REFUSED) {
             lu_claim_check_config(&s->books, c);
         }
         if (c->seen) {

@@ -201,8 +201,8 @@ void lu_stream_decide(LuStreams *streams, LuStream *s, const LuCtx *ctx)
     }
 }
 
-static const LuStream *find(const LuStreams *streams, uint16_t rid,
-                            uint32_t pasid)
+const LuStream *lu_streams_find(const LuStreams *streams, uint16_t rid,
+                                uint32_t pasid)
 {
     LuStream probe = { .rid = rid, .pasid = pasid };
 
@@ -214,7 +214,7 @@ static const LuStream *find(const LuStreams *streams, uint16_t rid,
 const LuCtx *lu_streams_held(const LuStreams *streams, uint16_t rid,
                              uint32_t pasid)
 {
-    const LuStream *s = find(streams, rid, pasid);
+    const LuStream *s = lu_streams_find(streams, rid, pasid);
 
     return s && s->decided ? &s->ctx : NULL;
 }
@@ -265,7 +265,7 @@ const LuStream *lu_streams_disagree(LuStreams *streams, const LuStream *s,
             continue;
         }
         last = g_hash_table_lookup(streams->speakers, &now);
-        other = last ? find(streams, last->rid, last->pasid) : NULL;
+        other = last ? lu_streams_find(streams, last->rid, last->pasid) : NULL;
         if (other && other != s && other->decided &&
             has_tag(&other->ctx, &now.tag) &&
             !tag_agrees(&s->ctx, &other->ctx, &now.tag)) {

@@ -26,6 +26,10 @@ bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons)
     if (c->dropped) {
         return true;            /* the session counts it */
     }
+    if (c->said[LU_CLAIM_REFUSED]) {
+        return reason(reasons, "the next kernel has refused the claim of token "
+                      "0x%" PRIx64, c->token);
+    }
     if (c->state != LU_CLAIM_FINISHED) {
         return reason(reasons, "the claim of token 0x%" PRIx64 " ended %s, "
                       "not finished", c->token, lu_claim_state_name(c->state));

@@ -21,6 +21,7 @@
 #define VMSA_AF         BIT(10)
 #define S1_ATTR_WB      (0ull << 2)         /* MAIR index, see smmuv3.c */
 #define S1_ATTR_NC      (1ull << 2)
+#define S1_ATTR_DEVICE  (2ull << 2)
 #define S1_UNPRIV       BIT(6)
 #define S1_READ_ONLY    BIT(7)
 #define S1_NOT_GLOBAL   BIT(11)             /* tagged with the ASID */
@@ -28,6 +29,7 @@
 #define S2_ATTR_WB      (0xfull << 2)
 #define S2_ATTR_FWB     (0x6ull << 2)       /* with S2FWB, write-back */
 #define S2_ATTR_NC      (0x5ull << 2)
+#define S2_ATTR_DEVICE  (0x1ull << 2)
 #define S2_READ         BIT(6)
 #define S2_WRITE        BIT(7)
 #define S2_XN           BIT(54)
@@ -60,14 +62,16 @@ static PgKind vmsa_kind(unsigned level, uint64_t desc)
 static uint64_t s1_leaf(unsigned level, uint64_t pa, unsigned prot)
 {
     return pa | VMSA_LEAF(level) | VMSA_SH_INNER | VMSA_AF |
-           (prot & PG_NC ? S1_ATTR_NC : S1_ATTR_WB) | S1_UNPRIV |
+           (prot & PG_DEVICE ? S1_ATTR_DEVICE :
+            prot & PG_NC ? S1_ATTR_NC : S1_ATTR_WB) | S1_UNPRIV |
            S1_NOT_GLOBAL | S1_XN |
            (prot & PG_WRITE ? 0 : S1_READ_ONLY);
 }
 
 static uint64_t s2_leaf(unsigned level, uint64_t pa, unsigned prot)
 {
-    uint64_t type = prot & PG_NC ? S2_ATTR_NC :
+    uint64_t type = prot & PG_DEVICE ? S2_ATTR_DEVICE :
+                    prot & PG_NC ? S2_ATTR_NC :
                     prot & PG_FWB ? S2_ATTR_FWB : S2_ATTR_WB;
 
     return pa | VMSA_LEAF(level) | type | VMSA_SH_INNER | VMSA_AF | S2_XN |

@@ -20,11 +20,12 @@
 /*
  * Memory type of a mapping, write-back unless it says so: Arm, not cached; Arm
  * stage 2, forced to be write-back, which needs S2FWB; VT-d second stage,
- * snooped even if No_snoop is set, which needs snoop control.
+ * snooped even if No_snoop is set, which needs snoop control; Arm, Device.
  */
 #define PG_NC       (1u << 2)
 #define PG_FWB      (1u << 3)
 #define PG_SNOOP    (1u << 4)
+#define PG_DEVICE   (1u << 5)
 
 typedef enum PgKind {
     PG_EMPTY,                   /* not present */

@@ -87,7 +87,7 @@
 #define CD0_A           BIT(46)
 #define CD0_ASET        BIT(47)
 #define CD0_ASID(n)     ((uint64_t)(n) << 48)
-#define CD3_MAIR        0x44ffull           /* WB and NC, see pgtable.c */
+#define CD3_MAIR        0x44ffull           /* WB, NC, Device; see pgtable.c */
 
 /* Commands */
 #define CMD_CFGI_STE        0x03

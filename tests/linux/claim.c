@@ -151,7 +151,7 @@ int claim_finish(Guest *g)
     return ring(g, "finish", LU_CTL_OP_FINISH);
 }
 
-const volatile uint64_t *claim_list(Guest *g)
+List *claim_list(Guest *g)
 {
     uint16_t command = PCI_COMMAND_MEMORY;
     char path[128];

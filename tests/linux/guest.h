@@ -107,8 +107,10 @@ int claim_freeze(Guest *g);
 int claim_crash(Guest *g);
 int claim_boot(Guest *g);
 int claim_finish(Guest *g);
-/* Where lu-ctl lists ranges, {address, length} each; NULL after fail(). */
-const volatile uint64_t *claim_list(Guest *g);
+/* What lu-ctl lists, {address, length} each: volatile, for the device writes */
+typedef const volatile uint64_t List;
+/* Where; NULL after fail(). */
+List *claim_list(Guest *g);
 /* The token of the engine's stream, which nobody chose, is the one meant. */
 int claim_by_stream(Guest *g);
 /* The claim has ended, and nobody says what was freed. */

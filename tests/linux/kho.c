@@ -164,7 +164,7 @@ static int read_shown(Ranges *r)
 /* As the emulator has read it. */
 static int read_listed(Guest *g, Ranges *r)
 {
-    const volatile uint64_t *bar = claim_list(g);
+    List *bar = claim_list(g);
     uint64_t from = 0;
     unsigned int i;
 

@@ -46,7 +46,7 @@ typedef struct Tables {
 
 static int list(Guest *g, Tables *tables)
 {
-    const volatile uint64_t *bar = claim_list(g);
+    List *bar = claim_list(g);
     uint64_t from = 0, pa;
     unsigned int i;
 

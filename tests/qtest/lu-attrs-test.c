@@ -434,6 +434,101 @@ static void test_same_type(Case *c)
 }
 
 /* ------------------------------------------------------------------ */
+/* A device where memory should be                                    */
+
+/* Registers of an engine that nobody uses. */
+static uint64_t a_device(Case *c)
+{
+    return c->engine[CASE_ENGINES - 1].dma.regs;
+}
+
+#define DEVICE_LEAF     (1 << 0)    /* the leaf says Device */
+#define WITH_FWB        (1 << 1)
+
+static IommuDomain *map_device(Case *c, unsigned how)
+{
+    uint64_t iova = c->kind->iova;
+    unsigned prot = how & DEVICE_LEAF ? PG_DEVICE : 0;
+    IommuDomain *d = case_domain(c);
+
+    d->fwb = how & WITH_FWB;
+    case_map_as(c, d, iova, a_device(c), prot);
+    case_attach(c, 0, d);
+    return d;
+}
+
+/* Said when the stream is claimed; what comes later is the same mistake. */
+static void device(Case *c, unsigned how, const char *rule)
+{
+    IommuDomain *d = map_device(c, how);
+    uint16_t rid = c->engine[0].dma.rid;
+
+    g_assert_cmpuint(luctl_preserve(&c->ctl, rid, d->tag), ==, LU_CTL_OK);
+    case_expect(c, rule);
+    case_op(c, LU_CTL_OP_FREEZE);
+    case_read(c, 0, c->kind->iova);
+    case_expect(c, "");
+    drop_claim(c);
+    case_detach(c, 0);
+}
+
+static void test_device_cached(Case *c)
+{
+    device(c, 0, "ATT-4");
+}
+
+static void test_device(Case *c)
+{
+    device(c, DEVICE_LEAF, "");
+}
+
+/* Only S2FWB can promise it; and then there is nothing to be cleaned. */
+static void test_device_fwb(Case *c)
+{
+    device(c, WITH_FWB, "");
+}
+
+/* Mapped when the stream was claimed already: found by the access itself. */
+static void test_device_used(Case *c)
+{
+    uint64_t iova = c->kind->iova;
+    IommuDomain *d = domain_as(c, false, 0);
+    uint16_t rid = c->engine[0].dma.rid;
+
+    g_assert_cmpuint(luctl_preserve(&c->ctl, rid, d->tag), ==, LU_CTL_OK);
+    case_read(c, 0, iova);
+    case_expect(c, "");
+    case_map_as(c, d, iova + case_size(c, 0), a_device(c), PG_DEVICE);
+    case_read(c, 0, iova + case_size(c, 0));
+    case_expect(c, "");
+    case_map_as(c, d, iova + 2 * case_size(c, 0), a_device(c), 0);
+    case_read(c, 0, iova + 2 * case_size(c, 0));
+    case_expect(c, "ATT-4");
+    g_assert_cmpuint(luctl_unpreserve(&c->ctl, rid), ==, LU_CTL_OK);
+}
+
+/* What was forced to be cacheable does not become Device behind a handoff. */
+static void test_device_fallback(Case *c)
+{
+    uint64_t iova = c->kind->iova;
+    IommuDomain *d = map_device(c, WITH_FWB), *next = case_domain(c);
+    uint16_t rid = c->engine[0].dma.rid;
+
+    next->tag = d->tag;
+    next->tag2 = d->tag2;
+    next->fwb = true;
+    case_map_as(c, next, iova, a_device(c), PG_DEVICE);
+    case_claim(c, 0, d->tag);
+    case_read(c, 0, iova);
+    case_expect(c, "");
+    g_assert_true(c->io.ops->replace(&c->io, rid, d, next));
+    c->behind[0] = next;
+    case_read(c, 0, iova);
+    case_expect(c, "ATT-2");
+    drop_claim(c);
+}
+
+/* ------------------------------------------------------------------ */
 /* What lies in memory                                                */
 
 #define SECRET  0x5ec2e7ull
@@ -587,6 +682,14 @@ int main(int argc, char **argv)
     case_add("lu-attrs", "other-fwb", "s2-4k nested-4k", fwb, test_other_fwb);
     case_add("lu-attrs", "other-fwb-idle", "s2-4k", fwb, test_other_fwb_idle);
     case_add("lu-attrs", "canwbs", "s1-4k", ",canwbs=on", test_canwbs);
+    case_add("lu-attrs", "device-cached", "s1-4k s2-4k nested-4k", fwb,
+             test_device_cached);
+    case_add("lu-attrs", "device", "s1-4k s2-4k nested-4k", fwb, test_device);
+    case_add("lu-attrs", "device-fwb", "s2-4k nested-4k", fwb,
+             test_device_fwb);
+    case_add("lu-attrs", "device-used", "s1-4k s2-4k", fwb, test_device_used);
+    case_add("lu-attrs", "device-fallback", "s2-4k nested-4k", fwb,
+             test_device_fallback);
     case_add("lu-attrs", "leak", "nested-4k s1-4k", fwb, test_leak);
     case_add("lu-attrs", "leak-fwb", "nested-4k", fwb, test_leak_fwb);
     case_add("lu-attrs", "leak-maintained", "nested-4k s1-4k", fwb,

@@ -708,8 +708,9 @@ static char *run_met(const Row *row, const CaseKind *kind, unsigned level,
         (!s->shared && !g_str_equal(found, expected(row, s, ACCESSES)))) {
         tally->wrong++;
         g_test_message("row %u, %s, %s, level %u, %s: %s \"%s\", expected %s "
-                       "\"%s\"", row->nr, row->name, kind->name, level, s->props,
-                       cell, found, wanted, expected(row, s, ACCESSES));
+                       "\"%s\"", row->nr, row->name, kind->name, level,
+                       s->props, cell, found, wanted,
+                       expected(row, s, ACCESSES));
     }
     return cell;
 }
@@ -784,6 +785,8 @@ static void test_donation(const void *arg)
     QDict *mark = lu_arms_mark(c->pq.qts);
     uint64_t iova = c->kind->iova, page;
     IommuDomain *guest = case_domain(c);
+    const char *due = t->bbml < t->way->bbml ? "BBM-3" :
+                      t->cpu < t->way->bbml ? "BBM-6" : "";
     Place p;
 
     g_assert_true(place(&p, c, &row, 1, true));
@@ -796,8 +799,7 @@ static void test_donation(const void *arg)
     case_attach(c, 1, guest);
     case_reaches(c, 1, iova, page);
     g_assert_false(case_read(c, 0, iova + ODD * case_size(c, 0)).landed);
-    case_expect(c, t->bbml < t->way->bbml ? "BBM-3" :
-                   t->cpu < t->way->bbml ? "BBM-6" : "");
+    case_expect(c, due);
     case_end(c);
     lu_arms_tell(c->pq.qts, mark);
 }

@@ -121,7 +121,8 @@ static void test_results(void)
         { LU_CTL_OP_PAGES, LU_CTL_ENOENT },
         { LU_CTL_OP_LEAKED, LU_CTL_OK },
         { LU_CTL_OP_CLAIM, LU_CTL_ENOENT },
-        { LU_CTL_OP_CLAIM + 1, LU_CTL_EINVAL },
+        { LU_CTL_OP_REFUSE, LU_CTL_ENOENT },
+        { LU_CTL_OP_REFUSE + 1, LU_CTL_EINVAL },
         { 0xff, LU_CTL_EINVAL },
     };
     Ctl c = start();

@@ -8,6 +8,7 @@
 
 /* Synchronizations after which a difference is met again (served.h). */
 #define SYNCS   8
+#define TOKEN   0x77
 
 uint64_t inval_get(Inval *t, uint64_t pa)
 {
@@ -64,6 +65,41 @@ static uint64_t new_table(Inval *t)
     return t->d[0]->pt.fmt->table(table);
 }
 
+static void take_table(void *arg, uint64_t pa, uint64_t bytes, unsigned level)
+{
+    luctl_page(arg, LU_CTL_OP_TAKE, pa, bytes);
+}
+
+static void free_table(void *arg, uint64_t pa, uint64_t bytes, unsigned level)
+{
+    luctl_page(arg, LU_CTL_OP_FREE, pa, bytes);
+}
+
+static void say(Inval *t, unsigned op)
+{
+    g_assert_cmpuint(luctl_token(&t->c->ctl, op, TOKEN), ==, LU_CTL_OK);
+}
+
+static void hand_over(Inval *t)
+{
+    const PgTable *pt = &t->d[0]->pt;
+    Case *c = t->c;
+
+    case_claim(c, 0, TOKEN);
+    case_op(c, LU_CTL_OP_KEXEC);
+    case_op(c, LU_CTL_OP_BOOT);
+    g_assert_cmpuint(luctl_restore(&c->ctl, TOKEN, pt->top,
+                                   LU_CTL_SHAPE(pt->fmt->id, pt->level,
+                                                pt->vasz)), ==, LU_CTL_OK);
+    iommu_foreach_table(&c->io, t->d[0], take_table, &c->ctl);
+}
+
+static void give_up(Inval *t)
+{
+    iommu_foreach_table(&t->c->io, t->d[0], free_table, &t->c->ctl);
+    say(t, LU_CTL_OP_FINISH);
+}
+
 static void step(Inval *t, const InvalOps *ops, InvalStep what)
 {
     const unsigned rw = PG_READ | PG_WRITE;
@@ -106,6 +142,15 @@ static void step(Inval *t, const InvalOps *ops, InvalStep what)
         break;
     case SYNC:
         case_sync(c);
+        break;
+    case HAND_OVER:
+        hand_over(t);
+        break;
+    case REPLACE:
+        say(t, LU_CTL_OP_REPLACE);
+        break;
+    case GIVE_UP:
+        give_up(t);
         break;
     case NO_STEP:
         break;

@@ -34,6 +34,9 @@ typedef enum InvalStep {
     TAKE_MIDDLE,                /* its PASID directory entry has */
     SHARE,                      /* engine 1 has that of engine 0 */
     SYNC,                       /* what was queued completes */
+    HAND_OVER,                  /* engine 0, to a kernel that restores it */
+    REPLACE,                    /* ... and says it has domain 1 now */
+    GIVE_UP,                    /* domain 0 is freed, and its claim ends */
 } InvalStep;
 
 #define INVAL_STEPS     4

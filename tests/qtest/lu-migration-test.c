@@ -7,6 +7,8 @@
 #include "qemu/osdep.h"
 #include "libqtest.h"
 #include "qobject/qdict.h"
+#include "../lib/ludma.h"
+#include "../lib/plat-qtest.h"
 
 static bool is_x86(void)
 {
@@ -47,25 +49,36 @@ static void assert_migrated(QTestState *qts, const char *status)
     qobject_unref(state);
 }
 
-static void save(const char *props, const char *uri)
+/* @qts goes to @uri, and ends. */
+static void save_machine(QTestState *qts, const char *uri)
 {
-    QTestState *qts = start(props, "");
-
     qtest_qmp_assert_success(qts, "{ 'execute': 'migrate', 'arguments':"
                              " { 'uri': %s } }", uri);
     assert_migrated(qts, "completed");
     qtest_quit(qts);
 }
 
-/* A machine with @props takes over what lies at @uri. */
-static QTestState *load(const char *props, const char *uri)
+static void save(const char *props, const char *uri)
 {
-    QTestState *qts = start(props, "-incoming defer");
+    save_machine(start(props, ""), uri);
+}
+
+/* A machine with @props and @more takes over what lies at @uri. */
+static QTestState *load_with(const char *props, const char *more,
+                             const char *uri)
+{
+    g_autofree char *options = g_strdup_printf("%s -incoming defer", more);
+    QTestState *qts = start(props, options);
 
     qtest_qmp_assert_success(qts, "{ 'execute': 'migrate-incoming',"
                              " 'arguments': { 'uri': %s,"
                              " 'exit-on-error': false } }", uri);
     return qts;
+}
+
+static QTestState *load(const char *props, const char *uri)
+{
+    return load_with(props, "", uri);
 }
 
 /* ------------------------------------------------------------------ */
@@ -153,22 +166,28 @@ static void assert_run_state(QTestState *qts, const char *status)
     qobject_unref(state);
 }
 
-/* Refused, with the sentence, and the machine does not run. */
+/* Refused, with the sentence @said if there is one; and it does not run. */
+static void assert_refused(QTestState *qts, const char *said)
+{
+    QDict *state = migrated(qts);
+
+    g_assert_cmpstr(qdict_get_str(state, "status"), ==, "failed");
+    if (said) {
+        g_assert_nonnull(strstr(qdict_get_str(state, "error-desc"), said));
+    }
+    qobject_unref(state);
+    assert_run_state(qts, "inmigrate");
+    qtest_quit(qts);
+}
+
 static void test_difference(const void *data)
 {
     const Difference *d = data;
     File file = new_file();
     QTestState *qts;
-    QDict *state;
 
     save(d->there, file.uri);
-    qts = load(d->here, file.uri);
-    state = migrated(qts);
-    g_assert_cmpstr(qdict_get_str(state, "status"), ==, "failed");
-    g_assert_nonnull(strstr(qdict_get_str(state, "error-desc"), d->said));
-    qobject_unref(state);
-    assert_run_state(qts, "inmigrate");
-    qtest_quit(qts);
+    assert_refused(load(d->here, file.uri), d->said);
 
     /* Its twin: the same properties. */
     qts = load(d->there, file.uri);
@@ -192,9 +211,102 @@ static void add_differences(void)
     }
 }
 
+/* ------------------------------------------------------------------ */
+/* What lies in memory                                                */
+
+static uint64_t window_base(void)
+{
+    return (is_x86() ? 0 : 0x40000000) + 16 * 1024 * 1024;
+}
+
+static char *window_at(uint64_t base)
+{
+    return g_strdup_printf("-device lu-coherency,base=0x%" PRIx64 ",size=4096",
+                           base);
+}
+
+static void maintain(QTestState *qts, const char *op)
+{
+    qtest_qmp_assert_success(qts, "{ 'execute': 'lu-coherency-maintain',"
+                             " 'arguments': { 'op': %s, 'address': %" PRIu64
+                             ", 'size': 4096 } }", op, window_base());
+}
+
+/* Caches have one thing and memory another, here as there. */
+static void test_window(void)
+{
+    g_autofree char *window = window_at(window_base());
+    g_autofree char *elsewhere = window_at(window_base() + 4096);
+    File file = new_file();
+    QTestState *qts = start("", window);
+
+    qtest_writeq(qts, window_base(), 0x0dd);
+    maintain(qts, "clean");
+    qtest_writeq(qts, window_base(), 0x2e3);
+    save_machine(qts, file.uri);
+
+    qts = load_with("", window, file.uri);
+    assert_migrated(qts, "completed");
+    g_assert_cmphex(qtest_readq(qts, window_base()), ==, 0x2e3);
+    maintain(qts, "invalidate");
+    g_assert_cmphex(qtest_readq(qts, window_base()), ==, 0x0dd);
+    qtest_quit(qts);
+
+    assert_refused(load_with("", elsewhere, file.uri), NULL);
+    end_file(&file);
+}
+
+/* ------------------------------------------------------------------ */
+/* What an engine last saw                                            */
+
+static const char engine[] = "-device lu-dma";
+
+static void find_engine(LuDma *dma, PlatQtest *pq, QTestState *qts)
+{
+    plat_qtest_init(pq, 8 * 1024 * 1024, 16 * 1024 * 1024);
+    pq->qts = qts;
+    g_assert_true(ludma_find(dma, &pq->plat, 0,
+                             is_x86() ? 0xe0000000 : 0x10000000));
+}
+
+static uint32_t attrs_of(LuDma *dma)
+{
+    return plat_r32(dma->plat, dma->regs + LU_DMA_CHAN(0) + LU_DMA_ATTRS);
+}
+
+static void test_attrs(void)
+{
+    File file = new_file();
+    QTestState *qts = start("", engine);
+    uint32_t attrs;
+    PlatQtest pq;
+    LuDma dma;
+
+    find_engine(&dma, &pq, qts);
+    g_assert_cmphex(attrs_of(&dma), ==, 0);
+    plat_w32(&pq.plat, dma.regs + LU_DMA_CHAN(0) + LU_DMA_LEN, 8);
+    plat_w64(&pq.plat, dma.regs + LU_DMA_CHAN(0) + LU_DMA_SRC, window_base());
+    plat_w32(&pq.plat, dma.regs + LU_DMA_CHAN(0) + LU_DMA_CTRL,
+             LU_DMA_CTRL_RUN | LU_DMA_CTRL_MANUAL | LU_DMA_CTRL_ENDLESS |
+             LU_DMA_OP_SUM << LU_DMA_CTRL_OP_SHIFT);
+    plat_w32(&pq.plat, dma.regs + LU_DMA_CHAN(0) + LU_DMA_STEP, 1);
+    attrs = attrs_of(&dma);
+    g_assert_cmphex(attrs & LU_DMA_ATTRS_KNOWN, ==, LU_DMA_ATTRS_KNOWN);
+    save_machine(qts, file.uri);
+
+    qts = load_with("", engine, file.uri);
+    assert_migrated(qts, "completed");
+    find_engine(&dma, &pq, qts);
+    g_assert_cmphex(attrs_of(&dma), ==, attrs);
+    qtest_quit(qts);
+    end_file(&file);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    qtest_add_func("lu-migration/window", test_window);
+    qtest_add_func("lu-migration/attrs", test_attrs);
     add_differences();
     return g_test_run();
 }

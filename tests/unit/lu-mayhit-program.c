@@ -388,15 +388,12 @@ static bool agrees(const RefAccess *access)
     return !difference(access->opaque);
 }
 
-/*
- * No break-before-make: what is wrong is a matter of invalidation alone.  One
- * stage: behind another, what may be marked decides what memory says.
- */
+/* No break-before-make: what is wrong is a matter of invalidation alone. */
 static bool is_judged(const World *w, const Context *c)
 {
     const GenShape *shape = w->tree[c->s1 == S2 ? S2 : c->s1].shape;
 
-    return !is_vmsa(shape) && !(c->s1 != S2 && c->s2) &&
+    return !is_vmsa(shape) &&
            !w->ref.hold_invalid && !w->ref.loose;
 }
 

@@ -345,7 +345,8 @@ static LuFaultKind mark(Way *w, const GenShape *shape, hwaddr pa,
     uint64_t marked = *raw | 1 << 5 | (dirty ? 1 << 6 : 0);
     Word old = { pa, *raw };
 
-    if (shape->kind != GEN_X86_FS || !w->a->need.perm || marked == *raw) {
+    if (shape->kind != GEN_X86_FS || !w->a->need.perm || !w->a->need.mark ||
+        marked == *raw) {
         return LU_FAULT_NONE;
     }
     if (!writable) {
@@ -858,6 +859,7 @@ RefAnswer ref_memory(const RefTlb *t, const RefAccess *access)
     RefTlb empty;
 
     fresh.fresh = true;
+    fresh.need.mark = false;
     ref_init(&empty, t->out_lg2, false, false);
     ref_access(&empty, &fresh, &nothing, &is);
     ref_destroy(&empty);

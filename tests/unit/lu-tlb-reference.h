@@ -78,7 +78,7 @@ typedef struct RefAccess RefAccess;
 struct RefAccess {
     const RefStage *s1, *s2;    /* either may be NULL */
     uint64_t iova;
-    LuNeed need;                /* need.mark always */
+    LuNeed need;                /* need.mark always, but in ref_memory() */
     bool fresh;
     LuArrayMem *before;         /* memory, left as it is found */
     /* Whether @before, as this access would write it, is as it should be */
@@ -117,7 +117,9 @@ RefDropped ref_done(RefTlb *t, uint64_t upto);
 bool ref_names(const LuInval *inval, const RefEntry *e);
 
 /*
- * What memory alone makes of @access, which is left as it was.
+ * What memory alone makes of @access, which is left as it was: what software
+ * has mapped.  Whether stage 2 lets the marks of a first-stage descriptor be
+ * set is not part of it: it says nothing of where an address leads.
  */
 RefAnswer ref_memory(const RefTlb *t, const RefAccess *access);
 

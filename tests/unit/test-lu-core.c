@@ -493,6 +493,27 @@ static void stray_dma(Story *st)
     any_dma(st, IOVA_NONE);
 }
 
+/* The unit that the next kernel finds: 5 wide, sizes 3, no duty before. */
+static void fewer_caps(Story *st)
+{
+    st->toy.caps = 0x34;
+}
+
+static void other_caps(Story *st)
+{
+    st->toy.caps = 0x65;
+}
+
+static void more_duty(Story *st)
+{
+    st->toy.caps = 0xb5;
+}
+
+static void more_caps(Story *st)
+{
+    st->toy.caps = 0x7f;
+}
+
 static void skip_take(Story *st)
 {
     st->no_take = true;
@@ -599,6 +620,10 @@ static const Case cases[] = {
     { "width-wrong", RESTORE, wrong_width, "TBL-8", LU_VERDICT_FAIL },
     { "width-wrong_leak", RESTORE, wrong_width_and_leak, "TBL-8",
       LU_VERDICT_FAIL },
+    { "caps-less", RESTORE, fewer_caps, "CAP-1", LU_VERDICT_PASS },
+    { "caps-bits", RESTORE, other_caps, "CAP-1", LU_VERDICT_PASS },
+    { "caps-duty", RESTORE, more_duty, "CAP-1", LU_VERDICT_PASS },
+    { "caps-more", RESTORE, more_caps, "CAP-1w", LU_VERDICT_PASS },
     { "page-other", RESTORED, other_page, "CON-1", LU_VERDICT_FAIL },
     { "iova-new", RESTORED, new_iova, "CON-2", LU_VERDICT_FAIL },
     { "iova-lost", RESTORED, lost_iova, "CON-8", LU_VERDICT_FAIL },

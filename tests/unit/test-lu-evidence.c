@@ -504,6 +504,23 @@ static void test_changed(void)
     story_end(&st);
 }
 
+/* Nobody says that a domain is restored: what is replaced was. */
+static void test_another_unit(void)
+{
+    for (int less = 0; less < 2; less++) {
+        Story st;
+
+        story_begin(&st);
+        preserve(&st);
+        jump(&st);
+        st.toy.caps += less ? -1 : 1;
+        replace(&st, st.data);
+        g_assert_cmpuint(findings(&st, less ? LU_RULE_CAP_1
+                                            : LU_RULE_CAP_1W), ==, 1);
+        story_end(&st);
+    }
+}
+
 static void test_back(void)
 {
     hwaddr top;
@@ -608,6 +625,7 @@ int main(int argc, char **argv)
     g_test_add_func("/evidence/elsewhere", test_elsewhere);
     g_test_add_func("/evidence/lost", test_lost);
     g_test_add_func("/evidence/changed", test_changed);
+    g_test_add_func("/evidence/another-unit", test_another_unit);
     g_test_add_func("/evidence/back", test_back);
     g_test_add_func("/evidence/announced", test_announced);
     g_test_add_func("/evidence/abort", test_abort);

@@ -460,6 +460,44 @@ static void test_found_once(void)
     story_end(&st);
 }
 
+/*
+ * The last kernel tells the next by x86's setup_data where it may begin: beside
+ * what is preserved, or on top of it (OWN-8).
+ */
+static void test_scratch(const void *arg)
+{
+    bool overlaps = GPOINTER_TO_UINT(arg);
+    const LuFinding *f;
+    hwaddr params, areas;
+    Story st;
+
+    story_begin(&st);
+    params = lu_array_alloc(st.mem, 4096, 4096);
+    areas = lu_array_alloc(st.mem, 4096, 4096);
+    lu_array_set(st.mem, areas, overlaps ? st.data : areas);
+    lu_array_set(st.mem, areas + 8, 4096);
+    lu_array_set(st.mem, params + 0x1f8, 0xaa55ull << 48);
+    lu_array_set(st.mem, params + 0x200, 0x53726448ull << 16);
+    lu_array_set(st.mem, params + 0x250, params + 0x800);
+    lu_array_set(st.mem, params + 0x808, 10 | 32ull << 32);
+    lu_array_set(st.mem, params + 0x810, st.k.fdt);
+    lu_array_set(st.mem, params + 0x818, 4096);
+    lu_array_set(st.mem, params + 0x820, areas);
+    lu_array_set(st.mem, params + 0x828, 16);
+    story_tell(&st);
+    g_assert_cmpstr(st.s.books.memmap.told.by, ==, "setup_data");
+    g_assert_cmphex(st.s.books.memmap.told.at, ==, params + 0x800);
+    g_assert_cmpint(st.s.books.sink.evaluated[LU_RULE_OWN_8], ==, 1);
+    g_assert_cmpuint(st.s.books.sink.order->len, ==, overlaps);
+    if (overlaps) {
+        f = g_ptr_array_index(st.s.books.sink.order, 0);
+        g_assert_cmpint(f->rule, ==, LU_RULE_OWN_8);
+        g_assert_cmphex(f->ev.page, ==, st.data);
+    }
+    g_test_message(overlaps ? "breaks OWN-8" : "keeps OWN-8");
+    story_end(&st);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -469,6 +507,10 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(path, &cases[i], test_case);
     }
+    g_test_add_data_func("/memmap/scratch/beside", GUINT_TO_POINTER(0),
+                         test_scratch);
+    g_test_add_data_func("/memmap/scratch/on-top", GUINT_TO_POINTER(1),
+                         test_scratch);
     g_test_add_func("/memmap/arguments", test_arguments);
     g_test_add_func("/memmap/next-kernel", test_next_kernel);
     g_test_add_func("/memmap/found-once", test_found_once);

@@ -86,12 +86,36 @@ static void toy_requesters(void *fe, void (*fn)(void *, uint16_t),
     }
 }
 
+static void toy_read_caps(void *fe, uint64_t *regs)
+{
+    regs[0] = ((ToyIommu *)fe)->caps;
+}
+
+static void toy_write_caps(void *fe, const uint64_t *regs)
+{
+    ((ToyIommu *)fe)->caps = regs[0];
+}
+
+static const LuCapField toy_fields[] = {
+    { "width", 0, 0, 4 },
+    { "sizes", 0, 4, 3, NULL, LU_CAP_BITS },
+    { "told", 0, 7, 1, NULL, LU_CAP_DUTY },
+};
+
+static const LuCapTable toy_caps = {
+    .field = toy_fields,
+    .n = ARRAY_SIZE(toy_fields),
+    .read = toy_read_caps,
+    .write = toy_write_caps,
+};
+
 static const LuFrontEnd toy_ops = {
     .resolve = toy_resolve,
     .fault = toy_fault,
     .owns = toy_owns,
     .requesters = toy_requesters,
     .kinds = toy_kinds,
+    .caps = &toy_caps,
     .config_rule = LU_RULE_CON_6,
     .enable_rule = LU_RULE_CON_4,
     .tag_rule = LU_RULE_BBM_10,
@@ -102,6 +126,7 @@ void toy_init(ToyIommu *toy, LuArrayMem *mem, const char *id)
     memset(toy, 0, sizeof(*toy));
     toy->mem = mem;
     toy->config = lu_array_alloc(mem, 4096, 4096);
+    toy->caps = 0x35;
     lu_iommu_init(&toy->iommu, &toy_ops, toy, id, &mem->view);
 }
 

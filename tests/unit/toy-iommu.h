@@ -28,6 +28,7 @@ typedef struct ToyIommu {
     LuArrayMem *mem;
     hwaddr config;              /* the table of entries */
     bool off, off_abort;
+    uint64_t caps;              /* its one register, of 8 bits */
     LuFault last_fault;         /* kind only is valid later */
     uint64_t n_faults;
 } ToyIommu;

@@ -21,7 +21,6 @@ static const Command commands[] = {
       repro_run },
     { "new", "NAME", "Write a file to begin with", repro_new },
     { "steps", "", "What a step can be", repro_steps },
-    { "doc", "", "Print docs/catalogue.rst", repro_doc },
 };
 
 static void help(FILE *to)

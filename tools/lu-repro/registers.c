@@ -114,6 +114,26 @@ bool repro_reg_change(Iommu *io, const char *name, const char *word, bool set,
     return true;
 }
 
+bool repro_reg_write(Iommu *io, const char *name, const char *words,
+                     Error **errp)
+{
+    const Register *r = find(io, name, errp);
+    g_auto(GStrv) list = g_strsplit(words, "|", -1);
+    uint64_t val = 0, bits;
+
+    if (!r) {
+        return false;
+    }
+    for (char **word = list; *word; word++) {
+        if (!find_bits(name, *word, &bits, errp)) {
+            return false;
+        }
+        val |= bits;
+    }
+    put(io, r, val);
+    return true;
+}
+
 bool repro_reg_point(Iommu *io, const char *name, uint64_t address,
                      Error **errp)
 {

@@ -15,6 +15,10 @@
 bool repro_reg_change(Iommu *io, const char *name, const char *bits, bool set,
                       Error **errp);
 
+/* Writes it with @bits, "|" between them, and no others. */
+bool repro_reg_write(Iommu *io, const char *name, const char *bits,
+                     Error **errp);
+
 /* Writes it with @address in place of that it has. */
 bool repro_reg_point(Iommu *io, const char *name, uint64_t address,
                      Error **errp);

@@ -130,7 +130,6 @@ int repro_list(int argc, char **argv);
 int repro_show(int argc, char **argv);
 int repro_new(int argc, char **argv);
 int repro_steps(int argc, char **argv);
-int repro_doc(int argc, char **argv);
 int repro_run(int argc, char **argv);
 
 /* Exit status, as that of lu-vm. */

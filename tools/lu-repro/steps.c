@@ -7,14 +7,17 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/bitops.h"
+#include "qemu/bswap.h"
 #include "qemu/cutils.h"
 #include "qemu/units.h"
+#include "qobject/qdict.h"
 #include "repro.h"
 #include "registers.h"
 
 #define ARGS_MAX    6
 #define BLOCK_BYTES (512 * MiB)
 #define BLOCKS      4
+#define SYNCS       8                   /* LU_SERVED_SYNCS */
 #define HEAP_OFF    (16 * MiB)          /* as in lu-case.c */
 
 /* A domain: what the kernel that made it believes, and its token. */
@@ -28,7 +31,7 @@ struct ReproWorld {
     Plat *p;
     GHashTable *domains;        /* name -> Domain * */
     GHashTable *memory;         /* name -> uint64_t *, address */
-    GHashTable *blocks;         /* names of those that are blocks */
+    unsigned blocks;            /* given out */
     Domain *behind[CASE_ENGINES];
     uint64_t ram;
 };
@@ -271,6 +274,8 @@ static bool do_split(ReproWorld *w, const Arg *a, Error **errp)
 
 static bool do_inval(ReproWorld *w, const Arg *a, Error **errp)
 {
+    unsigned scope;
+
     if (!has_tables(a[0].domain, errp)) {
         return false;
     }
@@ -278,14 +283,25 @@ static bool do_inval(ReproWorld *w, const Arg *a, Error **errp)
         error_setg(errp, "'leaf', or nothing, not '%s'", a[2].word);
         return false;
     }
-    case_inval(w->c, a[0].domain->d, a[1].number, granule(w),
-               a[2].given ? CASE_LEAF : 0);
+    scope = a[2].given ? CASE_LEAF : 0;
+    case_inval(w->c, a[0].domain->d, a[1].number, granule(w), scope);
     return true;
 }
 
 static bool do_sync(ReproWorld *w, const Arg *a, Error **errp)
 {
     return hardware(ops(w)->complete(&w->c->io), errp);
+}
+
+/* Software goes on with other things: what is held is compared by and by. */
+static bool do_go_on(ReproWorld *w, const Arg *a, Error **errp)
+{
+    bool ok = true;
+
+    for (unsigned i = 0; i < SYNCS; i++) {
+        ok &= ops(w)->complete(&w->c->io);
+    }
+    return hardware(ok, errp);
 }
 
 static bool do_flush(ReproWorld *w, const Arg *a, Error **errp)
@@ -342,6 +358,27 @@ static bool do_replace(ReproWorld *w, const Arg *a, Error **errp)
     w->behind[a[0].engine] = a[1].domain;
     return hardware(ops(w)->replace(&w->c->io, rid_of(w, a), d->d,
                                     a[1].domain->d), errp);
+}
+
+/* The STE or context entry alone, or with the PASID entries. */
+static bool do_flush_config(ReproWorld *w, const Arg *a, Error **errp)
+{
+    Domain *d = behind(w, a, errp);
+    uint64_t did, sid = (uint64_t)rid_of(w, a) << 32;
+
+    if (!d) {
+        return false;
+    }
+    did = (uint64_t)d->d->tag << 16;
+    if (g_str_equal(repro_iommu_of(w->c->kind), "smmuv3")) {
+        case_command(w->c, 0x03 | sid, 1);
+    } else {
+        case_command(w->c, 0x01 | 3 << 4 | did | sid, 0);
+        if (w->c->io.scalable) {
+            case_command(w->c, 0x07 | did, 0);
+        }
+    }
+    return hardware(ops(w)->complete(&w->c->io), errp);
 }
 
 static bool do_flush_device(ReproWorld *w, const Arg *a, Error **errp)
@@ -496,35 +533,54 @@ static bool do_read_unsnooped(ReproWorld *w, const Arg *a, Error **errp)
     return true;
 }
 
-static bool do_bus_master(ReproWorld *w, const Arg *a, Error **errp)
-{
-    uint32_t command = w->p->cfg_read(w->p, rid_of(w, a), 4, 2);
-
-    w->p->cfg_write(w->p, rid_of(w, a), 4,
-                    g_str_equal(a[1].word, "on") ? command | 4 : command & ~4,
-                    2);
-    return true;
-}
-
 /* ------------------------------------------------------------------ */
 /* Memory                                                             */
 
 static bool do_block(ReproWorld *w, const Arg *a, Error **errp)
 {
-    unsigned n = g_hash_table_size(w->blocks);
+    unsigned n = w->blocks;
     uint64_t *pa = g_new(uint64_t, 1);
 
     *pa = case_block(w->c, n >= BLOCKS / 2) + n % 2 * BLOCK_BYTES;
-    if (n == BLOCKS || g_hash_table_lookup(w->memory, a[0].word)) {
+    if (n == BLOCKS) {
         g_free(pa);
-        error_setg(errp, "there are %u blocks, of other names than pages",
-                   BLOCKS);
+        error_setg(errp, "there are only %u blocks", BLOCKS);
         return false;
     }
     case_stamp(w->c, *pa);
-    g_hash_table_add(w->blocks, g_strdup(a[0].word));
+    w->blocks++;
     g_hash_table_insert(w->memory, g_strdup(a[0].word), pa);
     return true;
+}
+
+static bool do_window(ReproWorld *w, const Arg *a, Error **errp)
+{
+    uint64_t *pa = g_new(uint64_t, 1);
+
+    *pa = w->c->window;
+    g_hash_table_replace(w->memory, g_strdup(a[0].word), pa);
+    return true;
+}
+
+static bool do_store(ReproWorld *w, const Arg *a, Error **errp)
+{
+    plat_w64(w->p, a[0].number, a[1].number);
+    return true;
+}
+
+static bool do_maintain(ReproWorld *w, const Arg *a, Error **errp)
+{
+    QDict *answer = qtest_qmp(w->c->pq.qts, "{ 'execute': "
+        "'lu-coherency-maintain', 'arguments': { 'op': %s, 'address': %" PRIu64
+        ", 'size': 4096 } }", a[0].word, a[1].number);
+    bool ok = qdict_haskey(answer, "return");
+
+    if (!ok) {
+        error_setg(errp, "'%s' of what a window names, and of nothing else",
+                   a[0].word);
+    }
+    qobject_unref(answer);
+    return ok;
 }
 
 static void scribble(ReproWorld *w, uint64_t pa)
@@ -547,6 +603,38 @@ static bool table_of(ReproWorld *w, const Arg *a, uint64_t *table,
         return false;
     }
     *table = QEMU_ALIGN_DOWN(at, granule(w));
+    return true;
+}
+
+static bool do_name_table(ReproWorld *w, const Arg *a, Error **errp)
+{
+    uint64_t *pa = g_new(uint64_t, 1);
+
+    if (!table_of(w, a + 1, pa, errp)) {
+        g_free(pa);
+        return false;
+    }
+    g_hash_table_insert(w->memory, g_strdup(a[0].word), pa);
+    return true;
+}
+
+/* What is free in it becomes leaves that lead to one page. */
+static bool do_fill_table(ReproWorld *w, const Arg *a, Error **errp)
+{
+    const PgTable *t = &a[0].domain->d->pt;
+    unsigned n = granule(w) / 8;
+    g_autofree uint64_t *desc = g_new(uint64_t, n);
+
+    if (!has_tables(a[0].domain, errp)) {
+        return false;
+    }
+    qtest_memread(w->c->pq.qts, a[1].number, desc, granule(w));
+    for (unsigned i = 0; i < n; i++) {
+        desc[i] = desc[i] ? le64_to_cpu(desc[i])
+                          : t->fmt->leaf(0, a[2].number + t->ptr_off,
+                                         PG_READ | PG_WRITE);
+    }
+    case_set_all(w->c, a[1].number, desc, n);
     return true;
 }
 
@@ -590,22 +678,27 @@ static bool do_keep_all(ReproWorld *w, const Arg *a, Error **errp)
            doorbell(luctl_keep(ctl(w), case_block(w->c, true), GiB), errp);
 }
 
-static bool unkeep(ReproWorld *w, uint64_t pa, Error **errp)
+static bool unkeep(ReproWorld *w, uint64_t pa, uint64_t bytes, Error **errp)
 {
-    return doorbell(luctl_page(ctl(w), LU_CTL_OP_UNKEEP, pa, granule(w)),
-                    errp);
+    return doorbell(luctl_page(ctl(w), LU_CTL_OP_UNKEEP, pa, bytes), errp);
+}
+
+static bool unkeep_page_of(ReproWorld *w, uint64_t at, Error **errp)
+{
+    return unkeep(w, QEMU_ALIGN_DOWN(at, PLAT_PAGE), PLAT_PAGE, errp);
 }
 
 static bool do_unkeep(ReproWorld *w, const Arg *a, Error **errp)
 {
-    return unkeep(w, a[0].number, errp);
+    return unkeep(w, a[0].number, granule(w), errp);
 }
 
 static bool do_unkeep_table(ReproWorld *w, const Arg *a, Error **errp)
 {
     uint64_t table;
 
-    return table_of(w, a, &table, errp) && unkeep(w, table, errp);
+    return table_of(w, a, &table, errp) &&
+           unkeep(w, table, granule(w), errp);
 }
 
 static bool do_unkeep_entry(ReproWorld *w, const Arg *a, Error **errp)
@@ -613,7 +706,7 @@ static bool do_unkeep_entry(ReproWorld *w, const Arg *a, Error **errp)
     uint64_t at;
 
     return stream_entry(w, a, &at, errp) &&
-           unkeep(w, QEMU_ALIGN_DOWN(at, granule(w)), errp);
+           unkeep_page_of(w, at, errp);
 }
 
 static bool do_unkeep_inner(ReproWorld *w, const Arg *a, Error **errp)
@@ -621,12 +714,26 @@ static bool do_unkeep_inner(ReproWorld *w, const Arg *a, Error **errp)
     uint64_t at;
 
     return inner_entry(w, a, &at, errp) &&
-           unkeep(w, QEMU_ALIGN_DOWN(at, PLAT_PAGE), errp);
+           unkeep_page_of(w, at, errp);
 }
 
 static bool do_unkeep_root(ReproWorld *w, const Arg *a, Error **errp)
 {
-    return unkeep(w, w->c->io.root, errp);
+    return unkeep_page_of(w, w->c->io.root, errp);
+}
+
+/* What the first word of the entry leads to, in scalable mode. */
+static bool do_unkeep_directory(ReproWorld *w, const Arg *a, Error **errp)
+{
+    uint64_t at;
+
+    if (!w->c->io.scalable) {
+        error_setg(errp, "only scalable mode has PASID directories");
+        return false;
+    }
+    return stream_entry(w, a, &at, errp) &&
+           unkeep_page_of(w, plat_r64(w->p, at) & MAKE_64BIT_MASK(12, 40),
+                          errp);
 }
 
 static bool do_freeze(ReproWorld *w, const Arg *a, Error **errp)
@@ -660,6 +767,11 @@ static bool do_adopt(ReproWorld *w, const Arg *a, Error **errp)
         .ops = ops(w), .plat = w->p, .regs = w->c->io.regs,
     };
     return hardware(ops(w)->adopt(&w->c->io), errp);
+}
+
+static bool do_init(ReproWorld *w, const Arg *a, Error **errp)
+{
+    return hardware(ops(w)->init(&w->c->io), errp);
 }
 
 /* The stage whose top table is handed over. */
@@ -803,6 +915,11 @@ static bool do_reg_clear(ReproWorld *w, const Arg *a, Error **errp)
     return repro_reg_change(&w->c->io, a[0].word, a[1].word, false, errp);
 }
 
+static bool do_reg_write(ReproWorld *w, const Arg *a, Error **errp)
+{
+    return repro_reg_write(&w->c->io, a[0].word, a[1].word, errp);
+}
+
 static bool do_reg_point(ReproWorld *w, const Arg *a, Error **errp)
 {
     return repro_reg_point(&w->c->io, a[0].word, a[1].number, errp);
@@ -846,6 +963,8 @@ static const Verb verbs[] = {
     { "inval", "Da?w", do_inval, "A +0 [leaf]",
       "one command for one page; nothing waits" },
     { "sync", "", do_sync, "", "wait for it" },
+    { "go-on", "", do_go_on, "",
+      "software does other things, and synchronizes now and then" },
     { "flush", "D", do_flush, "A", "all that has its tag, and wait" },
     { "attach", "eD", do_attach, "dev0 A", "put a device behind a domain" },
     { "detach", "e", do_detach, "dev0", "block it" },
@@ -853,6 +972,7 @@ static const Verb verbs[] = {
       "B in place of its domain, without a hole; B has the same tags" },
     { "flush-device", "e", do_flush_device, "dev0",
       "its configuration and its domain's tag, and wait" },
+    { "flush-config", "e", do_flush_config, "dev0", "its configuration only" },
     { "entry-clear", "e", do_entry_clear, "dev0",
       "word 0 of its STE or context entry becomes zero" },
     { "entry-flip", "enn", do_entry_flip, "dev0 1 0x40",
@@ -867,11 +987,19 @@ static const Verb verbs[] = {
     { "write", "ea?wm", do_write, "dev0 +0 [= p|fault]", "the same" },
     { "read-unsnooped", "ea", do_read_unsnooped, "dev0 +0",
       "with No_snoop" },
-    { "bus-master", "ew", do_bus_master, "dev0 on|off", "PCI" },
-    { "block", "m", do_block, "b", "b is large enough for a block" },
+    { "block", "M", do_block, "b", "b is large enough for a block" },
     { "scribble", "m", do_scribble, "p", "it is used for something else" },
     { "scribble-table", "Dal", do_scribble_table, "A +0 leaf",
       "so is the table in which that descriptor is" },
+    { "name-table", "MDal", do_name_table, "t A +0 leaf",
+      "that table is called t from now on" },
+    { "fill-table", "Dmm", do_fill_table, "A t q",
+      "t, a table of A's once, gets leaves where it had none" },
+    { "window", "M", do_window, "v",
+      "v is memory of which caches may hold something else" },
+    { "store", "mn", do_store, "v 0x5ec", "the CPU stores its first word" },
+    { "maintain", "wm", do_maintain, "clean|clean-invalidate v",
+      "the CPU cleans it out of its caches" },
     { "preserve", "eD", do_preserve, "dev0 A",
       "claim the stream, by the token of A" },
     { "unpreserve", "e", do_unpreserve, "dev0", "take that back" },
@@ -882,6 +1010,8 @@ static const Verb verbs[] = {
       "nor where its STE or context entry is" },
     { "unkeep-inner", "e", do_unkeep_inner, "dev0",
       "nor where its CD or PASID entry is" },
+    { "unkeep-directory", "e", do_unkeep_directory, "dev0",
+      "nor its PASID directory" },
     { "unkeep-root", "", do_unkeep_root, "", "nor the stream or root table" },
     { "freeze", "", do_freeze, "", "nothing may change from here" },
     { "shutdown", "", do_shutdown, "",
@@ -891,6 +1021,8 @@ static const Verb verbs[] = {
     { "abort", "", do_abort, "", "the kexec failed, the old kernel goes on" },
     { "adopt", "", do_adopt, "",
       "its driver finds the tables by the registers, has new queues" },
+    { "init", "", do_init, "",
+      "its driver knows of no handoff, and begins with empty tables" },
     { "restore", "D?w", do_restore, "A [narrower|lower]",
       "the next kernel has the domain; what it got wrong" },
     { "take", "D?wal", do_take, "A [but +0 leaf]",
@@ -906,6 +1038,8 @@ static const Verb verbs[] = {
     { "reg-set", "ww", do_reg_set, "CR0 SMMUEN", "write it with a bit set" },
     { "reg-clear", "ww", do_reg_clear, "GCMD TE",
       "write it with a bit clear" },
+    { "reg-write", "ww", do_reg_write, "GCMD QIE|SRTP",
+      "write it with these bits and no others" },
     { "reg-point", "wm", do_reg_point, "STRTAB_BASE p",
       "write it with another address" },
     { "command", "nn", do_command, "0x46 0", "any command, as two words" },
@@ -976,6 +1110,7 @@ static bool parse_arg(char letter, const char *word, Arg *a, Error **errp)
             return true;
         }
         return parse_number(word, &a->number, errp);
+    case 'M':
     case 'm':
         if (!g_ascii_islower(*word)) {
             error_setg(errp, "'%s' is no memory: names are in small letters, "
@@ -1059,7 +1194,12 @@ static bool resolve(ReproWorld *w, const Verb *v, Arg *a, Error **errp)
             }
         } else if (a->given && *letter == 'a') {
             a->number = w->c->kind->iova + a->number * granule(w);
-        } else if (a->given && *letter == 'm' && v->fn != do_block &&
+        } else if (a->given && *letter == 'M') {
+            if (g_hash_table_lookup(w->memory, a->word)) {
+                error_setg(errp, "there is a '%s' already", a->word);
+                return false;
+            }
+        } else if (a->given && *letter == 'm' &&
                    !g_str_equal(a->word, "fault")) {
             a->number = memory_of(w, a->word);
         }
@@ -1087,7 +1227,6 @@ ReproWorld *repro_world_new(Case *c)
     w->domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
                                        g_free);
     w->memory = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    w->blocks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     return w;
 }
 
@@ -1095,6 +1234,5 @@ void repro_world_free(ReproWorld *w)
 {
     g_hash_table_unref(w->domains);
     g_hash_table_unref(w->memory);
-    g_hash_table_unref(w->blocks);
     g_free(w);
 }

@@ -178,6 +178,25 @@ static char *broken(const LuVmRun *run)
     return g_strjoinv(" ", (char **)rules->pdata);
 }
 
+/* By whom the next kernel learned of KHO, and how much it may use at once. */
+static void told(const QDict *monitor, GPtrArray *facts)
+{
+    const QDict *kho = qdict_get_qdict(monitor, "kho");
+    const QDict *told = kho ? qdict_get_qdict(kho, "told") : NULL;
+    uint64_t bytes = 0;
+    QListEntry *entry;
+
+    if (!told) {
+        return;
+    }
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(told, "scratch"), entry) {
+        bytes += qdict_get_int(qobject_to(QDict, qlist_entry_obj(entry)),
+                               "size");
+    }
+    lu_vm_text(facts, "kho-told", "by %s, %" PRIu64 " KiB of scratch",
+               qdict_get_str(told, "by"), bytes / 1024);
+}
+
 static void monitor(const LuVmRun *run, GPtrArray *facts)
 {
     g_autofree char *rules = broken(run);
@@ -195,6 +214,7 @@ static void monitor(const LuVmRun *run, GPtrArray *facts)
     }
     lu_vm_number(facts, "translation-faults", faults);
     lu_vm_text(facts, "findings", "%s", rules);
+    told(run->monitor, facts);
     lu_vm_text(facts, "lu-monitor", "%s%s",
                qdict_get_try_str(run->monitor, "verdict"), why->str);
     QLIST_FOREACH_ENTRY(qdict_get_qlist(run->monitor, "claims"), entry) {

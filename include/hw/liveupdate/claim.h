@@ -15,7 +15,7 @@
 #include "hw/liveupdate/stores.h"
 #include "hw/liveupdate/unit.h"
 
-/* The life of a claim, in order. */
+/* The life of a claim, in order; refused comes after restoring. */
 typedef enum LuClaimState {
     LU_CLAIM_NONE,
     LU_CLAIM_PRESERVED,
@@ -25,6 +25,7 @@ typedef enum LuClaimState {
     LU_CLAIM_RESTORED,
     LU_CLAIM_REPLACED,
     LU_CLAIM_FINISHED,
+    LU_CLAIM_REFUSED,           /* the next kernel cannot have it */
     LU_CLAIM__MAX
 } LuClaimState;
 
@@ -42,9 +43,11 @@ typedef struct LuDomain {
     uint64_t token;
     GPtrArray *claims;          /* LuClaim, open ones; it ends with the last */
     LuFinding *cause;           /* what is known to be wrong with it */
-    bool frozen;                /* @ctx and @pages are as at the freeze */
+    LuFinding *device;          /* a device is mapped as cacheable memory */
+    bool frozen;                /* @ctx, @caps, @pages are of the freeze */
     bool replaced;              /* hardware has left the tables */
     LuCtx ctx;                  /* stages */
+    LuCapSet caps;              /* of the unit */
     GPtrArray *pages;           /* LuPage, tables; empty before the freeze */
     unsigned n_pages, n_freed;  /* kept after the pages are gone */
 } LuDomain;
@@ -124,6 +127,16 @@ bool lu_ctx_in_map(LuBooks *books, LuIommu *iommu, const LuCtx *ctx,
  */
 void lu_claim_compare(LuBooks *books, LuClaim *c, const LuCtx *now);
 
+/*
+ * ATT-4: of the leaves in memory that a new claim has, as far as a bounded look
+ * goes; of one of them, of @stage; and of one access that came through.
+ */
+void lu_claim_check_devices(LuBooks *books, LuClaim *c);
+void lu_claim_check_leaf(LuBooks *books, LuClaim *c, const LuStage *stage,
+                         const LuTreeDesc *leaf);
+void lu_claim_check_device(LuBooks *books, LuClaim *c, const LuCtx *ctx,
+                           uint64_t iova, const LuWalk *walk);
+
 /* Let go of what the ledger holds: the freeze is over. */
 void lu_claim_thaw(LuBooks *books, LuClaim *c);
 void lu_domain_thaw(LuBooks *books, LuDomain *d);
@@ -140,8 +153,10 @@ void lu_domain_check_tables(LuBooks *books, LuDomain *d, LuRule rule);
  */
 void lu_claim_judge_stores(LuBooks *books);
 
-/* Sample the configuration now: CON-5 or CON-6. */
+/* Sample the configuration now: CON-5, CON-6, ATT-2, ATT-3, ATT-5; CAP-6. */
 void lu_claim_check_config(LuBooks *books, LuClaim *c);
+/* A claim that was refused ends: CAP-6. */
+void lu_claim_check_blocked(LuBooks *books, LuClaim *c);
 
 /*
  * Judge one access: CON-1, CON-2, CON-5, CON-6, CON-8, TBL-1, DOM-5.  @ctx,
@@ -155,6 +170,28 @@ bool lu_claim_access(LuBooks *books, LuClaim *c, const LuAccess *access,
 /* What the next kernel believes about the top table: TBL-8. */
 void lu_domain_check_shape(LuBooks *books, LuDomain *d, hwaddr top,
                            uint8_t format, uint8_t level, uint8_t in_lg2);
+
+/*
+ * Whether the unit offers what it offered at the freeze: CAP-1, CAP-1w.  What
+ * the claims of @d meet after CAP-1 follows from it.
+ */
+void lu_domain_check_caps(LuBooks *books, LuDomain *d);
+
+/* What the next kernel takes the tables of stage @format for: CAP-2. */
+typedef struct LuTakenFor {
+    bool coherent;              /* they are fetched out of caches */
+    bool fwb;
+    bool snooped;               /* so is every access, whatever it says */
+} LuTakenFor;
+void lu_domain_check_use(LuBooks *books, LuDomain *d, uint8_t format,
+                         const LuTakenFor *use);
+
+/*
+ * A claim that was refused has the configuration @now: that of the freeze
+ * still, or none; at its @end none: CAP-6.
+ */
+void lu_claim_check_refused(LuBooks *books, LuClaim *c, const LuCtx *now,
+                            bool end);
 
 /* @d has no claim any more, and no page. */
 void lu_domain_free(LuDomain *d);
@@ -179,6 +216,13 @@ void lu_domain_returned(LuDomain *domain);
  */
 void lu_pages_take(LuBooks *books, hwaddr pa, hwaddr len);
 void lu_pages_free(LuBooks *books, hwaddr pa, hwaddr len);
+
+/*
+ * @c ends, and with the last one of a domain its tables are nobody's.  INV-4,
+ * INV-2: what hardware may hold that leads to them.  A crash kernel leaves them
+ * where they are, and before they were replaced they are in use.
+ */
+void lu_claim_check_held(LuBooks *books, LuClaim *c);
 
 /* The domain has ended: FRE-3 for what was never freed. */
 void lu_domain_check_freed(LuBooks *books, LuDomain *d);

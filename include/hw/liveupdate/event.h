@@ -23,14 +23,14 @@ typedef enum LuEventKind {
     LU_EVENT_CLOSE = 'c',       /* the machine stops */
     LU_EVENT_JUDGE = 'j',       /* stores that were caught are judged */
     LU_EVENT_LOOK = 'l',        /* somebody asks; nothing changes */
-    LU_EVENT_OP = 'o',          /* op, rid, pasid, token, addr, len, param;
-                                   text is its source */
+    /* op, rid, pasid, token, addr, len, param; text: its source */
+    LU_EVENT_OP = 'o',
     LU_EVENT_RESET = 'r',       /* of the unit */
     LU_EVENT_SESSION_RESET = 'R',
     LU_EVENT_STORE = 's',       /* pa, old, new, cpu, has_pc, pc */
     LU_EVENT_TICK = 't',        /* time came: what the front-end makes of it */
-    LU_EVENT_UNCACHED = 'b',    /* as ACCESS, then status, pa, mask, perm,
-                                   LuAttrs as 3 numbers, stale */
+    /* as ACCESS, then status, pa, mask, perm, LuAttrs as 3 numbers, stale */
+    LU_EVENT_UNCACHED = 'b',
     LU_EVENT_WRITE = 'w',       /* of a register: offset, bytes, value */
 } LuEventKind;
 
@@ -71,12 +71,5 @@ static inline void lu_event_end(void)
         lu_event_sink->end();
     }
 }
-
-/* The first five of LuEvent.arg for @_a. */
-#define LU_EVENT_ARGS_OF_ACCESS(_a)                                     \
-    (_a)->rid, (_a)->pasid, (_a)->iova, (_a)->perm,                     \
-    ((_a)->priv ? LU_ACCESS_PRIV : 0) |                                 \
-    ((_a)->no_snoop ? LU_ACCESS_NO_SNOOP : 0) |                         \
-    ((_a)->probe ? LU_ACCESS_PROBE : 0)
 
 #endif

@@ -99,6 +99,7 @@ struct LuFormat {
     uint8_t id;                 /* LU_CTL_FMT_* */
     bool hw_accessed;           /* a walk sets A (and D on writes), x86 FS */
     bool needs_break;           /* break-before-make (DDI 0487 D8.16) */
+    bool typed;                 /* a leaf says what memory it maps */
     /*
      * Decode @raw found at @level (0 .. stage->top_level).  Total: any value
      * gives a result, zero is INVALID, level 0 has no TABLE, and @desc->addr

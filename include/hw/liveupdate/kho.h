@@ -22,6 +22,7 @@
 #define LU_KHO_FDT_MAX      65536   /* a page of the largest base size */
 #define LU_KHO_BLOBS_MAX    64      /* kept for the report */
 #define LU_KHO_FOUND_MAX    256     /* device trees of KHO one scan looks at */
+#define LU_KHO_SCRATCH_MAX  1024    /* scratch areas */
 
 /* Radix nodes read in one reading, over all candidates, in bytes. */
 #define LU_KHO_BYTES_MAX    (256 * MiB)
@@ -73,11 +74,37 @@ void lu_kho_clear(LuKho *kho);
  */
 void lu_kho_read(LuKho *kho, const LuMem *mem, hwaddr fdt, LuSink *sink);
 
+/* A device tree that was read before: of a kernel that has gone. */
+typedef struct LuKhoPast {
+    hwaddr pa, root;
+} LuKhoPast;
+
 /*
  * Look for the device tree in all resident RAM, then the same.  It must be
  * the only one that proves itself, or the one with the highest kexec_count.
+ * What is left of those in @past, LuKhoPast each, does not count if it proves
+ * nothing any more: it may be in use for something else, in part.
  */
-void lu_kho_scan(LuKho *kho, const LuMem *mem, LuSink *sink);
+void lu_kho_scan(LuKho *kho, const LuMem *mem, const GArray *past,
+                 LuSink *sink);
+
+/*
+ * What the last kernel told the next: struct setup_data of type
+ * SETUP_KEXEC_KHO (arch/x86/include/uapi/asm/setup_data.h), or linux,kho-fdt
+ * and linux,kho-scratch in /chosen (drivers/of/kexec.c).
+ */
+typedef struct LuKhoTold {
+    const char *by;             /* static: "setup_data", "/chosen"; or NULL */
+    hwaddr at;                  /* of the setup_data, or of the device tree */
+    LuRanges scratch;           /* what it may use before it reads the map */
+} LuKhoTold;
+
+void lu_kho_told_clear(LuKhoTold *told);
+/*
+ * Look in all resident RAM for who names the device tree at @fdt, into the
+ * cleared @told; the first that does, and whose scratch areas are RAM.
+ */
+void lu_kho_told(LuKhoTold *told, const LuMem *mem, hwaddr fdt);
 
 /* ------------------------------------------------------------------ */
 /* Its parts                                                          */

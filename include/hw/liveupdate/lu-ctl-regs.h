@@ -71,6 +71,7 @@
 #define LU_CTL_OP_PAGES         19  /* TOKEN, ADDR: list the table pages */
 #define LU_CTL_OP_LEAKED        20  /* ADDR, LEN: page of an ended claim */
 #define LU_CTL_OP_CLAIM         21  /* STREAM: TOKEN is that of its claim */
+#define LU_CTL_OP_REFUSE        22  /* TOKEN: this kernel cannot have it */
 
 /* PARAM of FINISH: nobody has announced what was freed */
 #define LU_CTL_FINISH_UNSEEN    (1u << 31)
@@ -86,5 +87,10 @@
 #define LU_CTL_FMT_VTD_SS       3
 #define LU_CTL_FMT_X86_FS       4
 /* level: 0 is the level of smallest pages; vasz: input address bits */
+/* ... and, if the first of these bits is set, what it takes the domain for */
+#define LU_CTL_USE_KNOWN        (1u << 24)
+#define LU_CTL_USE_COHERENT     (1u << 25)  /* tables come out of caches */
+#define LU_CTL_USE_FWB          (1u << 26)  /* stage 2 was written for S2FWB */
+#define LU_CTL_USE_SNOOPED      (1u << 27)  /* whatever a transaction says */
 
 #endif

@@ -156,6 +156,14 @@ unsigned lu_mayhit_reach(LuMayHit *m, const LuMem *mem, const LuStage *s1,
                          const LuStage *s2, unsigned budget);
 
 /*
+ * Whether a pointer to the table at @pa may be held that @stage has at @level
+ * for input addresses from @in on.  @pop: LU_POP_S1 not behind another stage,
+ * or LU_POP_S2.
+ */
+bool lu_mayhit_leads(LuMayHit *m, LuPop pop, const LuStage *stage,
+                     unsigned level, uint64_t in, hwaddr pa);
+
+/*
  * Invalidation @seq (1, 2, ...) was consumed.  Entries it names are re-read
  * from @mem and what changed is told, out of the samples that are left.
  */

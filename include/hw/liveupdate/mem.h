@@ -39,6 +39,12 @@ struct LuMem {
     /* Whether every byte of [@pa, @pa + @len) is RAM; @len > 0. */
     bool (*is_ram)(const LuMem *mem, hwaddr pa, hwaddr len);
     /*
+     * The first byte of [@pa, @pa + @len) that a device answers for, in
+     * *@first; false when there is none.  NULL where the view has no devices.
+     */
+    bool (*find_device)(const LuMem *mem, hwaddr pa, hwaddr len,
+                        hwaddr *first);
+    /*
      * Call @fn for every run of RAM the host holds pages for, and touch none:
      * the rest was never written and holds zeros.  Runs are whole 4 KiB pages,
      * in order.  NULL where the view cannot tell.
@@ -57,6 +63,9 @@ bool lu_mem_read_words(const LuMem *mem, hwaddr pa, uint64_t *w, unsigned n);
 /* Copy any bytes, as whole words are read; false when some are not RAM. */
 bool lu_mem_read_bytes(const LuMem *mem, hwaddr pa, void *to, size_t len);
 bool lu_mem_is_ram(const LuMem *mem, hwaddr pa, hwaddr len);
+/* As LuMem.find_device; @len > 0. */
+bool lu_mem_find_device(const LuMem *mem, hwaddr pa, hwaddr len,
+                        hwaddr *first);
 /* As LuMem.write, of a view that can. */
 bool lu_mem_write(const LuMem *mem, hwaddr pa, const void *from, size_t len);
 /* As LuMem.foreach_resident; false when the view cannot tell. */

@@ -35,8 +35,9 @@ typedef struct LuMemMap {
     bool known;                 /* a scan has found it at @found */
     hwaddr found;
     hwaddr luo;                 /* the record of LUO, once seen; 0: not yet */
-    hwaddr past_fdt, past_root; /* of the kernel before */
+    GArray *past;               /* LuKhoPast, the kernel before comes last */
     GPtrArray *past_sessions;   /* names of its sessions of LUO; or NULL */
+    LuKhoTold told;             /* by the kernel before to this one */
     bool crash;                 /* the region of the crash kernel is known */
     hwaddr crash_first, crash_last;
     /* The look under way; a no of KHO is looked at again, once. */
@@ -90,6 +91,17 @@ void lu_memmap_look_again(LuMemMap *map);
  * the first address that is not.
  */
 LuKept lu_memmap_covers(LuMemMap *map, hwaddr pa, hwaddr len, hwaddr *hole);
+
+/*
+ * The next kernel runs, and what was read of the last one's records is still
+ * the map: learn from @mem what it was told.  Returns whether anything of what
+ * is preserved is scratch memory, and where the first of it is in *@pa; false
+ * as well while nobody is found who told of scratch.
+ */
+bool lu_memmap_told(LuMemMap *map, const LuMem *mem, hwaddr *pa);
+
+/* Device trees of kernels that have gone that are remembered. */
+#define LU_MEMMAP_PAST_MAX 64
 
 /* Whether what was last read of KHO has a session of LUO named @name. */
 bool lu_memmap_has_session(const LuMemMap *map, const char *name);

@@ -141,6 +141,9 @@ void lu_session_judge_stores(LuSession *s);
 void lu_session_uncached(LuSession *s, LuIommu *iommu, const LuAccess *access,
                          const LuXlat *x, bool stale);
 
+/* The unit with that id, or NULL.  BQL held. */
+LuIommu *lu_session_unit(const LuSession *s, const char *id);
+
 /* The unit that translates @rid, or NULL.  BQL held. */
 LuIommu *lu_session_owner(LuSession *s, uint16_t rid);
 

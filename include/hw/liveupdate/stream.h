@@ -44,6 +44,9 @@ void lu_streams_free(LuStreams *streams);
 LuStream *lu_streams_get(LuStreams *streams, uint16_t rid, uint32_t pasid);
 /* The stream of @rid without PASID, or NULL.  Any thread, under RCU. */
 const LuStream *lu_streams_peek(const LuStreams *streams, uint16_t rid);
+/* The stream of (@rid, @pasid), or NULL. */
+const LuStream *lu_streams_find(const LuStreams *streams, uint16_t rid,
+                                uint32_t pasid);
 
 /*
  * The configuration that accesses of a stream go by without a look at memory;

@@ -12,6 +12,7 @@
 
 #include "qemu/thread.h"
 #include "hw/liveupdate/bbm.h"
+#include "hw/liveupdate/caps.h"
 #include "hw/liveupdate/ctx.h"
 #include "hw/liveupdate/finding.h"
 #include "hw/liveupdate/mayhit.h"
@@ -98,6 +99,8 @@ typedef struct LuFrontEnd {
     void (*describe)(void *fe, const LuCfgObj *obj, GString *out);
     /* LuCfgObj.kind of all there are, then NULL. */
     const char *const *kinds;
+    /* What the registers promise.  May be NULL. */
+    const LuCapTable *caps;
     /* Rule for a stream whose configuration vanished: CON-5 or CON-6. */
     LuRule config_rule;
     /* Rule for translation being switched off: CON-3 or CON-4. */
