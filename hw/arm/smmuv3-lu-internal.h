@@ -228,10 +228,6 @@ void smmuv3_lu_raise_irqs(void *opaque);
 void smmuv3_lu_regs_init(SMMUv3LUState *s);
 /* LuFrontEnd.write */
 void smmuv3_lu_write(void *fe, hwaddr offset, uint64_t val, unsigned size);
-/* Give a register write to the parent. */
-MemTxResult smmuv3_lu_regs_forward(SMMUv3LUState *s, hwaddr offset,
-                                   uint64_t data, unsigned size,
-                                   MemTxAttrs attrs);
 
 /* smmuv3-lu-queue.c: the BQL is held for all of it. */
 

@@ -84,42 +84,55 @@ static int region_notify_flag_changed(IOMMUMemoryRegion *mr,
     return 0;
 }
 
-/* Bus numbers are the guest's to change: they are never cached. */
-static bool smmuv3_lu_owns(void *fe, uint16_t rid)
+typedef struct Requesters {
+    SMMUState *smmu;
+    void (*fn)(void *opaque, uint16_t rid);
+    void *opaque;
+} Requesters;
+
+/*
+ * The parent remembers buses that were unplugged, so those that are there are
+ * looked for.  Their numbers are the guest's to change: they are never cached.
+ */
+static void visit_bus(PCIBus *bus, void *opaque)
 {
-    SMMUState *bs = ARM_SMMU(fe);
-    GHashTableIter iter;
-    gpointer value;
+    const Requesters *r = opaque;
+    const SMMUPciBus *sbus =
+        g_hash_table_lookup(r->smmu->smmu_pcibus_by_busptr, bus);
 
-    g_hash_table_iter_init(&iter, bs->smmu_pcibus_by_busptr);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        SMMUPciBus *sbus = value;
-
-        if (pci_bus_num(sbus->bus) == PCI_BUS_NUM(rid) &&
-            sbus->pbdev[SMMU_PCI_DEVFN(rid)]) {
-            return true;
+    for (unsigned devfn = 0; sbus && devfn < SMMU_PCI_DEVFN_MAX; devfn++) {
+        if (sbus->pbdev[devfn]) {
+            r->fn(r->opaque, PCI_BUILD_BDF(pci_bus_num(bus), devfn));
         }
     }
-    return false;
 }
 
 static void smmuv3_lu_requesters(void *fe, void (*fn)(void *, uint16_t),
                                  void *opaque)
 {
-    SMMUState *bs = ARM_SMMU(fe);
-    GHashTableIter iter;
-    gpointer value;
+    Requesters r = { .smmu = ARM_SMMU(fe), .fn = fn, .opaque = opaque };
 
-    g_hash_table_iter_init(&iter, bs->smmu_pcibus_by_busptr);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        SMMUPciBus *sbus = value;
+    pci_for_each_bus(r.smmu->primary_bus, visit_bus, &r);
+}
 
-        for (unsigned devfn = 0; devfn < SMMU_PCI_DEVFN_MAX; devfn++) {
-            if (sbus->pbdev[devfn]) {
-                fn(opaque, PCI_BUILD_BDF(pci_bus_num(sbus->bus), devfn));
-            }
-        }
-    }
+typedef struct Owned {
+    uint16_t rid;
+    bool found;
+} Owned;
+
+static void compare(void *opaque, uint16_t rid)
+{
+    Owned *owned = opaque;
+
+    owned->found |= rid == owned->rid;
+}
+
+static bool smmuv3_lu_owns(void *fe, uint16_t rid)
+{
+    Owned owned = { .rid = rid };
+
+    smmuv3_lu_requesters(fe, compare, &owned);
+    return owned.found;
 }
 
 static bool smmuv3_lu_opaque(void *fe, uint16_t rid)

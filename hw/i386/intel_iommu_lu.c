@@ -242,19 +242,61 @@ static const PCIIOMMUOps lu_vtd_pci_ops = {
     .set_iommu_device = lu_vtd_set_iommu_device,
 };
 
-/* Bus numbers are the guest's to change: nothing is found by them. */
-static const LuVtdSpace *find_space(LuVtdState *lu, uint16_t rid)
-{
-    GHashTableIter it;
-    void *space;
+typedef struct Visit {
+    LuVtdState *lu;
+    void (*fn)(void *opaque, const LuVtdSpace *space);
+    void *opaque;
+} Visit;
 
-    g_hash_table_iter_init(&it, lu->spaces);
-    while (g_hash_table_iter_next(&it, &space, NULL)) {
-        if (space_rid(space) == rid) {
-            return space;
+/*
+ * Spaces stay when a bus is unplugged, so the buses that are there are looked
+ * for.  Their numbers are the guest's to change: nothing is found by them.
+ */
+static void visit_bus(PCIBus *bus, void *opaque)
+{
+    const Visit *v = opaque;
+    LuVtdSpace key = { .bus = bus };
+
+    for (unsigned devfn = 0; devfn < PCI_DEVFN_MAX; devfn++) {
+        const LuVtdSpace *space;
+
+        key.devfn = devfn;
+        space = g_hash_table_lookup(v->lu->spaces, &key);
+        if (space) {
+            v->fn(v->opaque, space);
         }
     }
-    return NULL;
+}
+
+static void for_each_space(LuVtdState *lu,
+                           void (*fn)(void *opaque, const LuVtdSpace *space),
+                           void *opaque)
+{
+    Visit v = { .lu = lu, .fn = fn, .opaque = opaque };
+
+    pci_for_each_bus(PC_MACHINE(qdev_get_machine())->pcibus, visit_bus, &v);
+}
+
+typedef struct Search {
+    uint16_t rid;
+    const LuVtdSpace *found;
+} Search;
+
+static void compare(void *opaque, const LuVtdSpace *space)
+{
+    Search *search = opaque;
+
+    if (!search->found && space_rid(space) == search->rid) {
+        search->found = space;
+    }
+}
+
+static const LuVtdSpace *find_space(LuVtdState *lu, uint16_t rid)
+{
+    Search search = { .rid = rid };
+
+    for_each_space(lu, compare, &search);
+    return search.found;
 }
 
 static bool lu_vtd_owns(void *fe, uint16_t rid)
@@ -262,18 +304,25 @@ static bool lu_vtd_owns(void *fe, uint16_t rid)
     return find_space(fe, rid);
 }
 
+typedef struct Requesters {
+    void (*fn)(void *opaque, uint16_t rid);
+    void *opaque;
+} Requesters;
+
+static void tell(void *opaque, const LuVtdSpace *space)
+{
+    const Requesters *r = opaque;
+
+    r->fn(r->opaque, space_rid(space));
+}
+
 /* Spaces are one a bus and function, whatever PASID. */
 static void lu_vtd_requesters(void *fe, void (*fn)(void *, uint16_t),
                               void *opaque)
 {
-    LuVtdState *lu = fe;
-    GHashTableIter it;
-    void *space;
+    Requesters r = { .fn = fn, .opaque = opaque };
 
-    g_hash_table_iter_init(&it, lu->spaces);
-    while (g_hash_table_iter_next(&it, &space, NULL)) {
-        fn(opaque, space_rid(space));
-    }
+    for_each_space(fe, tell, &r);
 }
 
 /* For a replay: as with the machine. */

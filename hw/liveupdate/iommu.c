@@ -112,6 +112,12 @@ bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
                    "number of entries", tlb);
         return false;
     }
+    /* Each is remembered, and a guest makes as many as there may be. */
+    if (config.entries > LU_MAYHIT_ENTRIES_MAX) {
+        error_setg(errp, "tlb=%s is too many: use up to %u, or strict", tlb,
+                   LU_MAYHIT_ENTRIES_MAX);
+        return false;
+    }
     while (policy < ARRAY_SIZE(policies) && strcmp(stale, policies[policy])) {
         policy++;
     }

@@ -629,7 +629,7 @@ static void end(const char *why)
 void lu_record_cut(const char *why)
 {
     if (!rec.path) {
-        return;
+        return;                 /* nor is there a lock */
     }
     QEMU_LOCK_GUARD(&rec.lock);
     if (rec.file) {

@@ -12,6 +12,7 @@
 #include "qobject/qdict.h"
 #include "qobject/qjson.h"
 #include "hw/liveupdate/report.h"
+#include "hw/liveupdate/served.h"
 #include "hw/liveupdate/stream.h"
 
 static char *stream_name(uint16_t rid)
@@ -107,10 +108,12 @@ static LuHeldInfo *report_held(const LuIommu *iommu)
 {
     LuHeldInfo *i = g_new0(LuHeldInfo, 1);
     uint64_t answers, hurried;
+    LuServedStats served;
     LuMayHitStats st;
 
     lu_mayhit_stats(iommu->mayhit, &st, &i->bytes);
     lu_streams_stats(iommu->streams, &answers, &hurried);
+    lu_served_stats(iommu->served, &served);
     i->bytes += answers;
     i->streams = lu_streams_count(iommu->streams);
     i->entries = st.entries;
@@ -127,6 +130,9 @@ static LuHeldInfo *report_held(const LuIommu *iommu)
     i->widened = st.widened;
     i->early = st.hurried + hurried;
     i->evicted = st.evicted;
+    i->compared = served.compared;
+    i->served_unmapped = served.unmapped;
+    i->undecided = served.undecided;
     return i;
 }
 
@@ -371,6 +377,7 @@ static void held_text(const LuHeldInfo *h, GString *out)
         { h->unsampled, "invalidations not sampled" },
         { h->widened, "widened" },
         { h->early, "completed early" },
+        { h->undecided, "differences not decided" },
     };
 
     g_string_append_printf(out, "    held: %u streams, %" PRIu64 " entries "

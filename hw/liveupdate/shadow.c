@@ -697,7 +697,7 @@ static bool visit_node(const Visit *v, LuShadowNode *node, uint64_t base,
 static bool clip(const LuShadow *s, uint64_t first, uint64_t last, Visit *v)
 {
     uint64_t size = MAKE_64BIT_MASK(0, s->stage.in_lg2);
-    uint64_t wide = s->combined ? MAKE_64BIT_MASK(0, s->widest) : 0;
+    uint64_t wide = (1ull << s->widest) - 1;    /* 0 unless combined */
     uint64_t low = s->stage.in_base;
 
     if (s->stage.flags & LU_STAGE_TBI && last - first < 1ull << 55) {

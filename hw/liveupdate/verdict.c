@@ -167,14 +167,3 @@ LuVerdict lu_session_verdict(LuSession *s, GPtrArray *reasons)
     }
     return complete ? LU_VERDICT_PASS : LU_VERDICT_INCONCLUSIVE;
 }
-
-const char *lu_verdict_name(LuVerdict verdict)
-{
-    static const char *const names[] = {
-        [LU_VERDICT_INCONCLUSIVE] = "INCONCLUSIVE",
-        [LU_VERDICT_PASS] = "PASS",
-        [LU_VERDICT_FAIL] = "FAIL",
-    };
-
-    return names[verdict];
-}

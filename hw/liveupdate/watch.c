@@ -87,6 +87,9 @@ static bool together(hwaddr a, hwaddr b)
 
 void lu_watch_set(hwaddr *pa, unsigned n)
 {
+    if (!n) {
+        return;                 /* @pa may be NULL, which qsort() may not see */
+    }
     qsort(pa, n, sizeof(*pa), compare);
     for (unsigned i = 0, j; i < n; i = j) {
         for (j = i + 1; j < n && pa[j] - pa[j - 1] <= GAP &&

@@ -398,6 +398,41 @@ static void test_refusals(void)
     }
 }
 
+static void unplug(QTestState *qts, const char *id)
+{
+    qtest_qmp_assert_success(qts, "{'execute': 'device_del', 'arguments': "
+                             "{'id': %s}}", id);
+    qtest_qmp_eventwait(qts, "DEVICE_DELETED");
+}
+
+/* A stream behind a bridge that is there, and is there no more. */
+static void test_unplugged(void)
+{
+    bool x86 = g_str_equal(qtest_get_arch(), "x86_64");
+    QTestState *qts = qtest_initf(
+        "%s -nodefaults -device pcie-root-port,id=rp,slot=3,addr=5 "
+        "-object lu-monitor,id=lu0,exit-code=off", x86
+        ? "-M q35 -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off "
+          "-device intel-iommu-lu"
+        : "-M virt -device arm-smmuv3-lu,primary-bus=pcie.0");
+    static const char query[] = "{'execute': 'query-lu-translation', "
+                                "'arguments': {'stream': %s, 'iova': 0}}";
+    QDict *reply;
+
+    qtest_qmp_device_add(qts, "pcie-pci-bridge", "bridge", "{'bus': 'rp'}");
+    qtest_qmp_device_add(qts, "lu-dma", "dma", "{'bus': 'bridge', 'addr': '3'"
+                         "}");
+    /* What the bridge does for those behind it; no bus has a number yet. */
+    qtest_qmp_assert_success(qts, query, "00:00.0");
+    unplug(qts, "dma");
+    unplug(qts, "bridge");
+    reply = qtest_qmp(qts, query, "42:00.0");
+    g_assert_nonnull(strstr(qdict_get_str(qdict_get_qdict(reply, "error"),
+                                          "desc"), "42:00.0"));
+    qobject_unref(reply);
+    qtest_quit(qts);
+}
+
 static void test_none(void)
 {
     QTestState *qts = qtest_init("-M none");
@@ -423,6 +458,7 @@ int main(int argc, char **argv)
     qtest_add_func("/lu-monitor/coverage", test_coverage);
     qtest_add_func("/lu-monitor/pages", test_pages);
     qtest_add_func("/lu-monitor/refusals", test_refusals);
+    qtest_add_func("/lu-monitor/unplugged", test_unplugged);
     qtest_add_func("/lu-monitor/none", test_none);
     return g_test_run();
 }

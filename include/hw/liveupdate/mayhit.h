@@ -30,6 +30,7 @@
 #include "hw/liveupdate/walk.h"
 
 #define LU_MAYHIT_BYTES_MAX     (512 * MiB)     /* of entries, a unit */
+#define LU_MAYHIT_ENTRIES_MAX   (1u << 20)  /* that can be a limit */
 #define LU_MAYHIT_TAGS_MAX      65536
 #define LU_MAYHIT_PENDING_MAX   1024    /* invalidations not completed */
 #define LU_MAYHIT_DROP_MAX      65536   /* slots completions look at ... */
@@ -117,7 +118,8 @@ typedef struct LuUse {
 typedef struct LuMayHit LuMayHit;
 
 typedef struct LuMayHitConfig {
-    uint32_t entries;           /* most entries held, oldest go; 0: no limit */
+    /* Most entries held, the oldest go: to LU_MAYHIT_ENTRIES_MAX; 0: any. */
+    uint32_t entries;
     bool hold_invalid;          /* LuCaps: what is not present is held, too */
     uint64_t bytes_max;         /* 0: LU_MAYHIT_BYTES_MAX */
 } LuMayHitConfig;

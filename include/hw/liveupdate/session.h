@@ -238,7 +238,6 @@ bool lu_session_token(LuSession *s, uint16_t rid, uint32_t pasid,
 uint64_t lu_session_errors(LuSession *s);
 unsigned lu_session_generation(LuSession *s);
 
-const char *lu_verdict_name(LuVerdict verdict);
 const char *lu_op_name(uint8_t op);
 
 #endif
