@@ -338,6 +338,15 @@ static bool lu_vtd_opaque(void *fe, uint16_t rid)
     return space && space->notified;
 }
 
+static void lu_vtd_as_given(void *fe, QDict *props)
+{
+    const LuVtdState *lu = fe;
+
+    if (lu->five_level) {
+        qdict_put_int(props, "aw-bits", LU_VTD_AW_57);
+    }
+}
+
 static const LuFrontEnd lu_vtd_front_end = {
     .resolve = lu_vtd_resolve,
     .fault = lu_vtd_fault,
@@ -346,6 +355,7 @@ static const LuFrontEnd lu_vtd_front_end = {
     .requesters = lu_vtd_requesters,
     .opaque = lu_vtd_opaque,
     .unmap_notify = lu_vtd_unmap_all,
+    .as_given = lu_vtd_as_given,
     .write = lu_vtd_write,
     .tick = lu_vtd_tick,
     .reset = lu_vtd_reset,

@@ -13,7 +13,6 @@
 #include "migration/vmstate.h"
 #include "intel_iommu_lu_internal.h"
 
-#define AW_5LEVEL       57
 #define PSS_MAX         19
 #define PSS_LSB         35
 #define PSS_LEN         5
@@ -58,7 +57,7 @@ bool lu_vtd_caps_check(LuVtdState *lu, Error **errp)
           "pss without requests with PASID: "
           "add x-scalable-mode=on,x-pasid-mode=on" },
         { s->aw_bits != VTD_HOST_AW_39BIT &&
-          s->aw_bits != VTD_HOST_AW_48BIT && s->aw_bits != AW_5LEVEL,
+          s->aw_bits != VTD_HOST_AW_48BIT && s->aw_bits != LU_VTD_AW_57,
           "aw-bits must be 39, 48 or 57" },
         { s->flts && s->aw_bits == VTD_HOST_AW_39BIT,
           "first-stage tables have 4 levels or 5: "
@@ -72,7 +71,7 @@ bool lu_vtd_caps_check(LuVtdState *lu, Error **errp)
         }
     }
     /* Five levels are ours alone: the parent knows none of it. */
-    lu->five_level = s->aw_bits == AW_5LEVEL;
+    lu->five_level = s->aw_bits == LU_VTD_AW_57;
     if (lu->five_level) {
         s->aw_bits = VTD_HOST_AW_48BIT;
     }
@@ -96,7 +95,7 @@ void lu_vtd_caps_advertise(LuVtdState *lu)
         s->cap |= LU_VTD_CAP_ESIRTPS;
     }
     if (lu->five_level) {
-        s->cap = deposit64(s->cap, 16, 6, AW_5LEVEL - 1);
+        s->cap = deposit64(s->cap, 16, 6, LU_VTD_AW_57 - 1);
         s->cap |= s->flts ? LU_VTD_CAP_FL5LP : 0;
         s->cap |= !s->flts || has_scalable_ss(lu) ? LU_VTD_CAP_SAGAW_57 : 0;
     }

@@ -37,6 +37,7 @@ DECLARE_OBJ_CHECKERS(LuVtdState, LuVtdClass, INTEL_IOMMU_LU,
 /* Capability bits the parent never sets and has no name for. */
 #define LU_VTD_CAP_SAGAW_57     (0x8ull << VTD_CAP_SAGAW_SHIFT)
 #define LU_VTD_CAP_FL5LP        (1ull << 60)
+#define LU_VTD_AW_57            57
 #define LU_VTD_CAP_ESIRTPS      (1ull << 62)
 #define LU_VTD_CAP_SS_2M        (1ull << 34)
 #define LU_VTD_CAP_SS_1G        (1ull << 35)

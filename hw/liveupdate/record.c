@@ -534,6 +534,9 @@ static void put_unit(LuIommu *iommu, Unit *u)
     QDict *dict = device_dict(dev);
 
     put_properties(dev, object_get_class(OBJECT(dev)), dict);
+    if (iommu->ops->as_given) {
+        iommu->ops->as_given(iommu->fe, dict);
+    }
     put_dict(LU_RECORD_DEVICE, dict);
     u->real = iommu->ops;
     u->ours = *iommu->ops;

@@ -11,6 +11,7 @@
 #define HW_LIVEUPDATE_UNIT_H
 
 #include "qemu/thread.h"
+#include "qobject/qdict.h"
 #include "hw/liveupdate/bbm.h"
 #include "hw/liveupdate/caps.h"
 #include "hw/liveupdate/ctx.h"
@@ -85,6 +86,11 @@ typedef struct LuFrontEnd {
      * is not held, the BQL is.
      */
     void (*unmap_notify)(void *fe);
+    /*
+     * Put into @props those of its properties that read otherwise than they
+     * were given.  May be NULL.
+     */
+    void (*as_given)(void *fe, QDict *props);
     /*
      * For a replay, what else reaches the unit: a write of @size bytes to
      * register @offset; the time for @what, as it was told in an
