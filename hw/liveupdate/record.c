@@ -150,7 +150,11 @@ static void on_begin(const LuEvent *e)
 {
     qemu_rec_mutex_lock(&rec.lock);
     if (!rec.depth++ || e->kind == LU_EVENT_ACCESS) {
-        rec.ns = clock_ns();
+        /*
+         * Who switches off runs on until the main loop knows of it, and how
+         * long the host takes is no part of the run: the end has no time.
+         */
+        rec.ns = e->kind == LU_EVENT_CLOSE ? rec.ns : clock_ns();
         rec.call = 0;
         put_event(e);
     }
