@@ -8,7 +8,10 @@
 #include "qapi/error.h"
 #include "qobject/qstring.h"
 #include "../../tests/qtest/lu-arms.h"
+#include "../lu-vm/timeline.h"
 #include "repro.h"
+
+#define RECORD  "record.lurec"
 
 static const char *const arm_names[REPRO_ARMS] = { "bug", "twin" };
 
@@ -157,6 +160,19 @@ static void wait_for_debugger(Case *c)
     }
 }
 
+/* What the run left in @directory, as a picture there. */
+static void draw(const char *directory, ReproResult *r)
+{
+    g_autofree char *record = g_build_filename(directory, RECORD, NULL);
+    Error *err = NULL;
+
+    if (!lu_timeline_write(record, directory, &err)) {
+        r->ended = false;
+        snprintf(r->why, sizeof(r->why), "%s", error_get_pretty(err));
+        error_free(err);
+    }
+}
+
 static int compare_words(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -166,6 +182,7 @@ void repro_play(const ReproPlay *p, ReproResult *r)
 {
     g_autofree char *props = repro_entry_props(p->entry, p->kind);
     g_autofree char *expected = repro_entry_rules(p->entry, p->kind);
+    g_autofree char *directory = NULL;
     g_autofree char *monitor = NULL;
     g_autofree char *found = NULL;
     g_autoptr(GPtrArray) rules = g_ptr_array_new_with_free_func(g_free);
@@ -173,10 +190,16 @@ void repro_play(const ReproPlay *p, ReproResult *r)
     Case *c;
 
     if (p->report) {
-        monitor = g_strdup_printf(",report=%s/%s.%s.%s.jsonl", p->report,
-                                  p->entry->name, p->kind->name,
-                                  arm_names[p->arm]);
+        directory = g_strdup_printf("%s/%s.%s.%s", p->report, p->entry->name,
+                                    p->kind->name, arm_names[p->arm]);
+        monitor = g_strdup_printf(",report=%s/report.jsonl,record=%s/" RECORD,
+                                  directory, directory);
         case_setup.monitor = monitor;
+        if (g_mkdir_with_parents(directory, 0755)) {
+            snprintf(r->why, sizeof(r->why), "cannot make '%s': %s", directory,
+                     strerror(errno));
+            return;
+        }
     }
     c = case_begin(p->kind, props);
     if (p->gdb) {
@@ -189,6 +212,9 @@ void repro_play(const ReproPlay *p, ReproResult *r)
     qobject_unref(info);
     case_quit();
     case_setup.monitor = "";
+    if (directory) {
+        draw(directory, r);
+    }
     qsort(rules->pdata, rules->len, sizeof(*rules->pdata), compare_words);
     g_ptr_array_add(rules, NULL);
     found = g_strjoinv(" ", (char **)rules->pdata);

@@ -402,7 +402,7 @@ static bool parse(Options *o, int *argc, char **argv)
         { "gdb", 0, 0, G_OPTION_ARG_NONE, &o->gdb,
           "Wait for a debugger of the emulator before the first step", NULL },
         { "report", 0, 0, G_OPTION_ARG_FILENAME, &o->report,
-          "Leave the monitor's JSON lines of each run here", "DIR" },
+          "Leave report, record and picture of each run here", "DIR" },
         { "ktap", 0, 0, G_OPTION_ARG_NONE, &o->ktap, "Print KTAP", NULL },
         { "junit", 0, 0, G_OPTION_ARG_FILENAME, &o->junit, "Write JUnit XML",
           "FILE" },
