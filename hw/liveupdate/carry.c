@@ -13,7 +13,7 @@
 #include "hw/liveupdate/carry.h"
 
 #define MAGIC       0x796c72616375756cull   /* "luucarly" */
-#define VERSION     2
+#define VERSION     3
 #define TEXT_MAX    4096
 
 typedef struct Carry {
@@ -761,6 +761,7 @@ static void session(Carry *io, Unit *taken)
     static_text(io, &s->jump);
     CARRY(io, s->booted);
     CARRY(io, s->scans);
+    CARRY_BELOW(io, s->waits, 16);
     CARRY(io, s->next_scan_ns);
     claims(io);
     units(io, taken);
@@ -815,6 +816,7 @@ static void replace(LuSession *s, LuSession *new, const Unit *taken)
     s->jump = new->jump;
     s->booted = new->booted;
     s->scans = new->scans;
+    s->waits = new->waits;
     s->next_scan_ns = new->next_scan_ns;
     qatomic_set(&s->n_open, s->open->len);
     for (guint i = 0; i < s->iommus->len; i++) {

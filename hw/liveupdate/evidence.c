@@ -2,8 +2,8 @@
  * A handoff that nobody announces, told from what is seen.
  *
  *     the map holds a stream's tables         it is claimed        "map"
- *     LUO's record is complete, and a         freeze, kexec        "luo"
- *       queue or translation is turned off
+ *     LUO's record is complete, and the       freeze, kexec        "luo"
+ *       unit is told anything at all
  *     the queue is turned on again            boot                 "registers"
  *     the stream's configuration names        replace              "tables"
  *       other tables
@@ -20,10 +20,15 @@
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "hw/liveupdate/session.h"
 
-/* Scans for a device tree that is not announced, in one generation. */
+/*
+ * Scans for a device tree that is not announced, in one generation: signs let
+ * so many be made.  A kernel that has just made its tree gives one when it
+ * starts to translate, so that it is known long before the kernel leaves.
+ */
 #define SCANS_MAX           16
 /* Doorbells let one be made after this long; each next one doubles it. */
 #define SCAN_FIRST_NS       1000000000ll
+#define SCAN_DOUBLED_MAX    15
 
 static const char by_map[] = "map";
 static const char by_luo[] = "luo";
@@ -231,8 +236,13 @@ void lu_session_forget_evidence(LuSession *s)
 {
     s->looked = s->booted = false;
     s->jump = NULL;
-    s->scans = 0;
+    s->scans = s->waits = 0;
     s->next_scan_ns = time_ns(s) + SCAN_FIRST_NS;
+}
+
+static bool is_time_to_scan(const LuSession *s)
+{
+    return time_ns(s) >= s->next_scan_ns;
 }
 
 /* A scan may find what is not announced. */
@@ -240,8 +250,19 @@ static bool is_scan_due(const LuSession *s, LuSign sign)
 {
     const LuMemMap *map = &s->books.memmap;
 
-    return !map->hinted && !map->known && s->scans < SCANS_MAX &&
-           (sign == LU_SIGN_OFF || time_ns(s) >= s->next_scan_ns);
+    return !map->hinted && !map->known &&
+           ((sign != LU_SIGN_DOORBELL && s->scans < SCANS_MAX) ||
+            is_time_to_scan(s));
+}
+
+static void count_scan(LuSession *s)
+{
+    if (is_time_to_scan(s)) {
+        s->waits += s->waits < SCAN_DOUBLED_MAX;
+        s->next_scan_ns = time_ns(s) + (SCAN_FIRST_NS << s->waits);
+    } else {
+        s->scans++;
+    }
 }
 
 /*
@@ -264,8 +285,7 @@ static bool is_leaving(LuSession *s, LuIommu *iommu, LuSign sign)
     bool scan = is_scan_due(s, sign);
 
     if (scan) {
-        s->next_scan_ns = time_ns(s) + (SCAN_FIRST_NS << s->scans);
-        s->scans++;
+        count_scan(s);
     }
     return lu_memmap_final(map, iommu->mem, scan, &s->books.sink);
 }

@@ -76,14 +76,13 @@ static void story_end(Story *st)
     lu_array_free(st->mem);
 }
 
-/* What this kernel hands on; of LUO there is a session. */
-static void preserve(Story *st)
+/* What is preserved in the tree that was begun; of LUO there is a session. */
+static void publish(Story *st)
 {
     static const KhoFile files[] = { { "memfd-v2", 0x1000, 0x77 } };
     const KhoSession sessions[] = { { st->session ?: "vm0", files, 1 } };
     KhoBlob blobs[2];
 
-    g_assert_true(kho_begin(&st->k, &st->kp.plat, 12));
     for (unsigned i = 0; i < 3; i++) {
         if (!(st->left_out & 1u << i)) {
             g_assert_true(kho_preserve(&st->k, st->table[i], 4096));
@@ -97,6 +96,13 @@ static void preserve(Story *st)
                            KHO_METADATA_BYTES };
     blobs[1] = (KhoBlob) { "LUO", st->luo, KHO_LUO_BYTES };
     kho_publish(&st->k, blobs, 2);
+}
+
+/* What this kernel hands on. */
+static void preserve(Story *st)
+{
+    g_assert_true(kho_begin(&st->k, &st->kp.plat, 12));
+    publish(st);
 }
 
 static void sign(Story *st, LuSign sign)
@@ -290,7 +296,10 @@ static const Cleared cleared[] = {
 
 static void test_cleared(const void *arg)
 {
-    static const LuInval all = { .name = "all", .what = LU_INVAL_CONFIG };
+    static const LuInval one = {
+        .name = "one", .what = LU_INVAL_CONFIG, .match = LU_MATCH_RID,
+        .rid = RID, .rid_mask = UINT16_MAX,
+    };
     static const LuCaps caps = { };
     const Cleared *how = arg;
     Story st;
@@ -305,7 +314,7 @@ static void test_cleared(const void *arg)
     preserve(&st);
     lu_array_set(st.mem, toy_entry(&st.toy, RID), TOY_ABORT);
     if (how->invalidated) {
-        lu_inval_done(&st.toy.iommu, lu_inval(&st.toy.iommu, &all));
+        lu_inval_done(&st.toy.iommu, lu_inval(&st.toy.iommu, &one));
     }
     sign(&st, LU_SIGN_OFF);
     lu_doorbell(&st.toy.iommu);
@@ -371,6 +380,112 @@ static void test_not_final(void)
     sign(&st, LU_SIGN_DOORBELL);    /* now known: any doorbell will do */
     g_assert_cmpuint(st.s.history->len, ==, 1);
     g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_BLACKOUT);
+    story_end(&st);
+}
+
+/*
+ * A kernel that begins to translate has made its tree: it is found then, and
+ * when LUO has had its last word any doorbell will do.  No time passes in these
+ * tests, so that nothing is found by it.
+ */
+static const struct {
+    const char *name;
+    LuSign sign;
+    bool found;
+} starts[] = {
+    { "at-start", LU_SIGN_START, true },
+    { "at-all", LU_SIGN_ALL, true },
+    { "at-doorbell", LU_SIGN_DOORBELL, false },
+    { "at-queue", LU_SIGN_QUEUE_ON, false },
+};
+
+static void test_start(const void *arg)
+{
+    unsigned i = GPOINTER_TO_UINT(arg);
+    uint64_t sessions;
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    sessions = lu_array_get(st.mem, st.luo + LUO_SESSIONS_AT);
+    lu_array_set(st.mem, st.luo + LUO_SESSIONS_AT, 0);
+    sign(&st, starts[i].sign);
+    g_assert_true(st.s.books.memmap.known == starts[i].found);
+    g_assert_cmpuint(st.s.history->len, ==, 0);
+    lu_array_set(st.mem, st.luo + LUO_SESSIONS_AT, sessions);
+    sign(&st, LU_SIGN_DOORBELL);
+    g_assert_cmpuint(st.s.history->len, ==, starts[i].found);
+    if (starts[i].found) {
+        g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_BLACKOUT);
+    } else {
+        assert_reason(&st, "no live update claimed");
+    }
+    story_end(&st);
+}
+
+/* The last kernel invalidates all configuration; one stream's says nothing. */
+static void test_all(const void *arg)
+{
+    bool all = GPOINTER_TO_INT(arg);
+    const LuInval inval = {
+        .name = all ? "all" : "one", .what = LU_INVAL_CONFIG,
+        .match = LU_MATCH_RID, .rid = RID, .rid_mask = all ? 0 : UINT16_MAX,
+    };
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    lu_inval_done(&st.toy.iommu, lu_inval(&st.toy.iommu, &inval));
+    g_assert_cmpuint(st.s.history->len, ==, all);
+    if (all) {
+        dma(&st);
+        sign(&st, LU_SIGN_OFF);
+        sign(&st, LU_SIGN_QUEUE_ON);
+        replace(&st, st.data);
+        g_assert_cmpint(verdict(&st), ==, LU_VERDICT_PASS);
+    }
+    story_end(&st);
+}
+
+/* LUO comes to a tree that is known; until then little is read of it. */
+static void test_luo_later(void)
+{
+    uint64_t reads;
+    KhoBlob blob;
+    Story st;
+
+    story_begin(&st);
+    g_assert_true(kho_begin(&st.k, &st.kp.plat, 12));
+    blob = (KhoBlob) { "kexec-metadata", kho_metadata(&st.k, 0),
+                       KHO_METADATA_BYTES };
+    kho_publish(&st.k, &blob, 1);
+    sign(&st, LU_SIGN_START);
+    g_assert_true(st.s.books.memmap.known);
+    sign(&st, LU_SIGN_DOORBELL);
+    reads = st.mem->reads;
+    sign(&st, LU_SIGN_DOORBELL);
+    g_assert_cmpuint(st.mem->reads - reads, <=, LU_KHO_HEAD_BYTES / 8 + 1);
+    g_assert_cmphex(st.s.books.memmap.luo, ==, 0);
+    publish(&st);
+    sign(&st, LU_SIGN_DOORBELL);
+    g_assert_cmphex(st.s.books.memmap.luo, ==, st.luo);
+    g_assert_cmpuint(st.s.history->len, ==, 1);
+    story_end(&st);
+}
+
+/* Who gives many signs and never leaves is looked at for a while. */
+static void test_scans_end(void)
+{
+    uint64_t reads;
+    Story st;
+
+    story_begin(&st);
+    for (unsigned i = 0; i < 64; i++) {
+        sign(&st, LU_SIGN_ALL);
+    }
+    reads = st.mem->reads;
+    sign(&st, LU_SIGN_ALL);
+    g_assert_cmpuint(st.mem->reads, ==, reads);
     story_end(&st);
 }
 
@@ -617,6 +732,16 @@ int main(int argc, char **argv)
     g_test_add_func("/evidence/neighbour", test_neighbour);
     g_test_add_func("/evidence/shared", test_shared);
     g_test_add_func("/evidence/not-final", test_not_final);
+    for (unsigned i = 0; i < ARRAY_SIZE(starts); i++) {
+        g_autofree char *path = g_strdup_printf("/evidence/start/%s",
+                                                starts[i].name);
+
+        g_test_add_data_func(path, GUINT_TO_POINTER(i), test_start);
+    }
+    g_test_add_data_func("/evidence/all", GINT_TO_POINTER(1), test_all);
+    g_test_add_data_func("/evidence/all/one", GINT_TO_POINTER(0), test_all);
+    g_test_add_func("/evidence/luo-later", test_luo_later);
+    g_test_add_func("/evidence/scans-end", test_scans_end);
     g_test_add_func("/evidence/past", test_past);
     g_test_add_func("/evidence/chain", test_chain);
     g_test_add_func("/evidence/sessions", test_sessions);
