@@ -138,9 +138,6 @@ static void tell_sign(SMMUv3LUState *s, hwaddr reg, uint32_t val)
     if (was & ~val & live) {
         lu_sign(&s->iommu, LU_SIGN_OFF);
     }
-    if (~was & val & R_CR0_SMMU_ENABLE_MASK) {
-        lu_sign(&s->iommu, LU_SIGN_START);
-    }
     if (~was & val & R_CR0_CMDQEN_MASK) {
         lu_sign(&s->iommu, LU_SIGN_QUEUE_ON);
     }

@@ -96,9 +96,6 @@ static void tell_sign(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
     if (gsts & ~gcmd & (VTD_GCMD_TE | VTD_GCMD_QIE)) {
         lu_sign(&lu->iommu, LU_SIGN_OFF);
     }
-    if (gcmd & VTD_GCMD_SRTP || ~gsts & gcmd & VTD_GCMD_TE) {
-        lu_sign(&lu->iommu, LU_SIGN_START);
-    }
     if (~gsts & gcmd & VTD_GCMD_QIE) {
         lu_sign(&lu->iommu, LU_SIGN_QUEUE_ON);
     }

@@ -23,7 +23,8 @@
 /*
  * Scans for a device tree that is not announced, in one generation: signs let
  * so many be made.  A kernel that has just made its tree gives one when it
- * starts to translate, so that it is known long before the kernel leaves.
+ * takes the unit over, for then all that is held must go; so the tree is known
+ * long before the kernel leaves.
  */
 #define SCANS_MAX           16
 /* Doorbells let one be made after this long; each next one doubles it. */

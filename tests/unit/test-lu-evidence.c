@@ -384,7 +384,7 @@ static void test_not_final(void)
 }
 
 /*
- * A kernel that begins to translate has made its tree: it is found then, and
+ * A kernel that takes the unit over has made its tree: it is found then, and
  * when LUO has had its last word any doorbell will do.  No time passes in these
  * tests, so that nothing is found by it.
  */
@@ -393,10 +393,10 @@ static const struct {
     LuSign sign;
     bool found;
 } starts[] = {
-    { "at-start", LU_SIGN_START, true },
-    { "at-all", LU_SIGN_ALL, true },
-    { "at-doorbell", LU_SIGN_DOORBELL, false },
-    { "at-queue", LU_SIGN_QUEUE_ON, false },
+    { "all", LU_SIGN_ALL, true },
+    { "off", LU_SIGN_OFF, true },
+    { "doorbell", LU_SIGN_DOORBELL, false },
+    { "queue-on", LU_SIGN_QUEUE_ON, false },
 };
 
 static void test_start(const void *arg)
@@ -459,7 +459,7 @@ static void test_luo_later(void)
     blob = (KhoBlob) { "kexec-metadata", kho_metadata(&st.k, 0),
                        KHO_METADATA_BYTES };
     kho_publish(&st.k, &blob, 1);
-    sign(&st, LU_SIGN_START);
+    sign(&st, LU_SIGN_ALL);
     g_assert_true(st.s.books.memmap.known);
     sign(&st, LU_SIGN_DOORBELL);
     reads = st.mem->reads;
