@@ -7,6 +7,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/lockable.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "lu-kho-fixture.h"
 #include "toy-iommu.h"
@@ -576,7 +577,63 @@ static void test_forgotten(void)
     preserve(&st);
     sign(&st, LU_SIGN_OFF);
     g_assert_cmpuint(st.s.history->len, ==, 1);
-    assert_reason(&st, "ended restoring, not finished");
+    assert_reason(&st, "stream 00:00.1, ended restoring, not finished: the "
+                  "next kernel never took it over");
+    story_end(&st);
+}
+
+/*
+ * Of the streams of a session, or of two, one is taken over and the other never:
+ * the reason names the one.
+ */
+static void test_in_part(void)
+{
+    hwaddr table[3], unused[3];
+    Story st;
+
+    story_begin(&st);
+    new_domain(&st, OTHER, st.data, table);
+    g_assert_true(kho_begin(&st.k, &st.kp.plat, 12));
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_true(kho_preserve(&st.k, table[i], 4096));
+    }
+    publish(&st);
+    jump(&st);
+    g_assert_cmpuint(st.s.history->len, ==, 2);
+    new_domain(&st, OTHER, st.data, unused);
+    lu_doorbell(&st.toy.iommu);
+    g_assert_cmpint(claim(&st, 1)->state, ==, LU_CLAIM_REPLACED);
+    lu_session_close(&st.s);
+    assert_reason(&st, "stream 00:00.1, ended restoring, not finished");
+    g_assert_cmpint(claim(&st, 1)->state, ==, LU_CLAIM_FINISHED);
+    story_end(&st);
+}
+
+/*
+ * The records of a later kernel are of a version nobody knows: what it hands on
+ * is not decided, and that is said of this claim alone.
+ */
+static void test_unknown_later(const void *arg)
+{
+    bool known = GPOINTER_TO_INT(arg);
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    jump(&st);
+    replace(&st, st.data);
+    g_assert_true(kho_begin(&st.k, &st.kp.plat, 12));
+    st.k.version = known ? "kho-v4" : "kho-v5";
+    publish(&st);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_KHO, st.k.fdt), ==, LU_CTL_OK);
+    lu_session_close(&st.s);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_PRESERVE, 0), ==, LU_CTL_OK);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_FREEZE, 0), ==, LU_CTL_OK);
+    g_assert_cmpuint(st.s.history->len, ==, 2);
+    g_assert_null(claim(&st, 0)->undecided);
+    g_assert_cmpstr(claim(&st, 1)->undecided, ==, known ? NULL :
+                    "the KHO version is not kho-v4");
+    g_assert_cmpuint(st.s.books.sink.order->len, ==, 0);
     story_end(&st);
 }
 
@@ -676,6 +733,144 @@ static void test_announced(void)
     story_end(&st);
 }
 
+/*
+ * Claims and records, one thing at a time in which they disagree.  The records
+ * are put where a reading would have left them.
+ */
+typedef struct Disagreement {
+    const char *name;
+    void (*make)(Story *st);
+    bool announced;
+    const char *note;           /* NULL: they agree */
+} Disagreement;
+
+static void list_device(GArray **list, uint16_t rid)
+{
+    LuPostedDevice d = { .rid = rid };
+
+    *list = *list ?: g_array_new(false, true, sizeof(d));
+    g_array_append_val(*list, d);
+}
+
+static LuPosted *posted(Story *st)
+{
+    return &st->s.books.memmap.kho.posted;
+}
+
+static void name_domain(Story *st, hwaddr top, uint64_t token)
+{
+    LuPostedDomain d = { .top = top, .named = true, .token = token };
+    LuPosted *p = posted(st);
+
+    p->domains = p->domains ?: g_array_new(false, true, sizeof(d));
+    g_array_append_val(p->domains, d);
+}
+
+static void say_nothing(Story *st)
+{
+}
+
+static void no_session(Story *st)
+{
+    g_ptr_array_set_size(st->s.books.memmap.kho.luo.sessions, 0);
+}
+
+static void list_it(Story *st)
+{
+    list_device(&posted(st)->devices, RID);
+    list_device(&posted(st)->functions, RID);
+}
+
+/* A bridge on the way is preserved as well, and has no tables. */
+static void list_function(Story *st)
+{
+    list_device(&posted(st)->functions, RID);
+    list_device(&posted(st)->functions, OTHER);
+}
+
+static void list_other(Story *st)
+{
+    list_device(&posted(st)->functions, OTHER);
+}
+
+static void list_both(Story *st)
+{
+    list_it(st);
+    list_device(&posted(st)->devices, OTHER);
+}
+
+static void same_token(Story *st)
+{
+    name_domain(st, st->table[0], 0x7001);
+}
+
+static void another_token(Story *st)
+{
+    name_domain(st, st->table[0], 0x7002);
+}
+
+static void token_of_another(Story *st)
+{
+    name_domain(st, st->table[1], 0x7002);
+}
+
+static const Disagreement disagreements[] = {
+    { "none", say_nothing },
+    { "none-announced", say_nothing, true },
+    { "no-session", no_session, true, "name no session" },
+    { "device-listed", list_it },
+    { "function-listed", list_function },
+    { "device-not-listed", list_other, false,
+      "stream 00:00.1 is claimed by map, and the records of LUO list other" },
+    { "device-not-listed-announced", list_other, true,
+      "stream 00:00.1 is claimed by test, and the records of LUO list other" },
+    { "device-not-claimed", list_both, false,
+      "list the device 00:00.2, and its stream is not claimed" },
+    { "token", same_token, true },
+    { "token-another", another_token, true,
+      "token 0x7001, and its tables are 0x7002" },
+    { "token-of-another", token_of_another, true },
+};
+
+static void test_disagree(const void *arg)
+{
+    const Disagreement *d = arg;
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    if (d->announced) {
+        g_assert_cmpint(ring(&st, LU_CTL_OP_PRESERVE, 0), ==, LU_CTL_OK);
+    }
+    g_assert_cmpint(ring(&st, LU_CTL_OP_FREEZE, 0), ==, LU_CTL_OK);
+    g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_FROZEN);
+    d->make(&st);
+    WITH_QEMU_LOCK_GUARD(&st.s.lock) {
+        lu_session_compare_sources(&st.s);
+    }
+    g_assert_cmpuint(st.s.books.sink.notes->len, ==, d->note != NULL);
+    g_assert_true(!d->note || noted(&st, d->note));
+    g_assert_cmpuint(st.s.books.sink.order->len, ==, 0);
+    story_end(&st);
+}
+
+/* The jump is when they are compared. */
+static void test_disagree_at_jump(void)
+{
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_PRESERVE, 0), ==, LU_CTL_OK);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_KHO, st.k.fdt), ==, LU_CTL_OK);
+    lu_array_set(st.mem, st.luo + LUO_SESSIONS_AT, 0);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_FREEZE, 0), ==, LU_CTL_OK);
+    g_assert_false(noted(&st, "name no session"));
+    g_assert_cmpint(ring(&st, LU_CTL_OP_KEXEC, 0), ==, LU_CTL_OK);
+    g_assert_true(noted(&st, "name no session"));
+    story_end(&st);
+}
+
 /* A jump that fails: nothing is claimed until it is tried again. */
 static void test_abort(void)
 {
@@ -747,12 +942,24 @@ int main(int argc, char **argv)
     g_test_add_func("/evidence/sessions", test_sessions);
     g_test_add_func("/evidence/handed-on", test_handed_on);
     g_test_add_func("/evidence/forgotten", test_forgotten);
+    g_test_add_func("/evidence/in-part", test_in_part);
+    g_test_add_data_func("/evidence/unknown-later", GINT_TO_POINTER(0),
+                         test_unknown_later);
+    g_test_add_data_func("/evidence/known-later", GINT_TO_POINTER(1),
+                         test_unknown_later);
     g_test_add_func("/evidence/elsewhere", test_elsewhere);
     g_test_add_func("/evidence/lost", test_lost);
     g_test_add_func("/evidence/changed", test_changed);
     g_test_add_func("/evidence/another-unit", test_another_unit);
     g_test_add_func("/evidence/back", test_back);
     g_test_add_func("/evidence/announced", test_announced);
+    for (unsigned i = 0; i < ARRAY_SIZE(disagreements); i++) {
+        g_autofree char *path = g_strdup_printf("/evidence/disagree/%s",
+                                                disagreements[i].name);
+
+        g_test_add_data_func(path, &disagreements[i], test_disagree);
+    }
+    g_test_add_func("/evidence/disagree/at-jump", test_disagree_at_jump);
     g_test_add_func("/evidence/abort", test_abort);
     g_test_add_func("/evidence/no-jump", test_no_jump);
     return g_test_run();

@@ -224,6 +224,11 @@ LuClaim *lu_session_find(LuSession *s, LuIommu *iommu, uint16_t rid,
 bool lu_session_announced(const LuSession *s);
 /* The map was read at an edge that @source told of: claim what is in it. */
 void lu_session_claim_map(LuSession *s, const char *source);
+/*
+ * The records of the kernel that leaves are complete: note where they and the
+ * claims disagree.  Nothing is judged.
+ */
+void lu_session_compare_sources(LuSession *s);
 /* Each generation tells of its own jump. */
 void lu_session_forget_evidence(LuSession *s);
 /* Look at what has become of @c, which was seen; only its unit's lock. */
