@@ -252,7 +252,7 @@ static void leads_there(void *opaque, const LuShadowEntry *e)
     Leading *l = opaque;
     LuDesc desc;
 
-    if (e->slot->flags & LU_SLOT_TABLE && e->level == l->level + 1) {
+    if (e->level == l->level + 1) {
         l->stage->fmt->decode(l->stage, e->level, e->slot->desc, &desc);
         l->found |= desc.addr == l->pa;
     }
@@ -271,8 +271,8 @@ bool lu_mayhit_leads(LuMayHit *m, LuPop pop, const LuStage *stage,
         LuShadow *shadow = g_ptr_array_index(t->shadows, i);
         unsigned budget = LU_MAYHIT_LOOKS_MAX;
 
-        lu_shadow_visit(shadow, in, in, lu_tagged_dead(m, t), &budget,
-                        leads_there, &l);
+        lu_shadow_visit(shadow, in, in, lu_tagged_dead(m, t), LU_SLOT_TABLE,
+                        &budget, leads_there, &l);
     }
     return l.found;
 }

@@ -323,6 +323,9 @@ static bool is_live(const LuSlot *slot, const LuDead *dead)
                                         ? dead->table : dead->leaf);
 }
 
+/* What each slot has one of. */
+#define KINDS (LU_SLOT_LEAF | LU_SLOT_TABLE | LU_SLOT_NONE)
+
 /* The oldest of the live leaves met; the lowest of the pointers. */
 static void prefer(LuShadowEntry *leaf, LuShadowEntry *table,
                    const LuShadowEntry *e)
@@ -412,10 +415,8 @@ static LuShadowNode *need_node(LuShadow *s, uint64_t off, unsigned level,
 
 static bool same(const LuSlot *a, const LuSlot *b, uint64_t mutable)
 {
-    const unsigned kind = LU_SLOT_LEAF | LU_SLOT_TABLE | LU_SLOT_NONE;
-
     return !((a->desc ^ b->desc) & ~mutable) &&
-           !((a->flags ^ b->flags) & kind) && a->size_lg2 == b->size_lg2 &&
+           !((a->flags ^ b->flags) & KINDS) && a->size_lg2 == b->size_lg2 &&
            a->level == b->level;
 }
 
@@ -548,6 +549,7 @@ typedef struct Visit {
     LuShadow *shadow;
     uint64_t first, last;       /* where entries may lie that reach into */
     uint64_t named_first, named_last;   /* what is asked for */
+    unsigned flags;             /* one of them at least */
     unsigned *budget;
     LuShadowFn *fn;             /* or: */
     void *opaque;
@@ -568,13 +570,12 @@ static bool overlaps(const Visit *v, const LuSlot *slot, uint64_t off)
 static bool is_named(const LuShadow *s, const LuShadowDrop *drop,
                      const LuSlot *slot, unsigned level)
 {
-    bool any = drop->level >= LU_LEVELS_MAX;
-
-    if (slot->flags & LU_SLOT_TABLE) {
-        return drop->tables && (any || level > drop->level);
+    if (drop->level >= LU_LEVELS_MAX) {
+        return true;
     }
-    return drop->leaves &&
-           (any || (s->combined ? slot->level : level) == drop->level);
+    return slot->flags & LU_SLOT_TABLE
+           ? level > drop->level
+           : (s->combined ? slot->level : level) == drop->level;
 }
 
 /* A live entry. */
@@ -611,8 +612,8 @@ static bool drop_node(const Visit *v, LuShadowNode *node, uint64_t base,
 {
     const LuShadowDrop *drop = v->drop;
 
-    if (!drop || v->shadow->combined || drop->level < LU_LEVELS_MAX ||
-        base < v->first || base + (span - 1) > v->last) {
+    if (base < v->first || base + (span - 1) > v->last || !drop ||
+        v->shadow->combined || drop->level < LU_LEVELS_MAX) {
         return false;
     }
     if (drop->leaves) {
@@ -636,7 +637,7 @@ static bool visit_versions(const Visit *v, LuShadowNode *node, uint64_t base,
                 return false;
             }
             --*v->budget;
-            if (is_live(&ver->slot, dead)) {
+            if (ver->slot.flags & v->flags && is_live(&ver->slot, dead)) {
                 meet(v, node, &ver->slot, off, ver->index);
             }
         }
@@ -678,7 +679,7 @@ static bool visit_node(const Visit *v, LuShadowNode *node, uint64_t base,
             --*v->budget;
             off = base + ((uint64_t)i << shift);
             slot = &c->slot[i % CHUNK];
-            if (is_live(slot, &dead)) {
+            if (slot->flags & v->flags && is_live(slot, &dead)) {
                 meet(v, node, slot, off, i);
             }
             child = node->level ? c->child[i % CHUNK] : NULL;
@@ -748,10 +749,12 @@ void lu_shadow_clear(LuShadow *s, uint64_t in, unsigned level, uint64_t seq)
 }
 
 bool lu_shadow_visit(LuShadow *s, uint64_t first, uint64_t last, LuDead dead,
-                     unsigned *budget, LuShadowFn *fn, void *opaque)
+                     unsigned flags, unsigned *budget, LuShadowFn *fn,
+                     void *opaque)
 {
     Visit v = {
-        .shadow = s, .budget = budget, .fn = fn, .opaque = opaque,
+        .shadow = s, .flags = flags, .budget = budget, .fn = fn,
+        .opaque = opaque,
     };
 
     return !s->root || !clip(s, first, last, &v) ||
@@ -761,7 +764,11 @@ bool lu_shadow_visit(LuShadow *s, uint64_t first, uint64_t last, LuDead dead,
 bool lu_shadow_drop(LuShadow *s, LuShadowDrop *drop)
 {
     static const LuDead none;
-    Visit v = { .shadow = s, .budget = &drop->budget, .drop = drop };
+    Visit v = {
+        .shadow = s, .budget = &drop->budget, .drop = drop,
+        .flags = (drop->leaves ? KINDS & ~LU_SLOT_TABLE : 0) |
+                 (drop->tables ? LU_SLOT_TABLE : 0),
+    };
 
     return !s->root || !clip(s, drop->first, drop->last, &v) ||
            visit_node(&v, s->root, 0, none);
