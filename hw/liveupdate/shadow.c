@@ -326,18 +326,30 @@ static bool is_live(const LuSlot *slot, const LuDead *dead)
 /* What each slot has one of. */
 #define KINDS (LU_SLOT_LEAF | LU_SLOT_TABLE | LU_SLOT_NONE)
 
-/* The oldest of the live leaves met; the lowest of the pointers. */
-static void prefer(LuShadowEntry *leaf, LuShadowEntry *table,
-                   const LuShadowEntry *e)
+/*
+ * Slot @index of @node for offset @off, if it counts: the oldest of the live
+ * leaves met; the lowest of the pointers.
+ */
+static inline void prefer(const LuShadow *s, const LuShadowNode *node,
+                          unsigned index, uint64_t off, LuSlot *slot,
+                          const LuDead *dead, unsigned flags,
+                          LuShadowEntry *leaf, LuShadowEntry *table)
 {
-    if (!(e->slot->flags & LU_SLOT_TABLE)) {
-        if (!leaf->slot || e->slot->seq < leaf->slot->seq) {
-            *leaf = *e;
-        }
-    } else if (!table->slot || e->level < table->level ||
-               e->slot->seq < table->slot->seq) {
-        *table = *e;
+    bool is_table = slot->flags & LU_SLOT_TABLE;
+    LuShadowEntry *best = is_table ? table : leaf;
+
+    if (!(slot->flags & flags) || !is_live(slot, dead) ||
+        (best->slot && slot->seq >= best->slot->seq &&
+         !(is_table && node->level < best->level))) {
+        return;
     }
+    off &= -(1ull << lu_stage_shift(&s->stage, node->level));
+    *best = (LuShadowEntry) {
+        .slot = slot,
+        .in = input_of(s, off),
+        .pa = chunk_of(node, index)->pa + index % CHUNK * 8ull,
+        .level = node->level,
+    };
 }
 
 void lu_shadow_find(const LuShadow *s, uint64_t in, LuDead dead,
@@ -348,30 +360,21 @@ void lu_shadow_find(const LuShadow *s, uint64_t in, LuDead dead,
 
     while (node) {
         unsigned index = index_at(s, off, node->level);
-        unsigned shift = lu_stage_shift(&s->stage, node->level);
         LuShadowChunk *c = chunk_of(node, index);
-        LuShadowEntry e = {
-            .in = input_of(s, off >> shift << shift),
-            .level = node->level,
-        };
 
         if (!c) {
             return;
         }
-        e.pa = c->pa + index % CHUNK * 8ull;
         descend(&dead, node);
-        e.slot = &c->slot[index % CHUNK];
-        if (is_live(e.slot, &dead) && e.slot->flags & flags) {
-            prefer(leaf, table, &e);
-        }
+        prefer(s, node, index, off, &c->slot[index % CHUNK], &dead, flags,
+               leaf, table);
         for (LuShadowVersion *v = node->versions; v; v = v->next) {
-            e.slot = &v->slot;
-            if (v->index == index && is_live(e.slot, &dead) &&
-                e.slot->flags & flags) {
-                prefer(leaf, table, &e);
+            if (v->index == index) {
+                prefer(s, node, index, off, &v->slot, &dead, flags, leaf,
+                       table);
             }
         }
-        node = child_of(node, index);
+        node = node->level ? c->child[index % CHUNK] : NULL;
     }
 }
 
@@ -651,13 +654,13 @@ static bool visit_node(const Visit *v, LuShadowNode *node, uint64_t base,
 {
     while (node) {
         unsigned shift = lu_stage_shift(&v->shadow->stage, node->level);
-        unsigned entries = lu_stage_entries(&v->shadow->stage, node->level);
+        unsigned slots = node->n_chunks * CHUNK;
         unsigned i = v->first > base ? (v->first - base) >> shift : 0;
-        unsigned last = MIN((v->last - base) >> shift, entries - 1);
+        unsigned last = MIN((v->last - base) >> shift, slots - 1);
         LuShadowNode *child = NULL;
         uint64_t off = base;
 
-        if (drop_node(v, node, base, (uint64_t)entries << shift)) {
+        if (drop_node(v, node, base, (uint64_t)slots << shift)) {
             return true;
         }
         descend(&dead, node);
