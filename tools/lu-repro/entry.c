@@ -10,8 +10,6 @@
 #include "qemu/cutils.h"
 #include "repro.h"
 
-#define STEPS_MAX   200
-
 const char *const repro_field_names[REPRO_FIELDS] = {
     [REPRO_TITLE] = "Title",
     [REPRO_NUMBER] = "Number",
@@ -188,8 +186,8 @@ static bool parse_step(ReproEntry *e, const char *line, unsigned number,
         return true;
     }
     words = g_regex_split_simple("[ \t]+", text, 0, 0);
-    if (e->steps->len == STEPS_MAX) {
-        error_setg(errp, "more than %u steps", STEPS_MAX);
+    if (e->steps->len == REPRO_STEPS_MAX) {
+        error_setg(errp, "more than %u steps", REPRO_STEPS_MAX);
         return false;
     }
     s = g_new0(ReproStep, 1);

@@ -10,6 +10,8 @@
 
 #include "../../tests/qtest/lu-case.h"
 
+#define REPRO_STEPS_MAX     200
+
 /* One line to carry out. */
 typedef struct ReproStep {
     unsigned line;              /* of the file, from 1 */
@@ -83,6 +85,11 @@ char *repro_catalogue_find(const char *directory, Error **errp);
 
 typedef struct ReproWorld ReproWorld;
 
+/* What became of the DMA of a step. */
+typedef enum ReproDma {
+    REPRO_NO_DMA, REPRO_LANDED, REPRO_REFUSED
+} ReproDma;
+
 /* Whether the words are a step; else what is wrong with them. */
 bool repro_step_check(char **words, Error **errp);
 /* A line for each verb. */
@@ -92,6 +99,8 @@ ReproWorld *repro_world_new(Case *c);
 void repro_world_free(ReproWorld *w);
 /* Carries it out.  False: it cannot be, or did not do what it says. */
 bool repro_step_do(ReproWorld *w, char **words, Error **errp);
+/* What became of the DMA that the last step did. */
+ReproDma repro_world_dma(const ReproWorld *w);
 
 /* ------------------------------------------------------------------ */
 /* play.c: one run                                                    */
@@ -101,16 +110,28 @@ typedef struct ReproResult {
     bool decided;               /* the rules expected were looked at */
     char rules[256];            /* found broken, as case_findings() */
     char why[512];              /* it did not end; "" */
+    uint8_t dma[REPRO_STEPS_MAX];       /* ReproDma of each step */
 } ReproResult;
 
 typedef struct ReproPlay {
     const ReproEntry *entry;
     const CaseKind *kind;
     ReproArm arm;
-    const char *report;         /* directory, or NULL */
+    const char *report;         /* directory of its own is made there, or NULL */
+    bool timeline;              /* a picture of the record is left there, too */
     bool say;                   /* print the steps as they are carried out */
     bool gdb;                   /* wait for a debugger first */
 } ReproPlay;
+
+/* Step N of an entry begins at this time, N + 1 times: virtual, in ns. */
+#define REPRO_STEP_NS       1000000000ll
+
+/* Whether @s is left out. */
+bool repro_play_skips(const ReproPlay *p, const ReproStep *s);
+/* Where the record of a run with a report is. */
+char *repro_play_record(const ReproPlay *p);
+/* Removes its report again. */
+void repro_play_forget(const ReproPlay *p);
 
 /*
  * Plays it on a machine of its own, in this process, which has one emulator at
@@ -122,6 +143,21 @@ void repro_play(const ReproPlay *p, ReproResult *r);
  * caller's.
  */
 char *repro_play_wrong(const ReproPlay *p, const ReproResult *r);
+
+/* ------------------------------------------------------------------ */
+/* picture.c: bug and repair side by side                              */
+
+/* A run that has left a record. */
+typedef struct ReproSeen {
+    const ReproPlay *play;
+    const ReproResult *result;
+} ReproSeen;
+
+/*
+ * What was done, and what the IOMMU and the rules made of it, as SVG: the same
+ * bytes wherever the same comes of it.  NULL with an error.
+ */
+char *repro_picture(const ReproSeen *arms, Error **errp);
 
 /* ------------------------------------------------------------------ */
 /* Subcommands: arguments from their own name on; exit status           */

@@ -185,8 +185,14 @@ bool repro_step_do(ReproWorld *w, char **words, Error **errp)
     const ReproVerb *v = verb_of(words[0]);
     Arg a[REPRO_ARGS_MAX];
 
+    w->dma = REPRO_NO_DMA;
     return parse_args(v, words, a, errp) && resolve(w, v, a, errp) &&
            v->fn(w, a, errp);
+}
+
+ReproDma repro_world_dma(const ReproWorld *w)
+{
+    return w->dma;
 }
 
 ReproWorld *repro_world_new(Case *c)

@@ -23,6 +23,7 @@ struct ReproWorld {
     unsigned blocks;            /* given out */
     Domain *behind[CASE_ENGINES];
     uint64_t ram;
+    ReproDma dma;               /* of the step */
 };
 
 /* One argument, by the letter of its kind. */

@@ -650,25 +650,45 @@ static bool write_files(const Timeline *t, const char *directory, Error **errp)
            write_file(directory, LU_TIMELINE_PERFETTO, trace->str, errp);
 }
 
+static Timeline *timeline_new(void)
+{
+    Timeline *t = g_new0(Timeline, 1);
+
+    t->by_rid = g_hash_table_new(NULL, NULL);
+    t->streams = g_ptr_array_new_with_free_func(stream_free);
+    t->preserved = g_hash_table_new_full(NULL, NULL, NULL,
+                                         (GDestroyNotify)g_array_unref);
+    t->writes = qlist_new();
+    t->edges = qlist_new();
+    t->findings = qlist_new();
+    return t;
+}
+
+static void timeline_free(Timeline *t)
+{
+    g_hash_table_unref(t->by_rid);
+    g_ptr_array_unref(t->streams);
+    g_hash_table_unref(t->preserved);
+    qobject_unref(t->writes);
+    qobject_unref(t->edges);
+    qobject_unref(t->findings);
+    qobject_unref(t->verdict);
+    g_free(t->machine);
+    g_free(t);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Timeline, timeline_free)
+
+QDict *lu_timeline_data(const char *record, Error **errp)
+{
+    g_autoptr(Timeline) t = timeline_new();
+
+    return collect(t, record, errp) ? data_of(t) : NULL;
+}
+
 bool lu_timeline_write(const char *record, const char *directory,
                        Error **errp)
 {
-    Timeline t = {
-        .by_rid = g_hash_table_new(NULL, NULL),
-        .streams = g_ptr_array_new_with_free_func(stream_free),
-        .preserved = g_hash_table_new_full(NULL, NULL, NULL,
-                                           (GDestroyNotify)g_array_unref),
-        .writes = qlist_new(), .edges = qlist_new(), .findings = qlist_new(),
-    };
-    bool ok = collect(&t, record, errp) && write_files(&t, directory, errp);
+    g_autoptr(Timeline) t = timeline_new();
 
-    g_hash_table_unref(t.by_rid);
-    g_ptr_array_unref(t.streams);
-    g_hash_table_unref(t.preserved);
-    qobject_unref(t.writes);
-    qobject_unref(t.edges);
-    qobject_unref(t.findings);
-    qobject_unref(t.verdict);
-    g_free(t.machine);
-    return ok;
+    return collect(t, record, errp) && write_files(t, directory, errp);
 }
