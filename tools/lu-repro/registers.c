@@ -23,7 +23,7 @@ static const Register registers[] = {
     { &smmuv3_ops, "CR0", 0x20, 0x20, UINT64_MAX },
     { &smmuv3_ops, "CR1", 0x28, 0x28, UINT64_MAX },
     { &smmuv3_ops, "CR2", 0x2c, 0x2c, UINT64_MAX },
-    { &smmuv3_ops, "GBPA", 0x44, 0x44, UINT64_MAX },
+    { &smmuv3_ops, "GBPA", 0x44, 0x44, 0x7fffffff },
     { &smmuv3_ops, "IRQ_CTRL", 0x50, 0x50, UINT64_MAX },
     { &smmuv3_ops, "STRTAB_BASE", 0x80, 0x80, UINT64_MAX, true },
     { &smmuv3_ops, "STRTAB_BASE_CFG", 0x88, 0x88, UINT64_MAX },
