@@ -323,14 +323,14 @@ static const char style[] =
     ".bg,.fb{fill:#fff}.fb{stroke:#b3261e}.bl{fill:#fdeceb}.fl{fill:#e6f4ea}\n"
     ".preserved{fill:#9ecbff}.frozen{fill:#5aa5f0}.blackout{fill:#3d4450}\n"
     ".restoring{fill:#e5a63d}.restored{fill:#8fce9b}.replaced{fill:#4fb36a}\n"
-    ".finished{fill:#c3c9d0}.d{fill:#0b68cb;stroke:none}\n"
+    ".refused{fill:#e59a9a}.finished{fill:#c3c9d0}.d{fill:#0b68cb;stroke:none}\n"
     ".t{stroke:#0b68cb;stroke-width:1.5;fill:none}\n"
     ".x{stroke:#b3261e;stroke-width:2;fill:none}\n"
     "@media(prefers-color-scheme:dark){\n"
     "text{fill:#e6e9ec}.s{fill:#9aa3ad}.bg,.fb{fill:#14171a}\n"
     ".fb{stroke:#ff8a80}.bug,.f{fill:#ff8a80}.fix{fill:#6fd08c}.bl{fill:#3a1d1c}.fl{fill:#15301e}"
     "\n.d{fill:#58a6ff}.t{stroke:#58a6ff}.x{stroke:#ff8a80}\n"
-    ".blackout{fill:#8a93a0}.finished{fill:#4b535c}}\n"
+    ".blackout{fill:#8a93a0}.refused{fill:#8f4a4d}.finished{fill:#4b535c}}\n"
     "</style>\n";
 
 static unsigned claims_of(const Picture *p)

@@ -40,6 +40,8 @@ typedef struct Timeline {
     GHashTable *by_rid;         /* Stream by requester ID + 1 */
     GPtrArray *streams;         /* the same, in the order they came */
     GHashTable *preserved;      /* GArray of Place, so: when claimed */
+    uint64_t token;             /* of the operation that goes on */
+    bool has_token;
     QList *writes, *edges, *findings;
     uint64_t more_writes;
     QDict *verdict;
@@ -141,6 +143,11 @@ static void take_op(Timeline *t, const LuRecordLine *l)
     gpointer key = GUINT_TO_POINTER((uint16_t)l->arg[1] + 1);
     GArray *at = g_hash_table_lookup(t->preserved, key);
 
+    t->has_token = l->arg[0] == LU_CTL_OP_RESTORE ||
+                   l->arg[0] == LU_CTL_OP_REPLACE ||
+                   l->arg[0] == LU_CTL_OP_FINISH ||
+                   l->arg[0] == LU_CTL_OP_REFUSE;
+    t->token = l->arg[3];
     if (l->arg[0] == LU_CTL_OP_PRESERVE) {
         if (!at) {
             at = g_array_new(false, false, sizeof(Place));
@@ -171,6 +178,9 @@ static bool take_report(Timeline *t, const char *text, Error **errp)
         qobject_unref(dict);
     } else {
         put_place(dict, t->now);
+        if (t->has_token && g_str_equal(type, "edge")) {
+            qdict_put_int(dict, "token", t->token);
+        }
         qlist_append(g_str_equal(type, "finding") ? t->findings : t->edges,
                      dict);
     }
@@ -180,6 +190,7 @@ static bool take_report(Timeline *t, const char *text, Error **errp)
 static bool take_line(Timeline *t, const LuRecordLine *l, Error **errp)
 {
     if (lu_record_is_event(l->kind)) {
+        t->has_token = false;
         t->now = (Place) { l->ns, t->now.nr + 1 };
         if (!t->begun) {
             t->begun = true;
@@ -236,6 +247,7 @@ static const char *state_after(const char *op)
         { "kexec", "blackout" }, { "crash", "blackout" },
         { "boot", "restoring" }, { "restore", "restored" },
         { "replace", "replaced" }, { "finish", "finished" },
+        { "refuse", "refused" },
         { "abort", "preserved" },
     };
 
@@ -254,15 +266,24 @@ static Place place_of(const QDict *dict)
     };
 }
 
+/* Whether @edge is one of @claim: most are of all. */
+static bool is_of(const QDict *edge, const QDict *claim)
+{
+    return !qdict_haskey(edge, "token") ||
+           qdict_get_int(edge, "token") ==
+           qdict_get_try_int(claim, "token", 0);
+}
+
 /* The first edge at or after @from that leads to @state; else @from. */
-static Place edge_to(const Timeline *t, const char *state, Place from)
+static Place edge_to(const Timeline *t, const QDict *claim, const char *state,
+                     Place from)
 {
     const QListEntry *e;
 
     QLIST_FOREACH_ENTRY(t->edges, e) {
         const QDict *edge = qobject_to(QDict, qlist_entry_obj(e));
 
-        if (place_of(edge).nr >= from.nr &&
+        if (place_of(edge).nr >= from.nr && is_of(edge, claim) &&
             g_strcmp0(state_after(qdict_get_try_str(edge, "op")),
                       state) == 0) {
             return place_of(edge);
@@ -319,7 +340,7 @@ static QList *phases_of(const Timeline *t, const QDict *claim, Place at)
         QDict *dict;
 
         if (state) {
-            at = edge_to(t, state, at);
+            at = edge_to(t, claim, state, at);
             dict = qdict_new();
             put_place(dict, at);
             qdict_put_str(dict, "state", state);
