@@ -324,10 +324,20 @@ static Place claimed_at(const Timeline *t, const QDict *claim,
     return t->from;
 }
 
-static QList *phases_of(const Timeline *t, const QDict *claim, Place at)
+static gint by_place(gconstpointer a, gconstpointer b)
+{
+    int64_t x = place_of(*(QDict *const *)a).nr;
+    int64_t y = place_of(*(QDict *const *)b).nr;
+
+    return (x > y) - (x < y);
+}
+
+/* The report has the phases in no order of time. */
+static QList *phases_of(const Timeline *t, const QDict *claim, Place claimed)
 {
     QList *phases = qdict_haskey(claim, "phases")
                     ? qobject_to(QList, qdict_get(claim, "phases")) : NULL;
+    g_autoptr(GPtrArray) placed = g_ptr_array_new();
     QList *list = qlist_new();
     const QListEntry *e;
 
@@ -340,14 +350,17 @@ static QList *phases_of(const Timeline *t, const QDict *claim, Place at)
         QDict *dict;
 
         if (state) {
-            at = edge_to(t, claim, state, at);
             dict = qdict_new();
-            put_place(dict, at);
+            put_place(dict, edge_to(t, claim, state, claimed));
             qdict_put_str(dict, "state", state);
             qdict_put_str(dict, "source",
                           qdict_get_try_str(phase, "source") ?: "");
-            qlist_append(list, dict);
+            g_ptr_array_add(placed, dict);
         }
+    }
+    g_ptr_array_sort(placed, by_place);
+    for (guint i = 0; i < placed->len; i++) {
+        qlist_append(list, (QDict *)g_ptr_array_index(placed, i));
     }
     return list;
 }
