@@ -67,6 +67,8 @@ char *repro_entry_props(const ReproEntry *e, const CaseKind *kind);
  * "!" what is not.
  */
 bool repro_kind_named(const CaseKind *kind, const char *words);
+/* Whether each of @words is one; else which is not, and which there are. */
+bool repro_kinds_check(const char *words, Error **errp);
 const char *repro_iommu_of(const CaseKind *kind);
 
 /* ------------------------------------------------------------------ */
@@ -77,6 +79,10 @@ const char *repro_iommu_of(const CaseKind *kind);
  * by number and name.  ReproEntry *, to be unref'd; NULL with an error.
  */
 GPtrArray *repro_catalogue_load(const char *directory, Error **errp);
+/* One of them, or somebody's own; NULL with an error. */
+ReproEntry *repro_entry_load(const char *path, Error **errp);
+/* Whether a word names a file, and no entry of the catalogue. */
+bool repro_is_path(const char *word);
 /* Where it is; NULL with an error. */
 char *repro_catalogue_find(const char *directory, Error **errp);
 
@@ -172,7 +178,6 @@ int repro_replay(int argc, char **argv);
 /* Exit status, as that of lu-vm. */
 #define REPRO_PASS          0
 #define REPRO_FAIL          1
-#define REPRO_INCONCLUSIVE  2
 #define REPRO_CANNOT_RUN    3
 
 #endif

@@ -53,8 +53,7 @@ static void add(GPtrArray *runs, const ReproEntry *e, const CaseKind *kind,
     Run *run = g_new0(Run, 1);
 
     run->play = (ReproPlay) {
-        .entry = e, .kind = kind, .arm = arm,
-        .report = o->report ?: o->temporary, .timeline = o->report,
+        .entry = e, .kind = kind, .arm = arm, .timeline = o->report,
         .say = o->steps, .gdb = o->gdb,
     };
     run->result = mmap(NULL, sizeof(*run->result), PROT_READ | PROT_WRITE,
@@ -111,28 +110,64 @@ static void take_slice(GPtrArray *runs, const Options *o)
     }
 }
 
-static GPtrArray *choose(GPtrArray *entries, char **patterns, Options *o)
+/*
+ * Adds to @chosen what @word names of @entries, the catalogue; or the file that
+ * it is, which becomes one of @own.
+ */
+static bool add_named(GPtrArray *chosen, GPtrArray *entries, GPtrArray *own,
+                      const char *word, Error **errp)
+{
+    bool found = false;
+
+    if (repro_is_path(word)) {
+        ReproEntry *e = repro_entry_load(word, errp);
+
+        if (e) {
+            g_ptr_array_add(own, e);
+            g_ptr_array_add(chosen, e);
+        }
+        return e;
+    }
+    for (guint i = 0; i < entries->len; i++) {
+        ReproEntry *e = g_ptr_array_index(entries, i);
+
+        if (g_pattern_match_simple(word, e->name)) {
+            found = true;
+            if (!g_ptr_array_find(chosen, e, NULL)) {
+                g_ptr_array_add(chosen, e);
+            }
+        }
+    }
+    if (!found) {
+        error_setg(errp, "no entry is called '%s'; lu-repro list has them all"
+                   ", and a file of your own is ./%s", word, word);
+    }
+    return found;
+}
+
+static GPtrArray *choose(GPtrArray *entries, GPtrArray *own, char **words,
+                         Options *o, Error **errp)
 {
     g_autoptr(GPtrArray) runs = g_ptr_array_new_with_free_func(run_free);
     g_autoptr(GPtrArray) chosen = g_ptr_array_new();
 
-    for (guint i = 0; i < entries->len; i++) {
-        ReproEntry *e = g_ptr_array_index(entries, i);
-        bool named = o->all;
-
-        for (char **p = patterns; !named && *p; p++) {
-            named = g_pattern_match_simple(*p, e->name);
-        }
-        if (named) {
-            g_ptr_array_add(chosen, e);
+    if (o->iommu && !repro_kinds_check(o->iommu, errp)) {
+        return NULL;
+    }
+    if (o->all) {
+        g_ptr_array_extend(chosen, entries, NULL, NULL);
+    }
+    for (; *words; words++) {
+        if (!add_named(chosen, entries, own, *words, errp)) {
+            return NULL;
         }
     }
     if (chosen->len == 1 && !o->all && !o->ktap) {
         const ReproEntry *e = g_ptr_array_index(chosen, 0);
 
         if (!repro_entry_runs(e)) {
-            error_report("%s is not played: %s", e->name,
-                         e->field[REPRO_WHY]);
+            error_setg(errp, "%s is not played: %s", e->name,
+                       e->field[REPRO_WHY]);
             return NULL;
         }
         o->steps = o->quick = true;
@@ -142,8 +177,9 @@ static GPtrArray *choose(GPtrArray *entries, char **patterns, Options *o)
     }
     take_slice(runs, o);
     if (!runs->len) {
-        error_report("nothing to play: no such entry, or not on such an "
-                     "IOMMU; lu-repro list has them all");
+        error_setg(errp, "nothing to play: %s is not for this IOMMU, or not "
+                   "in this part",
+                   chosen->len == 1 ? "the entry" : "what was named");
         return NULL;
     }
     return g_steal_pointer(&runs);
@@ -231,11 +267,14 @@ static void play_all(GPtrArray *runs, const Options *o)
     unsigned jobs = o->steps || o->gdb ? 1 : o->jobs, alive = 0;
 
     for (guint i = 0; i < runs->len; i++) {
+        Run *run = g_ptr_array_index(runs, i);
+
         if (alive == jobs) {
             end_one(runs, i);
             alive--;
         }
-        begin(g_ptr_array_index(runs, i));
+        run->play.report = o->report ?: o->temporary;
+        begin(run);
         alive++;
     }
     while (alive--) {
@@ -266,11 +305,27 @@ static bool tell(const GPtrArray *runs, const Options *o, Error **errp)
     return !o->junit || repro_write_junit(runs, o->junit, errp);
 }
 
+/* What an earlier run has left is not taken for this one's. */
+static bool empty_file(const char *path, Error **errp)
+{
+    FILE *file = fopen(path, "we");
+
+    if (!file) {
+        error_setg_errno(errp, errno, "cannot write '%s'", path);
+        return false;
+    }
+    fclose(file);
+    return true;
+}
+
 /* Pictures are made of reports, which nobody may have asked for. */
-static bool make_directories(Options *o, Error **errp)
+static bool make_files(Options *o, Error **errp)
 {
     const char *const made[] = { o->report, o->pictures };
 
+    if (o->junit && !empty_file(o->junit, errp)) {
+        return false;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(made); i++) {
         if (made[i] && g_mkdir_with_parents(made[i], 0755)) {
             error_setg_errno(errp, errno, "cannot make '%s'", made[i]);
@@ -299,24 +354,22 @@ static void remove_temporary(const GPtrArray *runs, const Options *o)
     }
 }
 
-static bool run(Options *o, char **patterns, bool *right, Error **errp)
+static bool run(Options *o, char **words, bool *right, Error **errp)
 {
     g_autoptr(GPtrArray) entries = repro_catalogue_load(o->catalogue, errp);
+    g_autoptr(GPtrArray) own = g_ptr_array_new_with_free_func(
+        (GDestroyNotify)repro_entry_free);
     g_autoptr(GPtrArray) runs = NULL;
     bool told;
 
     if (!entries) {
         return false;
     }
-    if (!make_directories(o, errp)) {
-        return false;
-    }
-    runs = choose(entries, patterns, o);
+    runs = choose(entries, own, words, o, errp);
     if (!runs) {
-        error_setg(errp, "nothing was played");
         return false;
     }
-    if (!find_emulators(runs, errp)) {
+    if (!find_emulators(runs, errp) || !make_files(o, errp)) {
         return false;
     }
     play_all(runs, o);
@@ -359,7 +412,7 @@ static bool parse(Options *o, int *argc, char **argv)
         { }
     };
     g_autoptr(GOptionContext) context = g_option_context_new(
-        "NAME|PATTERN...|--all - play bugs, and their repairs");
+        "NAME|PATTERN|FILE...|--all - play bugs, and their repairs");
     g_autoptr(GError) error = NULL;
     char rest;
 
@@ -369,8 +422,8 @@ static bool parse(Options *o, int *argc, char **argv)
         return false;
     }
     if (!o->all && *argc < 2) {
-        error_report("which? A name, a pattern, or --all; lu-repro list has "
-                     "them");
+        error_report("which? A name, a pattern, a file as ./mine, or --all; "
+                     "lu-repro list has them");
         return false;
     }
     if (o->slice_text && (sscanf(o->slice_text, "%u/%u%c", &o->slice,

@@ -392,7 +392,7 @@ static bool do_scribble_table(ReproWorld *w, const Arg *a, Error **errp)
 }
 
 const ReproVerb repro_tables_verbs[] = {
-    { "domain", "N?wD", do_domain, "A [like B]",
+    { "domain", "N?LD", do_domain, "A [like B]",
       "an empty domain, with tags of its own, or those of B" },
     { "fwb", "D", do_fwb, "A", "its stage 2 forces memory types" },
     { "map", "Dam?w", do_map, "A +0 p [block|ro|nc|snoop]",

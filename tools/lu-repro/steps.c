@@ -90,6 +90,14 @@ static bool parse_arg(char letter, const char *word, Arg *a, Error **errp)
             return false;
         }
         return true;
+    case '=':
+    case 'L':
+        if (!g_str_equal(word, letter == 'L' ? "like" : "=")) {
+            error_setg(errp, "'%s' where '%s' belongs", word,
+                       letter == 'L' ? "like" : "=");
+            return false;
+        }
+        return true;
     case 'n':
         return parse_number(word, &a->number, errp);
     default:
