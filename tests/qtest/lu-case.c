@@ -20,7 +20,7 @@
 #define FIRST_SLOT      0x11
 #define BYPASS_LEVEL    2               /* VT-d: of 39 bits */
 
-/* Small tables: each word of them that is read goes over a socket. */
+/* Small tables: each word of them that is written goes over a socket. */
 const CaseKind case_kinds[] = {
     { "s1-4k", "aarch64", "", false, IOMMU_S1,
       LU_CTL_FMT_VMSA_S1, 12, 2, 39, 0, 0, 0x5a00000000 },
@@ -82,7 +82,7 @@ static bool is_x86(const Case *c)
 void case_quit(void)
 {
     if (the_machine) {
-        qtest_quit(the_machine->pq.qts);
+        plat_qtest_stop(&the_machine->pq);
         g_ptr_array_unref(the_machine->domains);
         g_free(the_machine->props);
         g_free(the_machine);
@@ -121,6 +121,7 @@ static Case *start(const CaseKind *kind, char *props)
 {
     bool x86 = g_str_equal(kind->arch, "x86_64");
     g_autoptr(GString) engines = g_string_new(NULL);
+    g_autofree char *options = NULL;
     const CaseSetup *more = &case_setup;
     Case *c = g_new0(Case, 1);
 
@@ -134,14 +135,15 @@ static Case *start(const CaseKind *kind, char *props)
     plat_qtest_init(&c->pq, HEAP_OFF, HEAP_END);
     c->pq.plat.relax = relax;
     c->window = (x86 ? 0 : 0x40000000) + WINDOW_OFF;
-    c->pq.qts = qtest_initf(
-        "%s -m %d -nodefaults %s -object lu-monitor,id=lu0,exit-code=off%s "
+    options = g_strdup_printf(
+        "%s %s -object lu-monitor,id=lu0,exit-code=off%s "
         "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10%s "
         "-device lu-coherency,base=0x%" PRIx64 ",size=%" PRIu64,
-        x86 ? "-M q35" : "-M virt,highmem-ecam=off -cpu max",
-        (int)(RAM_BYTES / MiB), more->options, more->monitor,
+        x86 ? "" : "-cpu max", more->options, more->monitor,
         x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0", props,
         engines->str, c->window, (uint64_t)WINDOW_BYTES);
+    plat_qtest_start(&c->pq, RAM_BYTES, x86 ? "q35" : "virt,highmem-ecam=off",
+                     options);
     c->io = (Iommu) {
         .ops = x86 ? &vtd_ops : &smmuv3_ops, .plat = &c->pq.plat,
         .regs = x86 ? 0xfed90000 : 0x0c000000, .scalable = kind->scalable,

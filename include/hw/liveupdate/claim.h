@@ -78,6 +78,14 @@ typedef struct LuClaim {
     unsigned n_pages, n_freed;  /* of the domain, filled at the end */
 } LuClaim;
 
+/* Of no unit, with no domain and no configuration yet. */
+LuClaim *lu_claim_new(void);
+/* @claim, a LuClaim, has no page any more.  A GDestroyNotify. */
+void lu_claim_free(gpointer claim);
+LuDomain *lu_domain_new(void);
+/* @d has no claim any more, and no page. */
+void lu_domain_free(LuDomain *d);
+
 /* Whether the tables are promised not to change and the stream to go on. */
 static inline bool lu_claim_checked(const LuClaim *c)
 {
@@ -192,9 +200,6 @@ void lu_domain_check_use(LuBooks *books, LuDomain *d, uint8_t format,
  */
 void lu_claim_check_refused(LuBooks *books, LuClaim *c, const LuCtx *now,
                             bool end);
-
-/* @d has no claim any more, and no page. */
-void lu_domain_free(LuDomain *d);
 
 /* The claim that speaks for the domain: its first. */
 static inline LuClaim *lu_domain_claim(const LuDomain *d)
