@@ -107,6 +107,7 @@ static void find_engine(Case *c, unsigned n)
     uint64_t bar = (is_x86(c) ? 0xe0000000 : 0x10000000) + n * MiB;
 
     g_assert_true(ludma_find(&e->dma, &c->pq.plat, n, bar));
+    e->pasid = LUCTL_NO_PASID;
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_LEN, 8);
 }
 
@@ -176,7 +177,9 @@ void case_end(Case *c)
         if (c->behind[i]) {
             case_detach(c, i);
         }
+        c->engine[i].pasid = LUCTL_NO_PASID;
     }
+    c->ctl.pasid = LUCTL_NO_PASID;
     case_expect(c, "");
     c->io.ops->faults(&c->io);
 }
@@ -230,6 +233,17 @@ void case_detach(Case *c, unsigned engine)
     g_assert_true(c->io.ops->detach(&c->io, c->engine[engine].dma.rid,
                                     c->behind[engine]));
     c->behind[engine] = NULL;
+}
+
+void case_pasid(Case *c, unsigned engine, uint32_t pasid)
+{
+    CaseEngine *e = &c->engine[engine];
+
+    e->pasid = pasid;
+    if (pasid != LUCTL_NO_PASID) {
+        plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_PASID,
+                 pasid);
+    }
 }
 
 uint64_t case_size(const Case *c, unsigned level)
@@ -404,11 +418,12 @@ static unsigned fault_of(Case *c)
 
 static CaseDma access_word(Case *c, CaseEngine *e, unsigned op)
 {
+    uint32_t ctrl = e->pasid == LUCTL_NO_PASID ? 0 : LU_DMA_CTRL_PASID;
     uint64_t done;
     CaseDma dma = { };
 
     set_dma(e, LU_DMA_CTRL, LU_DMA_CTRL_RUN | LU_DMA_CTRL_MANUAL |
-            LU_DMA_CTRL_ENDLESS | c->ctrl | op << LU_DMA_CTRL_OP_SHIFT);
+            LU_DMA_CTRL_ENDLESS | c->ctrl | ctrl | op << LU_DMA_CTRL_OP_SHIFT);
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_STEP, 1);
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_CTRL, 0);
     done = get_dma(e, LU_DMA_DONE);
@@ -478,9 +493,18 @@ void case_op(Case *c, unsigned op)
 
 void case_claim(Case *c, unsigned engine, uint64_t token)
 {
+    c->ctl.pasid = c->engine[engine].pasid;
     g_assert_cmpuint(luctl_preserve(&c->ctl, c->engine[engine].dma.rid, token),
                      ==, LU_CTL_OK);
     case_op(c, LU_CTL_OP_FREEZE);
+}
+
+void case_take_back(Case *c, unsigned engine)
+{
+    case_op(c, LU_CTL_OP_ABORT);
+    c->ctl.pasid = c->engine[engine].pasid;
+    g_assert_cmpuint(luctl_unpreserve(&c->ctl, c->engine[engine].dma.rid), ==,
+                     LU_CTL_OK);
 }
 
 char *case_findings(Case *c)
