@@ -1,7 +1,8 @@
 /*
  * The may-hit engine: what its files share.  mayhit.c keeps the tags and what
  * the outside asks of them, mayhit-walk.c puts and finds entries in the course
- * of a walk, mayhit-inval.c takes them away.
+ * of a walk, mayhit-inval.c takes them away, mayhit-limit.c those that are too
+ * many.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -29,13 +30,14 @@ typedef struct Pending {
     uint64_t seq;
 } Pending;
 
-/* An entry of a TLB with a limit, in the order they came. */
-typedef struct Resident {
-    LuTag tag;
-    uint64_t in;
-    uint64_t seq;
-    uint8_t level;
-} Resident;
+/* The entries of a TLB of limited size. */
+typedef struct LuResident LuResident;
+
+typedef struct LuLimit {
+    unsigned entries;           /* at most; 0: any, and none is counted */
+    GHashTable *set;            /* LuResident */
+    QTAILQ_HEAD(, LuResident) oldest;   /* first */
+} LuLimit;
 
 /* A table pointer, or a leaf, as it is held. */
 typedef struct LuPointer {
@@ -75,7 +77,7 @@ struct LuMayHit {
     GPtrArray *orphans;         /* see mayhit-orphan.c */
     GArray *broken;             /* LuPointer, of leaves found invalid */
     const LuMem *mem;           /* they are read from */
-    GQueue residents;           /* Resident; with config.entries only */
+    LuLimit limit;
     uint64_t evictions;
     void (*changed)(void *opaque, const LuChange *change);
     void *opaque;
@@ -121,6 +123,20 @@ void lu_group_tell(LuMayHit *m, const LuStage *stage, const LuTag *tag,
                    bool consumed);
 LuChangeKind lu_change_classify(const LuStage *stage, unsigned level,
                                 const LuSlot *was, const LuSlot *now);
+
+/* mayhit-limit.c */
+
+void lu_limit_init(LuLimit *l, unsigned entries);
+void lu_limit_destroy(LuLimit *l);
+/* Nothing is held. */
+void lu_limit_clear(LuLimit *l);
+/*
+ * @slot was put at @in and @level of @shadow, which @tag has; where that makes
+ * too many, the oldest go.  @mutable: as for lu_shadow_put().
+ */
+void lu_limit_settle(LuMayHit *m, const LuTag *tag, const LuShadow *shadow,
+                     uint64_t in, unsigned level, const LuSlot *slot,
+                     uint64_t mutable);
 
 /* mayhit-orphan.c */
 

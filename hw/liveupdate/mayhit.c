@@ -56,7 +56,7 @@ LuMayHit *lu_mayhit_new(const LuMayHitConfig *config)
     m->broken = g_array_new(false, false, sizeof(LuPointer));
     m->orphans = g_ptr_array_new_with_free_func(g_free);
     lu_mayhit_doorbell(m);
-    g_queue_init(&m->residents);
+    lu_limit_init(&m->limit, config->entries);
     return m;
 }
 
@@ -68,7 +68,7 @@ void lu_mayhit_free(LuMayHit *m)
     g_array_unref(m->pending);
     g_ptr_array_unref(m->orphans);
     g_array_unref(m->broken);
-    g_queue_clear_full(&m->residents, g_free);
+    lu_limit_destroy(&m->limit);
     g_free(m);
 }
 
@@ -107,7 +107,7 @@ static void drop_all(LuMayHit *m)
     m->globals = 0;
     g_hash_table_remove_all(m->tags);
     g_hash_table_remove_all(m->domains);
-    g_queue_clear_full(&m->residents, g_free);
+    lu_limit_clear(&m->limit);
     m->evictions++;
 }
 

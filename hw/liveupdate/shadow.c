@@ -741,11 +741,11 @@ void lu_shadow_clear(LuShadow *s, uint64_t in, unsigned level, uint64_t seq)
     }
     index = index_at(s, off, level);
     c = chunk_of(node, index);
-    if (c && c->slot[index % CHUNK].seq == seq) {
+    if (c && c->slot[index % CHUNK].seq <= seq) {
         c->slot[index % CHUNK].flags = 0;
     }
     for (LuShadowVersion *v = node->versions; v; v = v->next) {
-        if (v->index == index && v->slot.seq == seq) {
+        if (v->index == index && v->slot.seq <= seq) {
             v->slot.flags = 0;
         }
     }

@@ -224,6 +224,40 @@ static void test_replay(const void *arg)
     clean();
 }
 
+/* The next kernel finds a unit that offers less. */
+static void test_changed(const void *arg)
+{
+    const CaseKind *kind = arg;
+    bool x86 = g_str_equal(kind->arch, "x86_64");
+    g_autofree char *path = g_build_filename(directory, "record", NULL);
+    g_autofree char *monitor = g_strdup_printf(",record=%s", path);
+    g_autofree char *said = NULL;
+    IommuDomain *d;
+    Case *c;
+
+    case_setup.monitor = monitor;
+    c = case_begin(kind, "");
+    d = case_domain(c);
+    case_map(c, d, kind->iova, case_page(c), 0);
+    case_attach(c, 0, d);
+    case_claim(c, 0, TOKEN);
+    case_op(c, LU_CTL_OP_KEXEC);
+    case_op(c, LU_CTL_OP_BOOT);
+    qtest_qmp_assert_success(c->pq.qts, "{ 'execute': 'lu-change-capability',"
+                             " 'arguments': { 'iommu': 'iommu0',"
+                             " 'capability': %s, 'value': 0 } }",
+                             x86 ? "esrtps" : "ril");
+    luctl_restore(&c->ctl, TOKEN, d->pt.top,
+                  LU_CTL_SHAPE(d->pt.fmt->id, d->pt.level, d->pt.vasz));
+    case_expect(c, "CAP-1");
+    case_quit();
+    case_setup.monitor = "";
+    said = replay(path, 0);
+    g_assert_nonnull(strstr(said, "the same report 10 times"));
+    g_assert_nonnull(strstr(said, "CAP-1"));
+    clean();
+}
+
 int main(int argc, char **argv)
 {
     int ret;
@@ -237,6 +271,10 @@ int main(int argc, char **argv)
                                                     kind->name);
 
             qtest_add_data_func(path, kind, test_replay);
+            if (g_str_equal(kind->name, "s2-4k") ||
+                g_str_equal(kind->name, "ss-legacy")) {
+                qtest_add_data_func("lu-record/changed", kind, test_changed);
+            }
         }
     }
     ret = g_test_run();

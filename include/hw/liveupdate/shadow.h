@@ -123,7 +123,7 @@ bool lu_shadow_put(LuShadow *shadow, uint64_t in, unsigned level,
                    hwaddr pa, const LuSlot *slot, uint64_t mutable,
                    LuDead dead, LuSlot *was);
 
-/* Remove the entries of age @seq that @in has at @level. */
+/* Remove the entries up to age @seq that @in has at @level. */
 void lu_shadow_clear(LuShadow *shadow, uint64_t in, unsigned level,
                      uint64_t seq);
 
