@@ -575,10 +575,21 @@ static void answer_doorbell(LuIommu *iommu)
     }
 }
 
+/* Software begins or ends so; while it runs it names what has changed. */
+static bool names_all_config(const LuInval *inval)
+{
+    return inval->what & LU_INVAL_CONFIG &&
+           (!inval->match ||
+            (inval->match == LU_MATCH_RID && !inval->rid_mask));
+}
+
 uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
 {
     trace_lu_inval(iommu->id, inval->name, inval->what, inval->match,
                    inval->domain, inval->space, inval->addr, inval->len);
+    if (names_all_config(inval)) {
+        lu_sign(iommu, LU_SIGN_ALL);
+    }
     if (inval->what & (LU_INVAL_CONFIG | LU_INVAL_PASID)) {
         sample(iommu, inval);
     }

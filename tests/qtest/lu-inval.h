@@ -31,8 +31,10 @@ typedef enum InvalStep {
     BLOCK,                      /* engine 0: STE or context entry */
     TAKE_CONFIG,                /* engine 0 has that of engine 1 */
     TAKE_INNER,                 /* its CD or PASID entry has */
-    TAKE_MIDDLE,                /* its PASID directory entry has */
+    TAKE_MIDDLE,                /* its L1CD or PASID directory entry has */
+    TAKE_OUTER,                 /* L1STD or root entry lead to where it has */
     SHARE,                      /* engine 1 has that of engine 0 */
+    GIVE_PASID,                 /* what either is behind is that of a PASID */
     SYNC,                       /* what was queued completes */
     HAND_OVER,                  /* engine 0, to a kernel that restores it */
     REPLACE,                    /* ... and says it has domain 1 now */
@@ -42,6 +44,7 @@ typedef enum InvalStep {
 #define INVAL_STEPS     4
 #define INVAL_COMMANDS  5
 #define INVAL_SHORT     4
+#define INVAL_PASID     3ull
 
 typedef struct InvalRow {
     const char *name, *kinds;
@@ -57,6 +60,8 @@ typedef struct InvalRow {
     bool same_tag;              /* both domains have one */
     bool shared;                /* engine 1 has what engine 0 has */
     bool early;                 /* less: what relies does not wait */
+    bool deep;                  /* one access takes more than eight entries */
+    bool pasid;                 /* accesses and claims are of INVAL_PASID */
 } InvalRow;
 
 /* One run of a row. */
@@ -71,7 +76,7 @@ typedef struct Inval {
 typedef struct InvalOps {
     /* Appends command @code; nothing waits. */
     void (*command)(Inval *t, unsigned code);
-    /* A step from BLOCK to SHARE. */
+    /* A step from BLOCK to GIVE_PASID. */
     void (*config)(Inval *t, InvalStep step);
     /* Both engines are blocked, and nothing is held. */
     void (*clean)(Inval *t);
@@ -83,6 +88,9 @@ uint64_t inval_get(Inval *t, uint64_t pa);
 void inval_put(Inval *t, uint64_t pa, uint64_t val);
 /* Word for word, the first last. */
 void inval_copy(Inval *t, uint64_t to, uint64_t from, unsigned words);
+
+/* A page that has what the one at @from has. */
+uint64_t inval_copy_page(Inval *t, uint64_t from);
 
 /* Adds the tests "@suite/MODE/ARM": all rows, as a matrix with totals. */
 void inval_add(const char *suite, const char *props, const InvalOps *ops,

@@ -78,6 +78,14 @@ typedef struct LuClaim {
     unsigned n_pages, n_freed;  /* of the domain, filled at the end */
 } LuClaim;
 
+/* Of no unit, with no domain and no configuration yet. */
+LuClaim *lu_claim_new(void);
+/* @claim, a LuClaim, has no page any more.  A GDestroyNotify. */
+void lu_claim_free(gpointer claim);
+LuDomain *lu_domain_new(void);
+/* @d has no claim any more, and no page. */
+void lu_domain_free(LuDomain *d);
+
 /* Whether the tables are promised not to change and the stream to go on. */
 static inline bool lu_claim_checked(const LuClaim *c)
 {
@@ -111,6 +119,13 @@ bool lu_ctx_same_tables(const LuCtx *a, const LuCtx *b);
  */
 void lu_claim_freeze(LuBooks *books, LuClaim *c);
 void lu_claim_judge_frozen(LuBooks *books, LuClaim *c);
+
+/*
+ * DOM-1: @c has the domain it had when it was preserved, and that its siblings
+ * were frozen with.  The first that comes freezes it.  Returns whether the
+ * tables of @c are to be entered in the ledger.
+ */
+bool lu_domain_freeze(LuBooks *books, LuClaim *c);
 
 /*
  * Whether the map holds what @ctx translates by, in whole or in part: tables
@@ -192,9 +207,6 @@ void lu_domain_check_use(LuBooks *books, LuDomain *d, uint8_t format,
  */
 void lu_claim_check_refused(LuBooks *books, LuClaim *c, const LuCtx *now,
                             bool end);
-
-/* @d has no claim any more, and no page. */
-void lu_domain_free(LuDomain *d);
 
 /* The claim that speaks for the domain: its first. */
 static inline LuClaim *lu_domain_claim(const LuDomain *d)
