@@ -16,7 +16,8 @@ typedef struct Command {
 
 static const Command commands[] = {
     { "list", "[PATTERN]", "The bugs, by number", repro_list },
-    { "show", "NAME|FILE", "One of them: where it is from, its steps", repro_show },
+    { "show", "NAME|FILE", "One of them: where it is from, its steps",
+      repro_show },
     { "run", "NAME|PATTERN|FILE...|--all", "Play them, and their repairs",
       repro_run },
     { "new", "NAME", "Write a file to begin with", repro_new },

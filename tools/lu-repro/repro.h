@@ -123,7 +123,7 @@ typedef struct ReproPlay {
     const ReproEntry *entry;
     const CaseKind *kind;
     ReproArm arm;
-    const char *report;         /* directory of its own is made there, or NULL */
+    const char *report;         /* a directory is made there for it; or NULL */
     bool timeline;              /* a picture of the record is left there, too */
     bool say;                   /* print the steps as they are carried out */
     bool gdb;                   /* wait for a debugger first */

@@ -23,7 +23,8 @@ void repro_print_ktap(const GPtrArray *runs)
             printf("# %s\n", run->wrong);
         }
         printf("%sok %u %s.%s.%s\n", run->wrong ? "not " : "", i + 1,
-               run->play.entry->name, run->play.kind->name, repro_arm_name(run));
+               run->play.entry->name, run->play.kind->name,
+               repro_arm_name(run));
     }
 }
 
@@ -44,7 +45,8 @@ bool repro_write_junit(const GPtrArray *runs, const char *path, Error **errp)
     g_autoptr(GError) error = NULL;
 
     g_string_append_printf(xml, "  <testsuite name=\"lu-repro\" tests=\"%u\" "
-                           "failures=\"%u\">\n", runs->len, repro_count_wrong(runs));
+                           "failures=\"%u\">\n", runs->len,
+                           repro_count_wrong(runs));
     for (guint i = 0; i < runs->len; i++) {
         const Run *run = g_ptr_array_index(runs, i);
         g_autofree char *why = g_markup_escape_text(run->wrong ?: "", -1);
@@ -92,8 +94,8 @@ void repro_print_table(const GPtrArray *runs)
             g_hash_table_add(kinds, (void *)run->play.kind);
             if (run->wrong) {
                 g_string_append_printf(wrong, "    %s, %s: %s\n",
-                                       run->play.kind->name, repro_arm_name(run),
-                                       run->wrong);
+                                       run->play.kind->name,
+                                       repro_arm_name(run), run->wrong);
             }
         }
         printf("%-26s %-7s %-16s %5u  %s\n%s", first->play.entry->name, iommu,
