@@ -28,6 +28,38 @@ const char *lu_claim_state_name(LuClaimState state)
     return state_names[state];
 }
 
+LuClaim *lu_claim_new(void)
+{
+    LuClaim *c = g_new0(LuClaim, 1);
+
+    c->config = g_ptr_array_new();
+    return c;
+}
+
+void lu_claim_free(gpointer p)
+{
+    LuClaim *c = p;
+
+    g_ptr_array_unref(c->config);
+    g_free(c);
+}
+
+LuDomain *lu_domain_new(void)
+{
+    LuDomain *d = g_new0(LuDomain, 1);
+
+    d->claims = g_ptr_array_new();
+    d->pages = g_ptr_array_new();
+    return d;
+}
+
+void lu_domain_free(LuDomain *d)
+{
+    g_ptr_array_unref(d->claims);
+    g_ptr_array_unref(d->pages);
+    g_free(d);
+}
+
 LuEvidence lu_claim_evidence(const LuClaim *c)
 {
     LuEvidence ev = {

@@ -661,6 +661,22 @@ void lu_iommu_reset(LuIommu *iommu)
     }
 }
 
+bool lu_iommu_change(LuIommu *iommu, const char *capability, uint32_t value,
+                     Error **errp)
+{
+    WITH_QEMU_LOCK_GUARD(&iommu->lock) {
+        if (!lu_caps_change(iommu->ops->caps, iommu->fe, capability, value,
+                            errp)) {
+            return false;
+        }
+    }
+    lu_event_begin(.kind = LU_EVENT_CAPABILITY, .iommu = iommu,
+                   .arg = { value }, .text = capability);
+    lu_iommu_reset(iommu);
+    lu_event_end();
+    return true;
+}
+
 void lu_iommu_loaded(LuIommu *iommu)
 {
     lu_iommu_reset(iommu);

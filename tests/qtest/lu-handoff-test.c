@@ -17,10 +17,11 @@
 #include "qobject/qjson.h"
 #include "../lib/kho.h"
 
-#define RAM_BYTES       (128 * MiB)
+#define RAM_BYTES       (64 * MiB)
 #define HEAP_OFF        (16 * MiB)
 #define TOKEN           0x746f6b656e
-#define PERIOD_NS       10000
+/* While a timer is due soon, QEMU's loop takes a whole core to look at it. */
+#define PERIOD_NS       1000000
 
 /* A ring of 4 pages, of whatever size pages are. */
 #define SLOTS           64
@@ -43,18 +44,18 @@ typedef struct Machine {
     LuClaimPoint move, spoil;   /* where another QEMU goes on; a mistake */
 } Machine;
 
-static QTestState *launch(const CaseKind *c, const char *more)
+static void launch(Machine *m, const char *more)
 {
-    bool x86 = g_str_equal(c->arch, "x86_64");
-
-    return qtest_initf(
-        "%s -m %d -nodefaults -object lu-monitor,id=lu0,exit-code=off "
+    bool x86 = g_str_equal(m->c->arch, "x86_64");
+    g_autofree char *options = g_strdup_printf(
+        "-object lu-monitor,id=lu0,exit-code=off "
         "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10 "
-        "-device lu-dma,addr=0x11 %s",
-        x86 ? "-M q35" : "-M virt,highmem-ecam=off -cpu max",
-        (int)(RAM_BYTES / MiB),
-        x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0", c->props,
-        more);
+        "-device lu-dma,addr=0x11 %s%s",
+        x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0",
+        m->c->props, x86 ? "" : "-cpu max ", more);
+
+    plat_qtest_start(&m->pq, RAM_BYTES, x86 ? "q35" : "virt,highmem-ecam=off",
+                     options);
 }
 
 static Machine *start(const CaseKind *c)
@@ -64,7 +65,7 @@ static Machine *start(const CaseKind *c)
 
     m->c = c;
     plat_qtest_init(&m->pq, HEAP_OFF, RAM_BYTES);
-    m->pq.qts = launch(c, "");
+    launch(m, "");
     m->io = (Iommu) {
         .ops = x86 ? &vtd_ops : &smmuv3_ops, .plat = &m->pq.plat,
         .regs = x86 ? 0xfed90000 : 0x0c000000, .scalable = c->scalable,
@@ -78,7 +79,7 @@ static Machine *start(const CaseKind *c)
 
 static void stop(Machine *m)
 {
-    qtest_quit(m->pq.qts);
+    plat_qtest_stop(&m->pq);
     g_free(m);
 }
 
@@ -108,18 +109,19 @@ static void move(Machine *m)
     g_autofree char *dir = g_dir_make_tmp("lu-handoff-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(dir, "socket", NULL);
     g_autofree char *uri = g_strdup_printf("unix:%s", path);
-    QTestState *to = launch(m->c, "-incoming defer");
+    PlatQtest from = m->pq;
 
-    qtest_clock_set(to, qtest_clock_step(m->pq.qts, 1));
-    qtest_qmp_assert_success(to, "{ 'execute': 'migrate-incoming',"
+    launch(m, "-incoming defer");
+    qtest_clock_set(m->pq.qts, qtest_clock_step(from.qts, 1));
+    qtest_qmp_assert_success(m->pq.qts,
+                             "{ 'execute': 'migrate-incoming',"
                              " 'arguments': { 'uri': %s } }", uri);
-    qtest_qmp_assert_success(m->pq.qts, "{ 'execute': 'migrate',"
+    qtest_qmp_assert_success(from.qts, "{ 'execute': 'migrate',"
                              " 'arguments': { 'uri': %s } }", uri);
+    wait_migrated(from.qts);
     wait_migrated(m->pq.qts);
-    wait_migrated(to);
-    qtest_qmp_eventwait(to, "RESUME");
-    qtest_quit(m->pq.qts);
-    m->pq.qts = to;
+    qtest_qmp_eventwait(m->pq.qts, "RESUME");
+    plat_qtest_stop(&from);
     unlink(path);
     rmdir(dir);
 }
