@@ -130,19 +130,26 @@ static MemTxResult write_gcmd(LuVtdState *lu, uint32_t gcmd, unsigned size,
 }
 
 /*
- * Whether a write reaches the command bit, 63, of the 64-bit register @reg,
- * and sets it.
+ * CCMD or IOTLB, @reg, or a half of it, at @addr.  Setting bit 63 is the
+ * command.  Until hardware clears that, the register must not be written
+ * (VT-d, CCMD.ICC, IOTLB.IVT): such a write is ignored, or what is under way
+ * would never be seen to end.
  */
-static bool commands(hwaddr reg, hwaddr addr, uint64_t val, unsigned size)
-{
-    return size == 8 ? addr == reg && val >> 63
-                     : addr == reg + 4 && val >> 31;
-}
-
-/* CCMD or IOTLB, or their upper halves, at @addr, with the command bit. */
 static void write_command(LuVtdState *lu, hwaddr reg, hwaddr addr,
                           uint64_t val, unsigned size)
 {
+    bool command = addr + size == reg + 8 && val >> (size * 8 - 1);
+
+    if (lu_vtd_get64(lu, reg) >> 63) {
+        qemu_log_mask(LOG_GUEST_ERROR, "%s: write to the register 0x%"
+                      HWADDR_PRIx " is ignored: its invalidation is under "
+                      "way\n", lu->iommu.id, reg);
+        return;
+    }
+    if (!command) {
+        store(lu, addr, val, size);
+        return;
+    }
     if (lu->parent_obj.qi_enabled) {
         qemu_log_mask(LOG_GUEST_ERROR, "%s: invalidation through the register "
                       "0x%" HWADDR_PRIx " is ignored: the queue is enabled\n",
@@ -192,10 +199,9 @@ static MemTxResult write_reg(LuVtdState *lu, hwaddr addr, uint64_t val,
         lu_vtd_queue_tail(lu);
     } else if (addr == DMAR_IQA_REG || addr == DMAR_IQA_REG_HI) {
         write_iqa(lu, addr, val, size);
-    } else if (commands(DMAR_CCMD_REG, addr, val, size)) {
-        write_command(lu, DMAR_CCMD_REG, addr, val, size);
-    } else if (commands(DMAR_IOTLB_REG, addr, val, size)) {
-        write_command(lu, DMAR_IOTLB_REG, addr, val, size);
+    } else if ((addr & ~(hwaddr)7) == DMAR_CCMD_REG ||
+               (addr & ~(hwaddr)7) == DMAR_IOTLB_REG) {
+        write_command(lu, addr & ~(hwaddr)7, addr, val, size);
     } else {
         return forward(lu, addr, val, size, attrs);
     }

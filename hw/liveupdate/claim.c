@@ -28,6 +28,38 @@ const char *lu_claim_state_name(LuClaimState state)
     return state_names[state];
 }
 
+LuClaim *lu_claim_new(void)
+{
+    LuClaim *c = g_new0(LuClaim, 1);
+
+    c->config = g_ptr_array_new();
+    return c;
+}
+
+void lu_claim_free(gpointer p)
+{
+    LuClaim *c = p;
+
+    g_ptr_array_unref(c->config);
+    g_free(c);
+}
+
+LuDomain *lu_domain_new(void)
+{
+    LuDomain *d = g_new0(LuDomain, 1);
+
+    d->claims = g_ptr_array_new();
+    d->pages = g_ptr_array_new();
+    return d;
+}
+
+void lu_domain_free(LuDomain *d)
+{
+    g_ptr_array_unref(d->claims);
+    g_ptr_array_unref(d->pages);
+    g_free(d);
+}
+
 LuEvidence lu_claim_evidence(const LuClaim *c)
 {
     LuEvidence ev = {
@@ -127,7 +159,6 @@ void lu_claim_freeze(LuBooks *books, LuClaim *c)
 {
     Freezing f = { books, c };
     LuDomain *d = c->domain;
-    LuEvidence ev;
     guint known = d->pages->len;
 
     if (!c->held) {
@@ -138,17 +169,8 @@ void lu_claim_freeze(LuBooks *books, LuClaim *c)
                                c->ctx.obj[i].w, c->ctx.obj[i].len / 8,
                                c->config);
     }
-    lu_evaluated(&books->sink, LU_RULE_DOM_1);
-    if (!d->frozen) {
-        d->frozen = true;
-        d->ctx = c->ctx;
-        lu_caps_read(c->iommu->ops->caps, c->iommu->fe, &d->caps);
-    } else if (lu_ctx_same_tables(&d->ctx, &c->ctx)) {
+    if (!lu_domain_freeze(books, c)) {
         return;                 /* a sibling of the same token was first */
-    } else if (!d->cause) {
-        ev = lu_claim_evidence(c);
-        ev.detail = "the stream has left the domain its token names";
-        d->cause = lu_finding(&books->sink, LU_RULE_DOM_1, &ev);
     }
     lu_evaluated(&books->sink, LU_RULE_TBL_4);
     lu_evaluated(&books->sink, LU_RULE_ATT_1);

@@ -1,16 +1,13 @@
 /*
- * A handoff that nobody announces, told from what is seen.
+ * Claims that nobody announces, told from what is seen.
  *
  *     the map holds a stream's tables         it is claimed        "map"
- *     LUO's record is complete, and a         freeze, kexec        "luo"
- *       queue or translation is turned off
- *     the queue is turned on again            boot                 "registers"
  *     the stream's configuration names        replace              "tables"
  *       other tables
  *     the next freeze, or the machine stops   finish
  *
- * Claims that somebody announced go before: while one is open nothing is told
- * from here, and who announces the jump announces the boot.
+ * Claims that somebody announced go before: while one is open nothing is
+ * claimed from here.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -18,16 +15,9 @@
 #include "qemu/lockable.h"
 #include "hw/liveupdate/event.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
-#include "hw/liveupdate/session.h"
-
-/* Scans for a device tree that is not announced, in one generation. */
-#define SCANS_MAX           16
-/* Doorbells let one be made after this long; each next one doubles it. */
-#define SCAN_FIRST_NS       1000000000ll
+#include "session-internal.h"
 
 static const char by_map[] = "map";
-static const char by_luo[] = "luo";
-static const char by_registers[] = "registers";
 static const char by_tables[] = "tables";
 static const char by_stop[] = "stop";
 
@@ -217,78 +207,4 @@ void lu_session_close(LuSession *s)
     }
     lu_session_unlock(s);
     lu_event_end();
-}
-
-/* ------------------------------------------------------------------ */
-/* Edges                                                              */
-
-static int64_t time_ns(const LuSession *s)
-{
-    return s->books.sink.now ? s->books.sink.now() : 0;
-}
-
-void lu_session_forget_evidence(LuSession *s)
-{
-    s->looked = s->booted = false;
-    s->jump = NULL;
-    s->scans = 0;
-    s->next_scan_ns = time_ns(s) + SCAN_FIRST_NS;
-}
-
-/* A scan may find what is not announced. */
-static bool is_scan_due(const LuSession *s, LuSign sign)
-{
-    const LuMemMap *map = &s->books.memmap;
-
-    return !map->hinted && !map->known && s->scans < SCANS_MAX &&
-           (sign == LU_SIGN_OFF || time_ns(s) >= s->next_scan_ns);
-}
-
-/*
- * Most doorbells come where there is nothing to be read, and before it is time
- * to look for it.  They do without the lock: what is missed now, the next one
- * finds.
- */
-static bool is_idle(const LuSession *s, LuSign sign)
-{
-    const LuMemMap *map = &s->books.memmap;
-
-    return sign == LU_SIGN_DOORBELL && !map->hinted && !map->known &&
-           !map->luo && !is_scan_due(s, sign);
-}
-
-/* The old kernel has said its last word, and acts on it. */
-static bool is_leaving(LuSession *s, LuIommu *iommu, LuSign sign)
-{
-    LuMemMap *map = &s->books.memmap;
-    bool scan = is_scan_due(s, sign);
-
-    if (scan) {
-        s->next_scan_ns = time_ns(s) + (SCAN_FIRST_NS << s->scans);
-        s->scans++;
-    }
-    return lu_memmap_final(map, iommu->mem, scan, &s->books.sink);
-}
-
-void lu_session_sign(LuSession *s, LuIommu *iommu, LuSign sign)
-{
-    LuOp op = { .pasid = LU_NO_PASID };
-
-    if (is_idle(s, sign)) {
-        return;
-    }
-    WITH_QEMU_LOCK_GUARD(&s->lock) {
-        if (s->jump) {
-            if (sign == LU_SIGN_QUEUE_ON && g_str_equal(s->jump, by_luo)) {
-                op = (LuOp) { .op = LU_CTL_OP_BOOT, .source = by_registers };
-            }
-        } else if (sign != LU_SIGN_QUEUE_ON && !lu_session_announced(s) &&
-                   is_leaving(s, iommu, sign)) {
-            op = (LuOp) { .op = LU_CTL_OP_KEXEC, .source = by_luo };
-        }
-    }
-    if (op.op) {
-        lu_session_op(s, &op);
-        s->booted = op.op == LU_CTL_OP_BOOT;
-    }
 }

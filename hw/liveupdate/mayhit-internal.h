@@ -1,7 +1,8 @@
 /*
  * The may-hit engine: what its files share.  mayhit.c keeps the tags and what
  * the outside asks of them, mayhit-walk.c puts and finds entries in the course
- * of a walk, mayhit-inval.c takes them away.
+ * of a walk, mayhit-inval.c takes them away, mayhit-limit.c those that are too
+ * many.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -29,13 +30,14 @@ typedef struct Pending {
     uint64_t seq;
 } Pending;
 
-/* An entry of a TLB with a limit, in the order they came. */
-typedef struct Resident {
-    LuTag tag;
-    uint64_t in;
-    uint64_t seq;
-    uint8_t level;
-} Resident;
+/* The entries of a TLB of limited size. */
+typedef struct LuResident LuResident;
+
+typedef struct LuLimit {
+    unsigned entries;           /* at most; 0: any, and none is counted */
+    GHashTable *set;            /* LuResident */
+    QTAILQ_HEAD(, LuResident) oldest;   /* first */
+} LuLimit;
 
 /* A table pointer, or a leaf, as it is held. */
 typedef struct LuPointer {
@@ -48,14 +50,18 @@ typedef struct LuPointer {
     uint64_t seq;
 } LuPointer;
 
+/* Streams that take turns have their tags at hand: a power of two. */
+#define LU_TAGS_RECENT 32
+
 struct LuMayHit {
     LuMayHitConfig config;
     LuMayHitStats stats;
     LuForest forest;
     GHashTable *tags;           /* Tagged by tag */
-    Tagged *memo[LU_POP__MAX][2];   /* found last, by global-ness */
+    Tagged *recent[LU_TAGS_RECENT]; /* some of them, found lately */
+    unsigned globals;           /* tags that are global */
     GHashTable *domains;        /* Domain by key */
-    Domain *domain_memo[LU_POP__MAX];   /* found last */
+    Domain *recent_domain[LU_TAGS_RECENT];
     LuDead dead[LU_POP__MAX];
     uint64_t seq;               /* of the last invalidation consumed */
     uint64_t done;              /* of the last one completed */
@@ -71,7 +77,7 @@ struct LuMayHit {
     GPtrArray *orphans;         /* see mayhit-orphan.c */
     GArray *broken;             /* LuPointer, of leaves found invalid */
     const LuMem *mem;           /* they are read from */
-    GQueue residents;           /* Resident; with config.entries only */
+    LuLimit limit;
     uint64_t evictions;
     void (*changed)(void *opaque, const LuChange *change);
     void *opaque;
@@ -83,6 +89,16 @@ static inline uint32_t lu_domain_key(unsigned pop, uint16_t domain)
     return pop << 16 | domain;
 }
 
+static inline LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t)
+{
+    const LuDead *a = &m->dead[t->tag.pop], *b = &t->domain->dead;
+
+    return (LuDead) {
+        MAX(MAX(a->leaf, b->leaf), t->dead.leaf),
+        MAX(MAX(a->table, b->table), t->dead.table),
+    };
+}
+
 static inline bool lu_slot_is_leaf(const LuSlot *slot)
 {
     return slot->flags & LU_SLOT_LEAF;
@@ -92,7 +108,6 @@ static inline bool lu_slot_is_leaf(const LuSlot *slot)
 
 /* NULL: nothing is held of it. */
 Domain *lu_domain_find(LuMayHit *m, unsigned pop, uint16_t domain);
-LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t);
 Tagged *lu_tagged_find(LuMayHit *m, const LuTag *tag);
 /* May drop everything, when there are too many. */
 Tagged *lu_tagged_need(LuMayHit *m, const LuTag *tag);
@@ -108,6 +123,20 @@ void lu_group_tell(LuMayHit *m, const LuStage *stage, const LuTag *tag,
                    bool consumed);
 LuChangeKind lu_change_classify(const LuStage *stage, unsigned level,
                                 const LuSlot *was, const LuSlot *now);
+
+/* mayhit-limit.c */
+
+void lu_limit_init(LuLimit *l, unsigned entries);
+void lu_limit_destroy(LuLimit *l);
+/* Nothing is held. */
+void lu_limit_clear(LuLimit *l);
+/*
+ * @slot was put at @in and @level of @shadow, which @tag has; where that makes
+ * too many, the oldest go.  @mutable: as for lu_shadow_put().
+ */
+void lu_limit_settle(LuMayHit *m, const LuTag *tag, const LuShadow *shadow,
+                     uint64_t in, unsigned level, const LuSlot *slot,
+                     uint64_t mutable);
 
 /* mayhit-orphan.c */
 

@@ -194,39 +194,6 @@ static bool find(LuWalkHeld *held, const LuStage *stage, unsigned nr,
     return true;
 }
 
-/* The oldest entries of a TLB of limited size give way. */
-static void evict_resident(LuMayHit *m)
-{
-    g_autofree Resident *r = g_queue_pop_head(&m->residents);
-    Tagged *t = lu_tagged_find(m, &r->tag);
-
-    for (guint i = 0; t && i < t->shadows->len; i++) {
-        LuShadow *s = g_ptr_array_index(t->shadows, i);
-
-        if (lu_shadow_covers(s, r->in)) {
-            lu_shadow_clear(s, r->in, r->level, r->seq);
-        }
-    }
-    m->evictions++;
-}
-
-static void settle(LuMayHit *m, const LuTag *tag, uint64_t in, unsigned level,
-                   uint64_t seq)
-{
-    Resident *r;
-
-    m->stats.entries++;
-    if (!m->config.entries) {
-        return;
-    }
-    r = g_new(Resident, 1);
-    *r = (Resident) { .tag = *tag, .in = in, .seq = seq, .level = level };
-    g_queue_push_tail(&m->residents, r);
-    while (m->residents.length > m->config.entries) {
-        evict_resident(m);
-    }
-}
-
 /* Pages of another size for the same address, live beside the new leaf. */
 typedef struct Overlap {
     unsigned level;
@@ -237,7 +204,7 @@ static void other_size(void *opaque, const LuShadowEntry *e)
 {
     Overlap *o = opaque;
 
-    if (lu_slot_is_leaf(e->slot) && e->level != o->level) {
+    if (e->level != o->level) {
         o->other = *e;
     }
 }
@@ -249,7 +216,8 @@ static bool find_overlap(LuShadow *s, LuDead dead, uint64_t in, uint64_t size,
     Overlap o = { .level = level };
     unsigned budget = 512;
 
-    lu_shadow_visit(s, in, in | (size - 1), dead, &budget, other_size, &o);
+    lu_shadow_visit(s, in, in | (size - 1), dead, LU_SLOT_LEAF, &budget,
+                    other_size, &o);
     if (o.other.slot) {
         *was = *o.other.slot;
         *was_level = o.other.level;
@@ -281,6 +249,7 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
         .pa = e->pa,
         .now = e->desc,
     };
+    uint64_t mutable = stage->fmt->mutable_bits(stage, e->level, e->desc);
     LuSlot was;
 
     s->behind = behind;
@@ -292,15 +261,13 @@ static void put(LuMayHit *m, const LuTag *tag, const LuStage *stage,
                      &change.was_level)) {
         change.kind = LU_CHANGE_SIZE;
     }
-    if (lu_shadow_put(s, in, e->level, e->pa, slot,
-                      stage->fmt->mutable_bits(stage, e->level, e->desc),
-                      dead, &was)) {
+    if (lu_shadow_put(s, in, e->level, e->pa, slot, mutable, dead, &was)) {
         change.kind = lu_change_classify(stage, e->level, &was, slot);
         change.was_level = e->level;
     }
     m->evictions += m->forest.evicted - evicted;
     if (slot->flags & LU_SLOT_OBSERVED) {
-        settle(m, tag, change.in, e->level, slot->seq);
+        lu_limit_settle(m, tag, s, change.in, e->level, slot, mutable);
     }
     if (change.kind != LU_CHANGE__MAX) {
         change.was = was.desc;
@@ -480,8 +447,8 @@ static void put_both(LuMayHit *m, const Walk *w, const LuStage *s1,
     s->granule_lg2 = s1->granule_lg2;
     lu_shadow_put(s, iova, level, 0, &slot, 0, lu_tagged_dead(m, t), &was);
     m->evictions += m->forest.evicted - evicted;
-    settle(m, &tag, iova & -(1ull << lu_stage_shift(&stage, level)), level,
-           slot.seq);
+    lu_limit_settle(m, &tag, s, iova & -(1ull << lu_stage_shift(&stage, level)),
+                    level, &slot, 0);
 }
 
 LuFaultKind lu_mayhit_walk(LuMayHit *m, const LuMem *mem, const LuStage *s1,

@@ -83,12 +83,10 @@ static uint64_t vtd_offset(uint64_t iqa, uint64_t iqt)
     return iqt & 0x7fff0;
 }
 
-/* SMMUv3: SMMU_(CMDQ|EVENTQ)_BASE, _PROD, _CONS; IHI 0070 3.5.1, 6.3.26. */
-
-static uint64_t smmu_address(uint64_t base)
-{
-    return base & 0xfffffffffffe0;
-}
+/*
+ * SMMUv3: SMMU_(CMDQ|EVENTQ)_BASE, _PROD, _CONS; IHI 0070 3.5.1, 6.3.26,
+ * 6.3.29.  A queue is aligned to its size, and to 32 bytes.
+ */
 
 static unsigned cmdq_entry(uint64_t base)
 {
@@ -108,6 +106,16 @@ static uint64_t cmdq_bytes(uint64_t base)
 static uint64_t evtq_bytes(uint64_t base)
 {
     return UINT64_C(32) << (base & 31);
+}
+
+static uint64_t cmdq_address(uint64_t base)
+{
+    return base & 0xfffffffffffe0 & -cmdq_bytes(base);
+}
+
+static uint64_t evtq_address(uint64_t base)
+{
+    return base & 0xfffffffffffe0 & -evtq_bytes(base);
 }
 
 static uint64_t cmdq_offset(uint64_t base, uint64_t index)
@@ -130,9 +138,9 @@ static const Unit units[] = {
     }, {
         .type = "arm-smmuv3", .size = 0x20000,
         .queue = {
-            { "command", 0x90, 0x98, smmu_address, cmdq_entry, cmdq_bytes,
+            { "command", 0x90, 0x98, cmdq_address, cmdq_entry, cmdq_bytes,
               cmdq_offset },
-            { "event", 0xa0, 0x100ac, smmu_address, evtq_entry, evtq_bytes,
+            { "event", 0xa0, 0x100ac, evtq_address, evtq_entry, evtq_bytes,
               evtq_offset },
         },
     },

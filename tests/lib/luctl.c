@@ -15,6 +15,7 @@ bool luctl_find(LuCtl *c, Plat *p)
 
     c->plat = p;
     c->cap = 0;
+    c->pasid = LUCTL_NO_PASID;
     if (!plat_find_pci(p, LU_CTL_VENDOR_ID, LU_CTL_DEVICE_ID, 0, &c->rid) ||
         !(p->cfg_read(p, c->rid, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST)) {
         return false;
@@ -58,16 +59,26 @@ unsigned luctl_simple(LuCtl *c, unsigned op)
     return luctl_read(c, LU_CTL_RESULT);
 }
 
+static void put_stream(LuCtl *c, uint16_t rid)
+{
+    bool valid = c->pasid != LUCTL_NO_PASID;
+
+    put(c, LU_CTL_STREAM, rid | (valid ? LU_CTL_STREAM_PASID : 0));
+    if (valid) {
+        put(c, LU_CTL_PASID, c->pasid);
+    }
+}
+
 unsigned luctl_preserve(LuCtl *c, uint16_t rid, uint64_t token)
 {
-    put(c, LU_CTL_STREAM, rid);
+    put_stream(c, rid);
     put64(c, LU_CTL_TOKEN_LO, token);
     return luctl_simple(c, LU_CTL_OP_PRESERVE);
 }
 
 unsigned luctl_unpreserve(LuCtl *c, uint16_t rid)
 {
-    put(c, LU_CTL_STREAM, rid);
+    put_stream(c, rid);
     return luctl_simple(c, LU_CTL_OP_UNPRESERVE);
 }
 

@@ -14,9 +14,15 @@ typedef struct LuCtl {
     Plat *plat;
     uint16_t rid;
     uint8_t cap;                /* 0: no doorbell; every call does nothing */
+    uint32_t pasid;             /* of the streams named, or LUCTL_NO_PASID */
 } LuCtl;
 
-/* Looks for the device on bus 0.  False, with @c inert, if there is none. */
+#define LUCTL_NO_PASID  0xffffffffu
+
+/*
+ * Looks for the device on bus 0.  False, with @c inert, if there is none.
+ * Streams have no PASID until @c->pasid is set.
+ */
 bool luctl_find(LuCtl *c, Plat *p);
 
 unsigned luctl_preserve(LuCtl *c, uint16_t rid, uint64_t token);

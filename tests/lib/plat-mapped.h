@@ -1,7 +1,6 @@
 /*
- * The ground over libqtest with guest memory mapped by the test as well: tables
- * are built and looked at without a command for each word, and whole memories
- * can be compared.
+ * The ground over libqtest with memory written without commands as well: for
+ * tests that do not ask who wrote, and compare whole memories.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,14 +13,12 @@
 
 /*
  * @pq: its allocator gives single pages that were freed out again, last first.
- * @host: guest memory, @bytes from @ram on.
  * @heap: where what can be allocated begins.
  */
 typedef struct PlatMapped {
     PlatQtest pq;               /* first: the operations get it */
     Plat over;                  /* what lies below ours */
-    uint8_t *host;
-    uint64_t ram, bytes, heap;
+    uint64_t heap;
     uint64_t recycled[PLAT_RECYCLED_MAX];
     unsigned n_recycled;
 } PlatMapped;
@@ -36,11 +33,5 @@ void plat_mapped_stop(PlatMapped *pm);
 
 /* All that was allocated is free, and zero. */
 void plat_mapped_forget(PlatMapped *pm);
-
-/* Guest memory at @pa. */
-static inline void *plat_mapped_at(PlatMapped *pm, uint64_t pa)
-{
-    return pm->host + (pa - pm->ram);
-}
 
 #endif

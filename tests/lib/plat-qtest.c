@@ -4,16 +4,42 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include "qemu/atomic.h"
 #include "qemu/bitops.h"
+#include "qemu/bswap.h"
+#include "qemu/memfd.h"
+#include "qapi/error.h"
 #include "plat-qtest.h"
+#include "qtest-end.h"
 
 static QTestState *qts_of(Plat *p)
 {
     return container_of(p, PlatQtest, plat)->qts;
 }
 
+/* Atomic, as what QEMU does with the same words. */
+static uint64_t mapped_read(const void *at, unsigned size)
+{
+    switch (size) {
+    case 1:
+        return qatomic_read((const uint8_t *)at);
+    case 2:
+        return le16_to_cpu(qatomic_read((const uint16_t *)at));
+    case 4:
+        return le32_to_cpu(qatomic_read((const uint32_t *)at));
+    default:
+        return le64_to_cpu(qatomic_read((const uint64_t *)at));
+    }
+}
+
 static uint64_t mem_read(Plat *p, uint64_t pa, unsigned size)
 {
+    PlatQtest *pq = container_of(p, PlatQtest, plat);
+
+    if (pq->host && pa >= pq->mapped_from &&
+        pa - pq->ram <= pq->bytes - size) {
+        return mapped_read(plat_qtest_at(pq, pa), size);
+    }
     switch (size) {
     case 1:
         return qtest_readb(qts_of(p), pa);
@@ -114,5 +140,26 @@ void plat_qtest_init(PlatQtest *pq, uint64_t heap_off, uint64_t ram_bytes)
             .alloc = alloc, .free = unalloc, .relax = nothing,
         },
         .heap = ram + heap_off, .end = ram + ram_bytes,
+        .ram = ram, .mapped_from = ram + heap_off,
     };
+}
+
+void plat_qtest_start(PlatQtest *pq, uint64_t ram_bytes, const char *machine,
+                      const char *options)
+{
+    int fd;
+
+    pq->bytes = ram_bytes;
+    pq->host = qemu_memfd_alloc("plat-qtest", ram_bytes, 0, &fd, &error_abort);
+    pq->qts = qtest_initf(
+        "-object memory-backend-file,id=ram,share=on,size=%" PRIu64
+        ",mem-path=/proc/%d/fd/%d -M memory-backend=ram -M %s -m %" PRIu64 "B "
+        "-nodefaults %s", ram_bytes, getpid(), fd, machine, ram_bytes, options);
+    close(fd);
+}
+
+void plat_qtest_stop(PlatQtest *pq)
+{
+    lu_qtest_quit(pq->qts);
+    qemu_memfd_free(pq->host, pq->bytes, -1);
 }

@@ -277,8 +277,7 @@ static void test_pgsnp(Case *c)
 
 static void drop_claim(Case *c)
 {
-    case_op(c, LU_CTL_OP_ABORT);
-    luctl_unpreserve(&c->ctl, c->engine[0].dma.rid);
+    case_take_back(c, 0);
 }
 
 /* A word of the configuration changes while the stream is claimed. */

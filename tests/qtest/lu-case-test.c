@@ -152,8 +152,7 @@ static void test_frozen(Case *c)
     case_read(c, 0, iova);
     case_expect(c, "TBL-1");
     case_set(c, d, iova, 0, desc);
-    case_op(c, LU_CTL_OP_ABORT);
-    luctl_unpreserve(&c->ctl, c->engine[0].dma.rid);
+    case_take_back(c, 0);
 }
 
 static void set_smmuen(Case *c, bool on)

@@ -20,7 +20,7 @@
 #define FIRST_SLOT      0x11
 #define BYPASS_LEVEL    2               /* VT-d: of 39 bits */
 
-/* Small tables: each word of them that is read goes over a socket. */
+/* Small tables: each word of them that is written goes over a socket. */
 const CaseKind case_kinds[] = {
     { "s1-4k", "aarch64", "", false, IOMMU_S1,
       LU_CTL_FMT_VMSA_S1, 12, 2, 39, 0, 0, 0x5a00000000 },
@@ -82,7 +82,7 @@ static bool is_x86(const Case *c)
 void case_quit(void)
 {
     if (the_machine) {
-        qtest_quit(the_machine->pq.qts);
+        plat_qtest_stop(&the_machine->pq);
         g_ptr_array_unref(the_machine->domains);
         g_free(the_machine->props);
         g_free(the_machine);
@@ -107,6 +107,7 @@ static void find_engine(Case *c, unsigned n)
     uint64_t bar = (is_x86(c) ? 0xe0000000 : 0x10000000) + n * MiB;
 
     g_assert_true(ludma_find(&e->dma, &c->pq.plat, n, bar));
+    e->pasid = LUCTL_NO_PASID;
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_LEN, 8);
 }
 
@@ -120,6 +121,7 @@ static Case *start(const CaseKind *kind, char *props)
 {
     bool x86 = g_str_equal(kind->arch, "x86_64");
     g_autoptr(GString) engines = g_string_new(NULL);
+    g_autofree char *options = NULL;
     const CaseSetup *more = &case_setup;
     Case *c = g_new0(Case, 1);
 
@@ -133,14 +135,15 @@ static Case *start(const CaseKind *kind, char *props)
     plat_qtest_init(&c->pq, HEAP_OFF, HEAP_END);
     c->pq.plat.relax = relax;
     c->window = (x86 ? 0 : 0x40000000) + WINDOW_OFF;
-    c->pq.qts = qtest_initf(
-        "%s -m %d -nodefaults %s -object lu-monitor,id=lu0,exit-code=off%s "
+    options = g_strdup_printf(
+        "%s %s -object lu-monitor,id=lu0,exit-code=off%s "
         "-device %s%s,id=iommu0 -device lu-ctl,addr=0x10%s "
         "-device lu-coherency,base=0x%" PRIx64 ",size=%" PRIu64,
-        x86 ? "-M q35" : "-M virt,highmem-ecam=off -cpu max",
-        (int)(RAM_BYTES / MiB), more->options, more->monitor,
+        x86 ? "" : "-cpu max", more->options, more->monitor,
         x86 ? "intel-iommu-lu" : "arm-smmuv3-lu,primary-bus=pcie.0", props,
         engines->str, c->window, (uint64_t)WINDOW_BYTES);
+    plat_qtest_start(&c->pq, RAM_BYTES, x86 ? "q35" : "virt,highmem-ecam=off",
+                     options);
     c->io = (Iommu) {
         .ops = x86 ? &vtd_ops : &smmuv3_ops, .plat = &c->pq.plat,
         .regs = x86 ? 0xfed90000 : 0x0c000000, .scalable = kind->scalable,
@@ -174,7 +177,9 @@ void case_end(Case *c)
         if (c->behind[i]) {
             case_detach(c, i);
         }
+        c->engine[i].pasid = LUCTL_NO_PASID;
     }
+    c->ctl.pasid = LUCTL_NO_PASID;
     case_expect(c, "");
     c->io.ops->faults(&c->io);
 }
@@ -228,6 +233,17 @@ void case_detach(Case *c, unsigned engine)
     g_assert_true(c->io.ops->detach(&c->io, c->engine[engine].dma.rid,
                                     c->behind[engine]));
     c->behind[engine] = NULL;
+}
+
+void case_pasid(Case *c, unsigned engine, uint32_t pasid)
+{
+    CaseEngine *e = &c->engine[engine];
+
+    e->pasid = pasid;
+    if (pasid != LUCTL_NO_PASID) {
+        plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_PASID,
+                 pasid);
+    }
 }
 
 uint64_t case_size(const Case *c, unsigned level)
@@ -402,11 +418,12 @@ static unsigned fault_of(Case *c)
 
 static CaseDma access_word(Case *c, CaseEngine *e, unsigned op)
 {
+    uint32_t ctrl = e->pasid == LUCTL_NO_PASID ? 0 : LU_DMA_CTRL_PASID;
     uint64_t done;
     CaseDma dma = { };
 
     set_dma(e, LU_DMA_CTRL, LU_DMA_CTRL_RUN | LU_DMA_CTRL_MANUAL |
-            LU_DMA_CTRL_ENDLESS | c->ctrl | op << LU_DMA_CTRL_OP_SHIFT);
+            LU_DMA_CTRL_ENDLESS | c->ctrl | ctrl | op << LU_DMA_CTRL_OP_SHIFT);
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_STEP, 1);
     plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_CTRL, 0);
     done = get_dma(e, LU_DMA_DONE);
@@ -476,9 +493,18 @@ void case_op(Case *c, unsigned op)
 
 void case_claim(Case *c, unsigned engine, uint64_t token)
 {
+    c->ctl.pasid = c->engine[engine].pasid;
     g_assert_cmpuint(luctl_preserve(&c->ctl, c->engine[engine].dma.rid, token),
                      ==, LU_CTL_OK);
     case_op(c, LU_CTL_OP_FREEZE);
+}
+
+void case_take_back(Case *c, unsigned engine)
+{
+    case_op(c, LU_CTL_OP_ABORT);
+    c->ctl.pasid = c->engine[engine].pasid;
+    g_assert_cmpuint(luctl_unpreserve(&c->ctl, c->engine[engine].dma.rid), ==,
+                     LU_CTL_OK);
 }
 
 char *case_findings(Case *c)

@@ -45,6 +45,7 @@ extern const CaseKind case_kinds[];
 
 typedef struct CaseEngine {
     LuDma dma;
+    uint32_t pasid;             /* of its accesses, or LUCTL_NO_PASID */
     uint64_t done, sum;         /* as read last */
 } CaseEngine;
 
@@ -72,8 +73,9 @@ typedef struct CaseDma {
 /*
  * The machine for @kind with IOMMU properties @props (",bbml=1") besides.  It
  * is the one of the case before if the properties are the same; NULL: the
- * emulator under test has no such IOMMU.  case_end() detaches what is attached
- * and says that no finding is left; case_quit() ends the last machine.
+ * emulator under test has no such IOMMU.  case_end() detaches what is attached,
+ * takes PASIDs away and says that no finding is left; case_quit() ends the last
+ * machine.
  */
 Case *case_begin(const CaseKind *kind, const char *props);
 void case_end(Case *c);
@@ -88,6 +90,9 @@ IommuDomain *case_domain(Case *c);
 /* Puts @engine behind @d, which is not restored. */
 void case_attach(Case *c, unsigned engine, IommuDomain *d);
 void case_detach(Case *c, unsigned engine);
+
+/* Accesses and claims of @engine are of @pasid from here on, or of none. */
+void case_pasid(Case *c, unsigned engine, uint32_t pasid);
 
 /* Bytes of one entry at @level (0: pages) of the stage devices enter. */
 uint64_t case_size(const Case *c, unsigned level);
@@ -139,6 +144,7 @@ void case_reaches(Case *c, unsigned engine, uint64_t iova, uint64_t pa);
 void case_op(Case *c, unsigned op);
 /* Engine @engine is claimed, frozen: until it ends, or is taken back. */
 void case_claim(Case *c, unsigned engine, uint64_t token);
+void case_take_back(Case *c, unsigned engine);
 
 /*
  * The rules of the findings since the last call, each once, with a space

@@ -9,6 +9,9 @@
  * access in between must land; the second shows its hole.  Units are words of
  * 64 bits on SMMUv3 (IHI 0070, 3.21.3) and pairs of them on VT-d.
  *
+ * Edges can be torn, too: a device looks between the words, of which the first
+ * says already that the others are to be used.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
@@ -16,7 +19,9 @@
 #include "lu-arms.h"
 #include "lu-case.h"
 
-#define WORDS           4
+#define WORDS           4       /* of a structure, at most */
+#define SHAPES          16      /* that one may have, at most */
+#define PASID           3ull
 
 /* What becomes of the claim. */
 typedef enum Outcome {
@@ -35,7 +40,6 @@ typedef struct Entry {
     void (*told)(struct Entry *e);
     uint64_t page;
     bool watched;               /* accesses must land */
-    QDict *mark;                /* where it began */
 } Entry;
 
 static void look(Entry *e)
@@ -112,119 +116,208 @@ static bool rewrite(Entry *e, const uint64_t *want)
     return true;
 }
 
-static void run_edge(Entry *e, const uint64_t *from, const uint64_t *to,
-                     Outcome outcome, bool blackout, const char *rule)
+/* ------------------------------------------------------------------ */
+/* Edges, of any object                                               */
+
+typedef struct Edge {
+    uint8_t from, to;
+    Outcome outcome;
+    const char *torn;           /* the rule that a torn one breaks, if any */
+} Edge;
+
+/* A structure of the configuration, and the words it may hold. */
+typedef struct Object {
+    const char *name;
+    const CaseKind *(*kind)(void);
+    const char *props;
+    const char *const *names;   /* of the words; it ends with number 0 */
+    const Edge *edges;
+    uint8_t n_edges, words, unit;
+    bool pasid;                 /* what is claimed is PASID */
+    const char *rule;           /* that a hole breaks */
+    /* Sets e->at and all of @w that edges name. */
+    void (*make)(Entry *e, uint64_t w[][WORDS]);
+    void (*used)(const uint64_t *w, uint64_t *mask);
+    void (*told)(Entry *e);
+    unsigned tests, torn, ran;  /* tests of it: in all, torn ones, done */
+} Object;
+
+typedef enum Way { IN_FREEZE, IN_BLACKOUT, TORN, TORN_UNSEEN, WAYS } Way;
+
+typedef struct EdgeTest {
+    Object *object;
+    const Edge *edge;
+    Way way;
+} EdgeTest;
+
+static void run_edge(Entry *e, const EdgeTest *t, const uint64_t *to)
 {
     const char *rules[] = {
-        [HITLESS] = "", [HOLE] = rule, [GONE] = rule, [CAME] = "CON-2",
+        [HITLESS] = "", [HOLE] = t->object->rule, [GONE] = t->object->rule,
+        [CAME] = "CON-2",
     };
-    Case *c = e->c;
+    Outcome outcome = t->edge->outcome;
 
-    case_set_all(c, e->at, from, e->words);
-    e->told(e);
-    /* A finding of another token is another one. */
-    case_claim(c, 0, c->tags);
-    if (blackout) {
-        case_op(c, LU_CTL_OP_KEXEC);
+    if (t->way == IN_BLACKOUT) {
+        case_op(e->c, LU_CTL_OP_KEXEC);
     }
     e->watched = outcome == HITLESS;
     g_assert_cmpint(rewrite(e, to), ==, outcome != HOLE);
-    case_expect(c, rules[outcome]);
-    case_op(c, LU_CTL_OP_ABORT);
-    g_assert_cmpuint(luctl_unpreserve(&c->ctl, c->engine[0].dma.rid), ==,
-                     LU_CTL_OK);
-    c->io.ops->faults(&c->io);
+    case_expect(e->c, rules[outcome]);
 }
 
-/*
- * The words in their order, which is wrong: the first says that the others are
- * to be used.  @seen: a device looks after each.
- */
-static void run_torn(Entry *e, const uint64_t *from, const uint64_t *to,
-                     bool seen, const char *rule)
+/* The words in their order, which is wrong. */
+static void run_torn(Entry *e, const EdgeTest *t, const uint64_t *to)
 {
-    const char *rules = seen ? rule : "";
-    Case *c = e->c;
+    bool seen = t->way == TORN;
+    const char *rules = seen ? t->edge->torn : "";
 
-    case_set_all(c, e->at, from, e->words);
-    e->told(e);
-    case_claim(c, 0, c->tags);
     for (unsigned i = 0; i < e->words; i++) {
-        plat_w64(&c->pq.plat, e->at + 8 * i, to[i]);
+        plat_w64(&e->c->pq.plat, e->at + 8 * i, to[i]);
         if (seen) {
             look(e);
         }
     }
     look(e);
-    case_expect(c, rules);
-    case_op(c, LU_CTL_OP_ABORT);
-    g_assert_cmpuint(luctl_unpreserve(&c->ctl, c->engine[0].dma.rid), ==,
-                     LU_CTL_OK);
-    c->io.ops->faults(&c->io);
+    case_expect(e->c, rules);
 }
-
-/* A domain of @kind with one page, at the address of every kind. */
-static IommuDomain *domain_of(Case *c, const char *kind, uint64_t page)
-{
-    const CaseKind *was = c->kind;
-    uint64_t iova = was->iova;
-    IommuDomain *d;
-
-    c->kind = case_kind(kind);
-    d = case_domain(c);
-    case_map(c, d, iova, page, 0);
-    c->kind = was;
-    return d;
-}
-
-/* The words that a driver gives the stream for @d. */
-static void words_of(Case *c, IommuDomain *d, uint64_t (*at)(Case *c),
-                     uint64_t *w, unsigned n)
-{
-    case_attach(c, 0, d);
-    for (unsigned i = 0; i < n; i++) {
-        w[i] = plat_r64(&c->pq.plat, at(c) + 8 * i);
-    }
-    case_detach(c, 0);
-}
-
-typedef struct Edge {
-    unsigned from, to;
-    Outcome outcome;
-} Edge;
-
-typedef struct EdgeTest {
-    const char *const *names;
-    const Edge *edge;
-    void (*run)(const Edge *edge, bool blackout);
-    bool blackout;
-} EdgeTest;
 
 static void run_test(const void *arg)
 {
     const EdgeTest *t = arg;
+    Object *o = t->object;
+    Case *c = case_begin(o->kind(), o->props);
+    QDict *mark = lu_arms_mark(c->pq.qts);
+    uint64_t w[SHAPES][WORDS] = { };
+    Entry e = {
+        .c = c, .page = case_page(c), .words = o->words, .unit = o->unit,
+        .used = o->used, .told = o->told,
+    };
 
-    t->run(t->edge, t->blackout);
+    o->make(&e, w);
+    if (o->pasid) {
+        case_pasid(c, 0, PASID);
+    }
+    case_set_all(c, e.at, w[t->edge->from], e.words);
+    e.told(&e);
+    /* A finding of another token is another one. */
+    case_claim(c, 0, c->tags);
+    if (t->way < TORN) {
+        run_edge(&e, t, w[t->edge->to]);
+    } else {
+        run_torn(&e, t, w[t->edge->to]);
+    }
+    case_take_back(c, 0);
+    case_set_all(c, e.at, w[0], e.words);
+    e.told(&e);
+    case_end(c);
+    lu_arms_tell(c->pq.qts, mark);
+    if (++o->ran == o->tests) {
+        g_test_message("total: %s: %u edges, frozen and in the blackout, %u of "
+                       "them torn; 0 disagreements", o->name, o->n_edges,
+                       o->torn);
+    }
 }
 
-static void add_edges(const char *what, const char *const *names,
-                      const Edge *edges, unsigned n,
-                      void (*run)(const Edge *edge, bool blackout))
+static void add_object(Object *o)
 {
-    for (unsigned i = 0; i < 2 * n; i++) {
-        const Edge *edge = &edges[i / 2];
-        EdgeTest *t = g_new(EdgeTest, 1);
-        g_autofree char *path = g_strdup_printf(
-            "lu-hitless/%s/%s/%s_to_%s", what, i & 1 ? "blackout" : "frozen",
-            names[edge->from], names[edge->to]);
+    static const char *const ways[WAYS] = {
+        "frozen", "blackout", "torn", "torn-unseen",
+    };
 
-        *t = (EdgeTest) { names, edge, run, i & 1 };
-        qtest_add_data_func_full(path, t, run_test, g_free);
+    for (unsigned i = 0; i < WAYS * o->n_edges; i++) {
+        const Edge *edge = &o->edges[i / WAYS];
+        Way way = i % WAYS;
+        g_autofree char *path = g_strdup_printf(
+            "lu-hitless/%s/%s/%s_to_%s", o->name, ways[way],
+            o->names[edge->from], o->names[edge->to]);
+        EdgeTest *t;
+
+        if (way < TORN || edge->torn) {
+            t = g_new(EdgeTest, 1);
+            *t = (EdgeTest) { o, edge, way };
+            o->tests++;
+            o->torn += way == TORN;
+            qtest_add_data_func_full(path, t, run_test, g_free);
+        }
     }
 }
 
 /* ------------------------------------------------------------------ */
-/* STE (IHI 0070, 5.2)                                                */
+/* What objects are made of                                           */
+
+/* A domain of @kind with one page, at the address of the case. */
+static IommuDomain *domain_of(Entry *e, const CaseKind *kind)
+{
+    Case *c = e->c;
+    const CaseKind *was = c->kind;
+    IommuDomain *d;
+
+    c->kind = kind;
+    d = case_domain(c);
+    case_map(c, d, was->iova, e->page, 0);
+    c->kind = was;
+    return d;
+}
+
+/* The words at @at that a driver writes for @d. */
+static void words_of(Entry *e, IommuDomain *d, uint64_t (*at)(Case *c),
+                     uint64_t *w)
+{
+    case_attach(e->c, 0, d);
+    for (unsigned i = 0; i < e->words; i++) {
+        w[i] = plat_r64(&e->c->pq.plat, at(e->c) + 8 * i);
+    }
+    case_detach(e->c, 0);
+}
+
+static void words_at(Entry *e, uint64_t *w)
+{
+    for (unsigned i = 0; i < e->words; i++) {
+        w[i] = plat_r64(&e->c->pq.plat, e->at + 8 * i);
+    }
+}
+
+/* Copies a page; what the IOMMU reads from it is the same. */
+static uint64_t copy_of(Case *c, uint64_t page)
+{
+    uint64_t copy = case_table(c), w[512];
+
+    qtest_memread(c->pq.qts, page, w, sizeof(w));
+    qtest_memwrite(c->pq.qts, copy, w, sizeof(w));
+    return copy;
+}
+
+static void or_word(Case *c, uint64_t at, uint64_t bits)
+{
+    plat_w64(&c->pq.plat, at, plat_r64(&c->pq.plat, at) | bits);
+}
+
+/* What has one word, or is used as a whole. */
+static void all_used(const uint64_t *w, uint64_t *mask)
+{
+    memset(mask, 0xff, WORDS * sizeof(*mask));
+}
+
+/* A word that leads to a page, to a copy of it, or nowhere. */
+enum { SAME, ELSEWHERE, NOWHERE };
+
+static const char *const pointer_names[] = { "one", "other", "absent" };
+
+static const Edge pointer_edges[] = {
+    { SAME, ELSEWHERE, HITLESS }, { SAME, NOWHERE, GONE },
+};
+
+static void all_pointers(Entry *e, uint64_t w[][WORDS], uint64_t mask)
+{
+    words_at(e, w[SAME]);
+    words_at(e, w[ELSEWHERE]);
+    w[ELSEWHERE][0] &= ~mask;
+    w[ELSEWHERE][0] |= copy_of(e->c, w[SAME][0] & mask);
+}
+
+/* ------------------------------------------------------------------ */
+/* STE (IHI 0070, 5.2) and L1STD (5.1)                                */
 
 #define STE_V           BIT_ULL(0)
 #define STE_CONFIG(w)   extract64((w)[0], 1, 3)
@@ -235,6 +328,7 @@ static void add_edges(const char *what, const char *const *names,
 #define STE0_S1         MAKE_64BIT_MASK(4, 60)
 #define STE0_CDMAX      MAKE_64BIT_MASK(59, 5)
 #define   SUBSTREAMS      (4ull << 59)
+#define   TWO_LEVELS      (1ull << 4)     /* tables of 64 CDs each */
 #define STE1_S1         (MAKE_64BIT_MASK(2, 6) | BIT_ULL(27) | \
                          MAKE_64BIT_MASK(28, 4))
 #define STE1_S1DSS      MAKE_64BIT_MASK(0, 2)
@@ -262,14 +356,16 @@ static const Edge ste_edges[] = {
     { STAGE2, ABORT, GONE }, { STAGE2, BYPASS, GONE },
     { ABORT, STAGE1, CAME }, { ABORT, STAGE2, CAME },
     { STAGE1, STAGE1_CD, HITLESS },
-    { STAGE1, STAGE2, HITLESS }, { STAGE2, STAGE1, HITLESS },
+    /* Stage 2, of which words 2 and 3 say nothing yet, is illegal (5.2.2). */
+    { STAGE1, STAGE2, HITLESS, "CON-5" }, { STAGE2, STAGE1, HITLESS },
     { STAGE1, STAGE2_VMID, HOLE }, { STAGE2_VMID, STAGE1, HOLE },
     { STAGE2, STAGE2_TTB, HITLESS }, { STAGE2, STAGE2_VMID, HITLESS },
     { STAGE2, STAGE2_BOTH, HOLE },
-    { STAGE1, NEST, HITLESS }, { NEST, STAGE1, HITLESS },
+    { STAGE1, NEST, HITLESS, "CON-5" }, { NEST, STAGE1, HITLESS },
     { STAGE2, NEST, HOLE },
     { NEST, NEST_VMID, HITLESS },
-    { STAGE1, SUB, HITLESS }, { SUB, STAGE1, HITLESS },
+    /* Word 1 terminates what has no substream, still. */
+    { STAGE1, SUB, HITLESS, "CON-5" }, { SUB, STAGE1, HITLESS },
     { SUB, STAGE2, HITLESS }, { SUB, NEST, HITLESS },
     { STAGE1, SUB_BYPASS, GONE }, { SUB, SUB_BYPASS, GONE },
     { STAGE1, SUB_TERMINATE, GONE }, { SUB, SUB_TERMINATE, GONE },
@@ -309,60 +405,69 @@ static void ste_used(const uint64_t *w, uint64_t *mask)
     }
 }
 
+#define CFGI_STE        0x03ull
+#define CFGI_ALL        0x04ull
+#define CFGI_CD         0x05ull
+#define TLBI_NSNH_ALL   0x30ull
+#define POINTER         MAKE_64BIT_MASK(6, 46)
+
 static uint64_t ste_at(Case *c)
 {
     return c->io.ops->stream_entry(&c->io, c->engine[0].dma.rid);
 }
 
-#define CFGI_STE        0x03ull
-#define CFGI_CD         0x05ull
-#define TLBI_NSNH_ALL   0x30ull
-
-/* All that either of the two may have given. */
-static void ste_told(Entry *e)
+static const CaseKind *s1_kind(void)
 {
-    uint64_t sid = (uint64_t)e->c->engine[0].dma.rid << 32;
+    return case_kind("s1-4k");
+}
 
-    case_command(e->c, CFGI_STE | sid, 1);
+static uint64_t sid_of(Entry *e)
+{
+    return (uint64_t)e->c->engine[0].dma.rid << 32;
+}
+
+/* All that the stream may have given. */
+static void tlb_told(Entry *e)
+{
     case_sync(e->c);
     case_command(e->c, TLBI_NSNH_ALL, 0);
     case_sync(e->c);
 }
 
-/* Copies a page; what the IOMMU reads from it is the same. */
-static uint64_t copy_of(Case *c, uint64_t page)
+static void ste_told(Entry *e)
 {
-    uint64_t copy = case_table(c), w[512];
-
-    qtest_memread(c->pq.qts, page, w, sizeof(w));
-    qtest_memwrite(c->pq.qts, copy, w, sizeof(w));
-    return copy;
+    case_command(e->c, CFGI_STE | sid_of(e), 1);
+    tlb_told(e);
 }
 
-#define POINTER         MAKE_64BIT_MASK(6, 46)
-
-static void all_stes(Case *c, uint64_t page, uint64_t w[STES][WORDS])
+/* The pointer, too. */
+static void l1std_told(Entry *e)
 {
-    IommuDomain *s1 = domain_of(c, "s1-4k", page);
-    IommuDomain *s2 = domain_of(c, "s2-4k", page);
-    IommuDomain *other = domain_of(c, "s2-4k", page);
-    IommuDomain *nest = domain_of(c, "nested-4k", page);
+    case_command(e->c, CFGI_STE | sid_of(e), 0);
+    tlb_told(e);
+}
 
-    memset(w, 0, STES * sizeof(*w));
+static void make_stes(Entry *e, uint64_t w[][WORDS])
+{
+    IommuDomain *s1 = domain_of(e, case_kind("s1-4k"));
+    IommuDomain *s2 = domain_of(e, case_kind("s2-4k"));
+    IommuDomain *other = domain_of(e, case_kind("s2-4k"));
+    IommuDomain *nest = domain_of(e, case_kind("nested-4k"));
+
     w[ABORT][0] = STE_V | ABORTING;
     w[BYPASS][0] = BYPASSING;
     w[BYPASS][1] = BIT_ULL(44);
-    words_of(c, s1, ste_at, w[STAGE1], WORDS);
+    words_of(e, s1, ste_at, w[STAGE1]);
     memcpy(w[STAGE1_CD], w[STAGE1], sizeof(w[0]));
     w[STAGE1_CD][0] = (w[STAGE1][0] & ~POINTER) |
-                      copy_of(c, w[STAGE1][0] & POINTER);
-    words_of(c, s2, ste_at, w[STAGE2_VMID], WORDS);
+                      copy_of(e->c, w[STAGE1][0] & POINTER);
+    words_of(e, s2, ste_at, w[STAGE2_VMID]);
     memcpy(w[STAGE2], w[STAGE2_VMID], sizeof(w[0]));
     w[STAGE2][2] &= ~STE2_VMID;
-    words_of(c, other, ste_at, w[STAGE2_BOTH], WORDS);
+    words_of(e, other, ste_at, w[STAGE2_BOTH]);
     memcpy(w[STAGE2_TTB], w[STAGE2], sizeof(w[0]));
     w[STAGE2_TTB][3] = w[STAGE2_BOTH][3];
-    words_of(c, nest, ste_at, w[NEST_VMID], WORDS);
+    words_of(e, nest, ste_at, w[NEST_VMID]);
     memcpy(w[NEST], w[NEST_VMID], sizeof(w[0]));
     w[NEST][2] &= ~STE2_VMID;
     for (unsigned i = SUB; i <= SUB_TERMINATE; i++) {
@@ -372,70 +477,34 @@ static void all_stes(Case *c, uint64_t page, uint64_t w[STES][WORDS])
         w[i][0] |= SUBSTREAMS;
         w[i][1] |= dss[i - SUB];
     }
+    e->at = ste_at(e->c);
 }
 
-static Entry begin(const char *kind, const char *props)
+/* What it leads to, in two places. */
+static void make_l1stds(Entry *e, uint64_t w[][WORDS])
 {
-    Case *c = case_begin(case_kind(kind), props);
-
-    return (Entry) {
-        .c = c, .page = case_page(c), .mark = lu_arms_mark(c->pq.qts),
-    };
-}
-
-static void end(Entry *e, const uint64_t *last)
-{
-    case_set_all(e->c, e->at, last, e->words);
-    e->told(e);
-    case_end(e->c);
-    lu_arms_tell(e->c->pq.qts, e->mark);
-}
-
-static Entry begin_ste(uint64_t w[STES][WORDS])
-{
-    Entry e = begin("s1-4k", ",ssidsize=4");
-
-    all_stes(e.c, e.page, w);
-    e.at = ste_at(e.c);
-    e.words = WORDS;
-    e.unit = 1;
-    e.used = ste_used;
-    e.told = ste_told;
-    return e;
-}
-
-/* Stage 2, of which words 2 and 3 say nothing yet, is illegal (5.2.2). */
-static void test_torn_ste(const void *arg)
-{
-    uint64_t w[STES][WORDS];
-    Entry e = begin_ste(w);
-
-    run_torn(&e, w[STAGE1], w[STAGE2], GPOINTER_TO_UINT(arg), "CON-5");
-    end(&e, w[ABORT]);
-}
-
-static void test_ste(const Edge *edge, bool blackout)
-{
-    uint64_t w[STES][WORDS];
-    Entry e = begin_ste(w);
-
-    run_edge(&e, w[edge->from], w[edge->to], edge->outcome, blackout, "CON-5");
-    end(&e, w[ABORT]);
+    case_attach(e->c, 0, domain_of(e, s1_kind()));
+    e->at = e->c->io.root + 8 * (e->c->engine[0].dma.rid / 64);
+    all_pointers(e, w, POINTER);
 }
 
 /* ------------------------------------------------------------------ */
-/* CD (IHI 0070, 5.4)                                                 */
+/* CD (IHI 0070, 5.4) and L1CD (5.3)                                  */
 
-enum { CD, CD_TTB, CD_ASID, CD_MAIR, CD_BOTH, CD_INVALID, CDS };
+enum {
+    CD, CD_TTB, CD_ASID, CD_MAIR, CD_BOTH, CD_WIDE, CD_INVALID, CDS
+};
 
 static const char *const cd_names[CDS] = {
     "cd", "cd-other-table", "cd-other-asid", "cd-other-mair",
-    "cd-other-table-and-asid", "cd-invalid",
+    "cd-other-table-and-asid", "cd-wide", "cd-invalid",
 };
 
 static const Edge cd_edges[] = {
     { CD, CD_TTB, HITLESS }, { CD, CD_ASID, HITLESS },
     { CD, CD_MAIR, HITLESS }, { CD, CD_BOTH, HOLE },
+    /* The top table is not of the level that T0SZ says. */
+    { CD, CD_WIDE, HOLE, "CON-8" }, { CD_WIDE, CD, HOLE, "CON-8" },
     { CD, CD_INVALID, GONE },
 };
 
@@ -453,12 +522,20 @@ static void cd_used(const uint64_t *w, uint64_t *mask)
 
 static void cd_told(Entry *e)
 {
-    uint64_t sid = (uint64_t)e->c->engine[0].dma.rid << 32;
+    case_command(e->c, CFGI_CD | sid_of(e), 1);
+    tlb_told(e);
+}
 
-    case_command(e->c, CFGI_CD | sid, 1);
-    case_sync(e->c);
-    case_command(e->c, TLBI_NSNH_ALL, 0);
-    case_sync(e->c);
+static void ssid_told(Entry *e)
+{
+    case_command(e->c, CFGI_CD | sid_of(e) | PASID << 12, 1);
+    tlb_told(e);
+}
+
+static void l1cd_told(Entry *e)
+{
+    case_command(e->c, CFGI_CD | sid_of(e) | PASID << 12, 0);
+    tlb_told(e);
 }
 
 static uint64_t cd_at(Case *c)
@@ -466,47 +543,76 @@ static uint64_t cd_at(Case *c)
     return plat_r64(&c->pq.plat, ste_at(c)) & POINTER;
 }
 
-static void test_cd(const Edge *edge, bool blackout)
+/* The stream has the first of them. */
+static void make_cds(Entry *e, uint64_t w[][WORDS])
 {
-    Entry e = begin("s1-4k", "");
-    IommuDomain *d = domain_of(e.c, "s1-4k", e.page);
-    IommuDomain *other = domain_of(e.c, "s1-4k", e.page);
-    uint64_t w[CDS][WORDS] = { };
+    static const CaseKind wide = {
+        "s1-4k-48", "aarch64", "", false, IOMMU_S1,
+        LU_CTL_FMT_VMSA_S1, 12, 3, 48, 0, 0, 0
+    };
 
-    words_of(e.c, other, cd_at, w[CD_BOTH], WORDS);
-    case_attach(e.c, 0, d);
-    e.at = cd_at(e.c);
-    e.words = WORDS;
-    e.unit = 1;
-    e.used = cd_used;
-    e.told = cd_told;
+    words_of(e, domain_of(e, s1_kind()), cd_at, w[CD_BOTH]);
+    words_of(e, domain_of(e, &wide), cd_at, w[CD_WIDE]);
+    words_of(e, domain_of(e, s1_kind()), cd_at, w[CD]);
     for (unsigned i = 0; i < WORDS; i++) {
-        w[CD][i] = plat_r64(&e.c->pq.plat, e.at + 8 * i);
         w[CD_TTB][i] = i == 1 ? w[CD_BOTH][i] : w[CD][i];
         w[CD_ASID][i] = i == 0 ? w[CD_BOTH][i] : w[CD][i];
         w[CD_MAIR][i] = i == 3 ? w[CD][i] | 0x4400 : w[CD][i];
     }
-    run_edge(&e, w[CD], w[edge->to], edge->outcome, blackout, "CON-5");
-    end(&e, w[CD]);
+    case_attach(e->c, 0, domain_of(e, s1_kind()));
+    e->at = cd_at(e->c);
+}
+
+/* The CD of a substream, beside that of what has none. */
+static void make_ssid_cds(Entry *e, uint64_t w[][WORDS])
+{
+    make_cds(e, w);
+    or_word(e->c, ste_at(e->c), SUBSTREAMS);
+    or_word(e->c, ste_at(e->c) + 8, DSS_FIRST);
+    ste_told(e);
+    e->at += 64 * PASID;
+}
+
+/* ... and the pointer to a table of them. */
+static void make_l1cds(Entry *e, uint64_t w[][WORDS])
+{
+    Plat *plat = &e->c->pq.plat;
+    uint64_t cds;
+
+    case_attach(e->c, 0, domain_of(e, s1_kind()));
+    cds = cd_at(e->c);
+    for (unsigned i = 0; i < WORDS; i++) {
+        plat_w64(plat, cds + 64 * PASID + 8 * i, plat_r64(plat, cds + 8 * i));
+    }
+    e->at = case_table(e->c);
+    plat_w64(plat, e->at, cds | 1);
+    plat_w64(plat, ste_at(e->c),
+             (plat_r64(plat, ste_at(e->c)) & ~POINTER) | e->at | SUBSTREAMS |
+             TWO_LEVELS);
+    or_word(e->c, ste_at(e->c) + 8, DSS_FIRST);
+    ste_told(e);
+    all_pointers(e, w, POINTER);
 }
 
 /* ------------------------------------------------------------------ */
 /* Context and PASID entries (VT-d, 9.3, 9.6)                         */
 
 enum {
-    SS, SS_TTB, SS_DID, SS_BOTH, PASS, ABSENT, FS, FS_TTB, FS_BOTH, ON_SS,
-    ON_SS_TTB, CTXS
+    SS, SS_TTB, SS_DID, SS_BOTH, SS_WIDE, PASS, ABSENT, FS, FS_TTB, FS_BOTH,
+    ON_SS, ON_SS_TTB, CTXS
 };
 
 static const char *const ctx_names[CTXS] = {
     "ss", "ss-other-table", "ss-other-did", "ss-other-table-and-did",
-    "pass-through", "absent", "fs", "fs-other-table",
+    "ss-wide", "pass-through", "absent", "fs", "fs-other-table",
     "fs-other-table-and-did", "nested", "nested-other-first-table",
 };
 
 /* A table and a DID lie in one unit, but for a first stage. */
 static const Edge legacy_edges[] = {
     { SS, SS_TTB, HITLESS }, { SS, SS_DID, HITLESS }, { SS, SS_BOTH, HITLESS },
+    /* The top table is not of the level that AW says. */
+    { SS, SS_WIDE, HITLESS, "CON-8" }, { SS_WIDE, SS, HITLESS, "CON-8" },
     { SS, PASS, GONE }, { SS, ABSENT, GONE },
 };
 
@@ -514,31 +620,59 @@ static const Edge pasid_edges[] = {
     { SS, SS_TTB, HITLESS }, { SS, SS_DID, HITLESS }, { SS, SS_BOTH, HITLESS },
     { SS, PASS, GONE }, { SS, ABSENT, GONE },
     { FS, FS_TTB, HITLESS }, { FS, FS_BOTH, HOLE }, { FS, ABSENT, GONE },
-    { SS, FS, HITLESS },
-    { SS, ON_SS, HITLESS }, { ON_SS, SS, HITLESS },
-    { FS, ON_SS, HOLE }, { ON_SS, FS, HOLE },
+    /* A first stage, of which word 2 says nothing yet, translates nothing. */
+    { SS, FS, HITLESS, "CON-8" },
+    { SS, ON_SS, HITLESS, "CON-8" }, { ON_SS, SS, HITLESS },
+    /* Word 2 leads to where the other stage's tables are not. */
+    { FS, ON_SS, HOLE, "CON-8" }, { ON_SS, FS, HOLE, "CON-8" },
     { ON_SS, ON_SS_TTB, HITLESS }, { ON_SS, ABSENT, GONE },
 };
 
 #define PRESENT         BIT_ULL(0)
 #define CTX_PASS        (2ull << 2)
 #define CTX_TT          MAKE_64BIT_MASK(2, 2)
+#define CTX_PASIDE      BIT_ULL(3)      /* of a scalable one */
 #define PASID_PASS      (4ull << 6)
 #define PASID_PGTT      MAKE_64BIT_MASK(6, 3)
 #define PASID_FIRST     (1ull << 6)
 #define PASID_NESTED    (3ull << 6)
 #define ADDRESS         MAKE_64BIT_MASK(12, 52)
 
+/* An address that is one of both widths. */
+static const CaseKind *legacy_kind(void)
+{
+    static const CaseKind narrow = {
+        "ss-legacy-39", "x86_64", "", false, IOMMU_SS,
+        LU_CTL_FMT_VTD_SS, 12, 2, 39, 0, 0, 0x5a00000000
+    };
+
+    return &narrow;
+}
+
+/* One machine for all that a PASID entry can say. */
+static const CaseKind *scalable_kind(void)
+{
+    static const CaseKind all = {
+        "ss-all", "x86_64", ",x-scalable-mode=on,x-flts=on,nested=on,smpwc=on",
+        true, IOMMU_SS, LU_CTL_FMT_VTD_SS, 12, 2, 39, 0, 0, 0x5a00000000
+    };
+
+    return &all;
+}
+
 static uint64_t context_at(Case *c)
 {
     return c->io.ops->stream_entry(&c->io, c->engine[0].dma.rid);
 }
 
+static uint64_t directory_at(Case *c)
+{
+    return plat_r64(&c->pq.plat, context_at(c)) & ADDRESS;
+}
+
 static uint64_t pasid_at(Case *c)
 {
-    uint64_t dir = plat_r64(&c->pq.plat, context_at(c)) & ADDRESS;
-
-    return plat_r64(&c->pq.plat, dir) & ADDRESS;
+    return plat_r64(&c->pq.plat, directory_at(c)) & ADDRESS;
 }
 
 static void context_used(const uint64_t *w, uint64_t *mask)
@@ -572,7 +706,7 @@ static void vtd_told(Entry *e)
     case_sync(e->c);
 }
 
-static void mix(uint64_t w[CTXS][WORDS], unsigned table, unsigned did,
+static void mix(uint64_t w[][WORDS], unsigned table, unsigned did,
                 unsigned base, unsigned both, unsigned pointer)
 {
     memcpy(w[table], w[base], sizeof(w[0]));
@@ -581,104 +715,158 @@ static void mix(uint64_t w[CTXS][WORDS], unsigned table, unsigned did,
     w[did][1] = w[both][1];
 }
 
-/* Two first stages on one second, which maps the tables of both. */
-static void all_nested(Entry *e, uint64_t w[CTXS][WORDS])
+/* Two domains of second stage, and the words for them. */
+static void make_second(Entry *e, uint64_t w[][WORDS], const CaseKind *kind,
+                        uint64_t (*at)(Case *c))
 {
-    IommuDomain *d = domain_of(e->c, "fs-on-ss", e->page);
-    IommuDomain *other = domain_of(e->c, "fs-on-ss", e->page);
+    IommuDomain *d = domain_of(e, kind);
+
+    words_of(e, d, at, w[SS]);
+    words_of(e, domain_of(e, kind), at, w[SS_BOTH]);
+    mix(w, SS_TTB, SS_DID, SS, SS_BOTH, 0);
+    memcpy(w[PASS], w[SS], sizeof(w[0]));
+    case_attach(e->c, 0, d);
+    e->at = at(e->c);
+}
+
+static void make_contexts(Entry *e, uint64_t w[][WORDS])
+{
+    words_of(e, domain_of(e, case_kind("ss-legacy")), context_at, w[SS_WIDE]);
+    make_second(e, w, legacy_kind(), context_at);
+    w[PASS][0] = (w[SS][0] & ~CTX_TT) | CTX_PASS;
+    w[PASS][1] |= 2;
+}
+
+/* Two first stages on one second, which maps the tables of both. */
+static void make_nested(Entry *e, uint64_t w[][WORDS])
+{
+    IommuDomain *d = domain_of(e, case_kind("fs-on-ss"));
+    IommuDomain *other = domain_of(e, case_kind("fs-on-ss"));
 
     g_assert_true(iommu_map_stage2_tables(&e->c->io, d, other));
-    words_of(e->c, d, pasid_at, w[ON_SS], e->words);
-    words_of(e->c, other, pasid_at, w[ON_SS_TTB], e->words);
+    words_of(e, d, pasid_at, w[ON_SS]);
+    words_of(e, other, pasid_at, w[ON_SS_TTB]);
     w[ON_SS_TTB][0] = w[ON_SS][0];
     w[ON_SS_TTB][1] = w[ON_SS][1];
 }
 
-static Entry begin_vtd(bool scalable, uint64_t w[CTXS][WORDS])
+static void make_pasids(Entry *e, uint64_t w[][WORDS])
 {
-    uint64_t (*at)(Case *c) = scalable ? pasid_at : context_at;
-    Entry e = scalable ? begin("fs-on-ss", "") : begin("ss-legacy", "");
-    const char *ss = scalable ? "ss-scalable" : "ss-legacy";
-    IommuDomain *d[2];
+    words_of(e, domain_of(e, case_kind("fs")), pasid_at, w[FS]);
+    words_of(e, domain_of(e, case_kind("fs")), pasid_at, w[FS_BOTH]);
+    memcpy(w[FS_TTB], w[FS], sizeof(w[0]));
+    w[FS_TTB][2] = w[FS_BOTH][2];
+    make_nested(e, w);
+    make_second(e, w, case_kind("ss-scalable"), pasid_at);
+    w[PASS][0] = (w[SS][0] & ~PASID_PGTT) | PASID_PASS;
+}
 
-    memset(w, 0, CTXS * sizeof(*w));
-    e.words = scalable ? 3 : 2;
-    e.unit = 2;
-    e.used = scalable ? pasid_used : context_used;
-    e.told = vtd_told;
-    e.c->kind = case_kind(ss);
-    for (int i = 0; i < 2; i++) {
-        d[i] = domain_of(e.c, ss, e.page);
-        words_of(e.c, d[i], at, w[i ? SS_BOTH : SS], e.words);
+/* The entry of a PASID, beside that of what has none. */
+static void make_other_pasids(Entry *e, uint64_t w[][WORDS])
+{
+    make_pasids(e, w);
+    or_word(e->c, context_at(e->c), CTX_PASIDE);
+    e->at += 64 * PASID;
+}
+
+/* Root entries lead to context tables, PASID directories to their tables. */
+static void make_roots(Entry *e, uint64_t w[][WORDS])
+{
+    case_attach(e->c, 0, domain_of(e, legacy_kind()));
+    e->at = e->c->io.root;
+    all_pointers(e, w, ADDRESS);
+}
+
+static void make_directories(Entry *e, uint64_t w[][WORDS])
+{
+    case_attach(e->c, 0, domain_of(e, case_kind("ss-scalable")));
+    e->at = directory_at(e->c);
+    all_pointers(e, w, ADDRESS);
+}
+
+/* A context entry of scalable mode, which says where PASIDs are, and which. */
+enum { DIR_ONE, DIR_OTHER, DIR_PASID, DIR_ABSENT, DIRS };
+
+static const char *const dir_names[DIRS] = {
+    "one", "other", "other-and-rid-pasid", "absent",
+};
+
+static const Edge dir_edges[] = {
+    { DIR_ONE, DIR_OTHER, HITLESS },
+    /* The old RID_PASID is not in the new table. */
+    { DIR_ONE, DIR_PASID, HITLESS, "CON-6" }, { DIR_ONE, DIR_ABSENT, GONE },
+};
+
+static void make_dirs(Entry *e, uint64_t w[][WORDS])
+{
+    Plat *plat = &e->c->pq.plat;
+    uint64_t table;
+
+    case_attach(e->c, 0, domain_of(e, case_kind("ss-scalable")));
+    e->at = context_at(e->c);
+    table = case_table(e->c);
+    for (unsigned i = 0; i < WORDS; i++) {
+        plat_w64(plat, table + 64 * PASID + 8 * i,
+                 plat_r64(plat, pasid_at(e->c) + 8 * i));
     }
-    mix(w, SS_TTB, SS_DID, SS, SS_BOTH, 0);
-    memcpy(w[PASS], w[SS], sizeof(w[0]));
-    w[PASS][0] = scalable ? (w[SS][0] & ~PASID_PGTT) | PASID_PASS
-                          : (w[SS][0] & ~CTX_TT) | CTX_PASS;
-    w[PASS][1] |= scalable ? 0 : 2;
-    if (scalable) {
-        for (int i = 0; i < 2; i++) {
-            IommuDomain *fs = domain_of(e.c, "fs", e.page);
-
-            words_of(e.c, fs, at, w[i ? FS_BOTH : FS], e.words);
-        }
-        memcpy(w[FS_TTB], w[FS], sizeof(w[0]));
-        w[FS_TTB][2] = w[FS_BOTH][2];
-        all_nested(&e, w);
-    }
-    case_attach(e.c, 0, d[0]);
-    e.at = at(e.c);
-    return e;
+    all_pointers(e, w, ADDRESS);
+    memcpy(w[DIR_PASID], w[DIR_ONE], sizeof(w[0]));
+    w[DIR_PASID][0] &= ~ADDRESS;
+    w[DIR_PASID][0] |= case_table(e->c);
+    w[DIR_PASID][1] = PASID;
+    plat_w64(plat, w[DIR_PASID][0] & ADDRESS, table | PRESENT);
 }
 
-/* A first stage, of which word 2 says nothing yet, translates nothing. */
-static void test_torn_pasid(const void *arg)
-{
-    uint64_t w[CTXS][WORDS];
-    Entry e = begin_vtd(true, w);
+/* ------------------------------------------------------------------ */
 
-    run_torn(&e, w[SS], w[FS], GPOINTER_TO_UINT(arg), "CON-8");
-    end(&e, w[SS]);
-}
+#define SUB_PROPS       ",ssidsize=4,cd2l=on"
+#define SM_PROPS        ",x-pasid-mode=on"
 
-static void test_vtd(const Edge *edge, bool blackout, bool scalable)
-{
-    uint64_t w[CTXS][WORDS];
-    Entry e = begin_vtd(scalable, w);
+static Object smmuv3[] = {
+    { "ste", s1_kind, SUB_PROPS, ste_names, ste_edges, ARRAY_SIZE(ste_edges),
+      4, 1, false, "CON-5", make_stes, ste_used, ste_told },
+    { "l1std", s1_kind, SUB_PROPS, pointer_names, pointer_edges, 2,
+      1, 1, false, "CON-5", make_l1stds, all_used, l1std_told },
+    { "cd", s1_kind, SUB_PROPS, cd_names, cd_edges, ARRAY_SIZE(cd_edges),
+      4, 1, false, "CON-5", make_cds, cd_used, cd_told },
+    { "cd-of-ssid", s1_kind, SUB_PROPS, cd_names, cd_edges,
+      ARRAY_SIZE(cd_edges),
+      4, 1, true, "CON-5", make_ssid_cds, cd_used, ssid_told },
+    { "l1cd", s1_kind, SUB_PROPS, pointer_names, pointer_edges, 2,
+      1, 1, true, "CON-5", make_l1cds, all_used, l1cd_told },
+};
 
-    run_edge(&e, w[edge->from], w[edge->to], edge->outcome, blackout, "CON-6");
-    end(&e, w[SS]);
-}
-
-static void test_context(const Edge *edge, bool blackout)
-{
-    test_vtd(edge, blackout, false);
-}
-
-static void test_pasid(const Edge *edge, bool blackout)
-{
-    test_vtd(edge, blackout, true);
-}
+static Object vtd[] = {
+    { "root", legacy_kind, "", pointer_names, pointer_edges, 2,
+      2, 2, false, "CON-6", make_roots, all_used, vtd_told },
+    { "context", legacy_kind, "", ctx_names, legacy_edges,
+      ARRAY_SIZE(legacy_edges),
+      2, 2, false, "CON-6", make_contexts, context_used, vtd_told },
+    { "scalable-context", scalable_kind, SM_PROPS, dir_names, dir_edges,
+      ARRAY_SIZE(dir_edges),
+      2, 2, false, "CON-6", make_dirs, context_used, vtd_told },
+    { "pasid-directory", scalable_kind, SM_PROPS, pointer_names,
+      pointer_edges, 2,
+      1, 1, false, "CON-6", make_directories, all_used, vtd_told },
+    { "pasid", scalable_kind, SM_PROPS, ctx_names, pasid_edges,
+      ARRAY_SIZE(pasid_edges),
+      3, 2, false, "CON-6", make_pasids, pasid_used, vtd_told },
+    { "other-pasid", scalable_kind, SM_PROPS, ctx_names, pasid_edges,
+      ARRAY_SIZE(pasid_edges),
+      3, 2, true, "CON-6", make_other_pasids, pasid_used, vtd_told },
+};
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     if (g_str_equal(qtest_get_arch(), "aarch64")) {
-        add_edges("ste", ste_names, ste_edges, ARRAY_SIZE(ste_edges), test_ste);
-        add_edges("cd", cd_names, cd_edges, ARRAY_SIZE(cd_edges), test_cd);
-        qtest_add_data_func("lu-hitless/torn/ste/s1_to_s2/seen",
-                            GUINT_TO_POINTER(1), test_torn_ste);
-        qtest_add_data_func("lu-hitless/torn/ste/s1_to_s2/unseen", NULL,
-                            test_torn_ste);
+        for (unsigned i = 0; i < ARRAY_SIZE(smmuv3); i++) {
+            add_object(&smmuv3[i]);
+        }
     } else {
-        add_edges("context", ctx_names, legacy_edges,
-                  ARRAY_SIZE(legacy_edges), test_context);
-        add_edges("pasid", ctx_names, pasid_edges, ARRAY_SIZE(pasid_edges),
-                  test_pasid);
-        qtest_add_data_func("lu-hitless/torn/pasid/ss_to_fs/seen",
-                            GUINT_TO_POINTER(1), test_torn_pasid);
-        qtest_add_data_func("lu-hitless/torn/pasid/ss_to_fs/unseen", NULL,
-                            test_torn_pasid);
+        for (unsigned i = 0; i < ARRAY_SIZE(vtd); i++) {
+            add_object(&vtd[i]);
+        }
     }
     return case_run();
 }

@@ -31,17 +31,22 @@ typedef enum InvalStep {
     BLOCK,                      /* engine 0: STE or context entry */
     TAKE_CONFIG,                /* engine 0 has that of engine 1 */
     TAKE_INNER,                 /* its CD or PASID entry has */
-    TAKE_MIDDLE,                /* its PASID directory entry has */
+    TAKE_MIDDLE,                /* its L1CD or PASID directory entry has */
+    TAKE_OUTER,                 /* L1STD or root entry lead to where it has */
     SHARE,                      /* engine 1 has that of engine 0 */
+    GIVE_PASID,                 /* what either is behind is that of a PASID */
     SYNC,                       /* what was queued completes */
     HAND_OVER,                  /* engine 0, to a kernel that restores it */
     REPLACE,                    /* ... and says it has domain 1 now */
-    GIVE_UP,                    /* domain 0 is freed, and its claim ends */
+    FREE,                       /* the tables of domain 0 */
+    FLUSH,                      /* all of everything, and that completes */
+    FINISH,                     /* the claim ends */
 } InvalStep;
 
 #define INVAL_STEPS     4
 #define INVAL_COMMANDS  5
 #define INVAL_SHORT     4
+#define INVAL_PASID     3ull
 
 typedef struct InvalRow {
     const char *name, *kinds;
@@ -57,6 +62,8 @@ typedef struct InvalRow {
     bool same_tag;              /* both domains have one */
     bool shared;                /* engine 1 has what engine 0 has */
     bool early;                 /* less: what relies does not wait */
+    bool deep;                  /* one access takes more than eight entries */
+    bool pasid;                 /* accesses and claims are of INVAL_PASID */
 } InvalRow;
 
 /* One run of a row. */
@@ -71,10 +78,11 @@ typedef struct Inval {
 typedef struct InvalOps {
     /* Appends command @code; nothing waits. */
     void (*command)(Inval *t, unsigned code);
-    /* A step from BLOCK to SHARE. */
+    /* A step from BLOCK to GIVE_PASID. */
     void (*config)(Inval *t, InvalStep step);
-    /* Both engines are blocked, and nothing is held. */
-    void (*clean)(Inval *t);
+    /* Nothing is held. */
+    void (*flush)(Inval *t);
+    void (*block)(Inval *t, unsigned engine);
 } InvalOps;
 
 /* The accesses of the row, in the order of engines. */
@@ -83,6 +91,9 @@ uint64_t inval_get(Inval *t, uint64_t pa);
 void inval_put(Inval *t, uint64_t pa, uint64_t val);
 /* Word for word, the first last. */
 void inval_copy(Inval *t, uint64_t to, uint64_t from, unsigned words);
+
+/* A page that has what the one at @from has. */
+uint64_t inval_copy_page(Inval *t, uint64_t from);
 
 /* Adds the tests "@suite/MODE/ARM": all rows, as a matrix with totals. */
 void inval_add(const char *suite, const char *props, const InvalOps *ops,

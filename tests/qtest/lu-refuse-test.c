@@ -10,13 +10,6 @@
 
 #define TOKEN   0x77
 
-static void end(Case *c)
-{
-    case_op(c, LU_CTL_OP_ABORT);
-    g_assert_cmpuint(luctl_unpreserve(&c->ctl, c->engine[0].dma.rid), ==,
-                     LU_CTL_OK);
-}
-
 /* A leaf that points elsewhere: what hardware holds is right, and refused. */
 static void test_leaf(Case *c)
 {
@@ -49,7 +42,7 @@ static void test_leaf(Case *c)
     case_set(c, d, iova, 0, was);
     case_reaches(c, 0, iova, page);
     case_expect(c, back);
-    end(c);
+    case_take_back(c, 0);
 }
 
 /* ... and by what is in memory, when the freeze is over, all is well. */
@@ -61,7 +54,7 @@ static void test_over(Case *c)
     case_map(c, d, iova, page, 0);
     case_attach(c, 0, d);
     case_claim(c, 0, TOKEN);
-    end(c);
+    case_take_back(c, 0);
     case_set(c, d, iova ^ case_size(c, 0), 0, case_get(c, d, iova, 0));
     case_reaches(c, 0, iova ^ case_size(c, 0), page);
 }

@@ -24,7 +24,9 @@ typedef enum Command {
     STE_OTHER,                  /* of engine 1 */
     STE_ALL,
     CD, CD_OTHER,               /* of engine 0 or 1 */
-    CD_ALL,
+    CD_BEHIND,                  /* ... and its L1CD */
+    CD_0,                       /* number 0, not that of the PASID */
+    CD_ALL, CD_ALL_OTHER,       /* all of engine 0, or 1 */
 } Command;
 
 #define ONE     "s1-4k s1-64k"
@@ -83,7 +85,7 @@ static const InvalRow rows[] = {
     { "S2 under S1: by all of a VMID", NESTED, 0, { UNMAP_S2 },
       { VMALL }, { { NH_ALL }, { VMALL_OTHER } }, 2, { MAP_S2_OTHER },
       "INV-9" },
-    { "S1 over S2: unmapped, mapped to another", NESTED, 0, { UNMAP },
+    { "S1 over S2: unmapped, and left so", NESTED, 0, { UNMAP },
       { VA_LEAF }, { { VA_OTHER } }, 1, { }, NULL },
     { "STE: another CD, other tags", ONE, 0, { TAKE_CONFIG },
       { STE_ONLY }, { { }, { STE_OTHER }, { CD } }, 3, { }, "INV-4" },
@@ -107,15 +109,56 @@ static const InvalRow rows[] = {
       .same_tag = true },
     { "restored, replaced: what the STE led to", FLAT, HAND_OVER,
       { TAKE_CONFIG, REPLACE }, { STE_ONLY, ALL },
-      { { }, { STE_OTHER }, { ALL } }, 3, { GIVE_UP }, "INV-4" },
+      { { }, { STE_OTHER }, { ALL } }, 3, { FREE, FINISH }, "INV-4" },
     { "restored, replaced: S1 tables", ONE, HAND_OVER,
       { TAKE_CONFIG, REPLACE }, { STE_ONLY, ASID },
       { { STE_ONLY }, { STE_ONLY, ASID_OTHER }, { STE_ONLY, VA_LEAF } }, 3,
-      { GIVE_UP }, "INV-2" },
+      { FREE, FINISH }, "INV-2" },
     { "restored, replaced: S2 tables", TWO, HAND_OVER,
       { TAKE_CONFIG, REPLACE }, { STE_ONLY, VMALL },
       { { STE_ONLY }, { STE_ONLY, VMALL_OTHER }, { STE_ONLY, IPA_LEAF } }, 3,
-      { GIVE_UP }, "INV-2" },
+      { FREE, FINISH }, "INV-2" },
+    { "L1STD: another array of STEs", ONE " " TWO, 0, { TAKE_OUTER },
+      { STE }, { { }, { STE_ONLY }, { STE_OTHER } }, 3, { }, "INV-4" },
+    { "substream's page: unmapped, mapped to another", ONE, 0, { UNMAP },
+      { VA_LEAF }, { { }, { CD }, { VA_OTHER } }, 3, { MAP_OTHER }, "BBM-1",
+      .pasid = true },
+    { "substream's page: its whole ASID", ONE, 0, { UNMAP },
+      { ASID }, { { ASID_OTHER }, { CD_ALL } }, 2, { MAP_OTHER }, "BBM-1",
+      .pasid = true },
+    { "substream's CD: another TTB0 and ASID", ONE, 0, { TAKE_INNER },
+      { CD }, { { }, { CD_0 }, { CD_OTHER }, { ASID } }, 4, { }, "INV-4",
+      .pasid = true },
+    { "substream's CD: by all of a stream", ONE, 0, { TAKE_INNER },
+      { CD_ALL }, { { CD_ALL_OTHER }, { CD_0 } }, 2, { }, "INV-4",
+      .pasid = true },
+    { "substream's CD: another TTB0, the same ASID", ONE, 0, { TAKE_INNER },
+      { CD, ASID }, { { CD }, { CD, ASID_OTHER } }, 2, { }, "INV-10",
+      .same_tag = true, .pasid = true },
+    { "substream's CD, of two STEs", ONE, 0, { TAKE_INNER },
+      { CD, CD_OTHER }, { { CD }, { CD_OTHER }, { CD_0 } }, 3, { }, "INV-4",
+      .shared = true, .pasid = true },
+    { "L1CD: another table of CDs", ONE, 0, { TAKE_MIDDLE },
+      { CD_BEHIND }, { { }, { CD } }, 2, { }, "INV-4", .pasid = true },
+    { "restored, replaced: what a substream's CD led to", ONE, HAND_OVER,
+      { TAKE_INNER, REPLACE }, { CD, ASID }, { { }, { CD_0 }, { ASID } }, 3,
+      { FREE, FINISH }, "INV-4", .pasid = true },
+    { "restored, replaced: a substream's tables", ONE, HAND_OVER,
+      { TAKE_INNER, REPLACE }, { CD, ASID },
+      { { CD }, { CD, ASID_OTHER }, { CD, VA_LEAF } }, 3, { FREE, FINISH },
+      "INV-2", .pasid = true },
+    { "restored, replaced, freed, flushed: by the STE", FLAT, HAND_OVER,
+      { TAKE_CONFIG, REPLACE }, { STE_ONLY, ALL }, { { }, { ALL } }, 2,
+      { FREE, FLUSH, FINISH }, "INV-4" },
+    { "restored, replaced, freed, flushed: S1 tables", ONE, HAND_OVER,
+      { TAKE_CONFIG, REPLACE }, { STE_ONLY, ASID }, { { STE_ONLY } }, 1,
+      { FREE, FLUSH, FINISH }, "INV-2" },
+    { "restored, replaced, freed, flushed: S2 tables", TWO, HAND_OVER,
+      { TAKE_CONFIG, REPLACE }, { STE_ONLY, VMALL }, { { STE_ONLY } }, 1,
+      { FREE, FLUSH, FINISH }, "INV-2" },
+    { "restored, replaced, freed before completion", FLAT, HAND_OVER,
+      { TAKE_CONFIG, REPLACE }, { STE_ONLY, ALL }, { { STE_ONLY, ALL } }, 1,
+      { FREE, SYNC, FINISH }, "INV-4", .early = true },
     { "CD of two STEs", ONE, 0, { TAKE_INNER },
       { CD, CD_OTHER }, { { CD }, { CD_OTHER }, { STE } }, 3, { }, "INV-4",
       .shared = true },
@@ -135,6 +178,7 @@ static void command(Inval *t, unsigned code)
     /* TG, and TTL of the level above the last one */
     uint64_t blocks = (uint64_t)(t->c->kind->granule_lg2 - 10) / 2 << 10 |
                       2 << 8;
+    uint64_t ssid = t->row->pasid ? INVAL_PASID << 12 : 0;
     uint64_t sid[2];
     uint64_t w[2] = { };
 
@@ -211,12 +255,23 @@ static void command(Inval *t, unsigned code)
         w[1] = 31;
         break;
     case CD:
+    case CD_BEHIND:
+        w[0] = 0x5 | sid[0] | ssid;
+        w[1] = code == CD;
+        break;
+    case CD_0:
         w[0] = 0x5 | sid[0];
         w[1] = 1;
         break;
     case CD_OTHER:
-        w[0] = 0x5 | sid[1];
+        w[0] = 0x5 | sid[1] | ssid;
         w[1] = 1;
+        break;
+    case CD_ALL:
+        w[0] = 0x6 | sid[0];
+        break;
+    case CD_ALL_OTHER:
+        w[0] = 0x6 | sid[1];
         break;
     default:
         g_assert_not_reached();
@@ -229,9 +284,43 @@ static uint64_t ste(Inval *t, unsigned engine)
     return t->c->io.ops->stream_entry(&t->c->io, t->c->engine[engine].dma.rid);
 }
 
+#define POINTER     MAKE_64BIT_MASK(6, 46)
+#define SUBSTREAMS  (4ull << 59 | 1ull << 4)    /* 16, in two levels */
+#define S1DSS_0     2ull                        /* what has none is number 0 */
+
+/* The L1CD, where there are substreams. */
+static uint64_t inner(Inval *t, unsigned engine)
+{
+    return inval_get(t, ste(t, engine)) & POINTER;
+}
+
 static uint64_t cd(Inval *t, unsigned engine)
 {
-    return inval_get(t, ste(t, engine)) & MAKE_64BIT_MASK(6, 46);
+    return t->row->pasid
+           ? (inval_get(t, inner(t, engine)) & POINTER) + 64 * INVAL_PASID
+           : inner(t, engine);
+}
+
+static void give_pasid(Inval *t, unsigned engine)
+{
+    uint64_t l1 = case_table(t->c), cds = inner(t, engine);
+    uint64_t w0 = inval_get(t, ste(t, engine)), at = ste(t, engine);
+
+    inval_put(t, l1, cds | 1);
+    inval_copy(t, cds + 64 * INVAL_PASID, cds, 4);
+    inval_put(t, at + 8, inval_get(t, at + 8) | S1DSS_0);
+    inval_put(t, at, (w0 & ~POINTER) | l1 | SUBSTREAMS);
+}
+
+/* The L1STD leads to a copy, in which engine 0 has what engine 1 has. */
+static void take_outer(Inval *t)
+{
+    uint64_t at = t->c->io.root + 8 * (t->c->engine[0].dma.rid / 64);
+    uint64_t l1std = inval_get(t, at), array = l1std & POINTER;
+    uint64_t copy = inval_copy_page(t, array);
+
+    inval_copy(t, copy + (ste(t, 0) - array), ste(t, 1), 4);
+    inval_put(t, at, (l1std & ~POINTER) | copy);
 }
 
 static void config(Inval *t, InvalStep step)
@@ -253,6 +342,19 @@ static void config(Inval *t, InvalStep step)
         }
         inval_copy(t, cd(t, 0), cd(t, 1), 4);
         break;
+    case TAKE_MIDDLE:
+        inval_put(t, inner(t, 0), inval_get(t, inner(t, 1)));
+        break;
+    case TAKE_OUTER:
+        take_outer(t);
+        break;
+    case GIVE_PASID:
+        for (int i = 0; i < 2; i++) {
+            give_pasid(t, i);
+        }
+        command(t, STE_ALL);
+        case_sync(t->c);
+        break;
     case SHARE:
         inval_copy(t, ste(t, 1), ste(t, 0), 4);
         command(t, STE_OTHER);
@@ -263,11 +365,13 @@ static void config(Inval *t, InvalStep step)
     }
 }
 
-static void clean(Inval *t)
+static void block(Inval *t, unsigned engine)
 {
-    for (int i = 0; i < 2; i++) {
-        inval_put(t, ste(t, i), 1);
-    }
+    inval_put(t, ste(t, engine), 1);
+}
+
+static void flush(Inval *t)
+{
     command(t, STE_ALL);
     case_sync(t->c);
     command(t, ALL);
@@ -276,9 +380,9 @@ static void clean(Inval *t)
 
 int main(int argc, char **argv)
 {
-    static const InvalOps ops = { command, config, clean };
+    static const InvalOps ops = { command, config, flush, block };
 
     g_test_init(&argc, &argv, NULL);
-    inval_add("lu-smmuv3-inval", "", &ops, rows, ARRAY_SIZE(rows));
+    inval_add("lu-smmuv3-inval", ",ssidsize=4,cd2l=on", &ops, rows, ARRAY_SIZE(rows));
     return case_run();
 }

@@ -23,13 +23,6 @@ static IommuDomain *begin(Case *c)
     return d;
 }
 
-static void end(Case *c)
-{
-    case_op(c, LU_CTL_OP_ABORT);
-    g_assert_cmpuint(luctl_unpreserve(&c->ctl, c->engine[0].dma.rid), ==,
-                     LU_CTL_OK);
-}
-
 /* Bytes of every size, aligned and not, are there for who looks. */
 static void test_sizes(Case *c)
 {
@@ -48,7 +41,7 @@ static void test_sizes(Case *c)
         pos += 3;
     }
     case_expect(c, "TBL-1");
-    end(c);
+    case_take_back(c, 0);
 }
 
 /* A store that is taken back at once is seen; a read is none. */
@@ -61,7 +54,7 @@ static void test_back(Case *c)
     case_set(c, d, c->kind->iova, 0, 0);
     case_set(c, d, c->kind->iova, 0, was);
     case_expect(c, "TBL-1");
-    end(c);
+    case_take_back(c, 0);
 }
 
 /* The same, once the freeze is over, or of a page that is in no table. */
@@ -72,7 +65,7 @@ static void test_over(Case *c)
     uint64_t page = case_page(c);
 
     plat_w64(&c->pq.plat, page, 1);
-    end(c);
+    case_take_back(c, 0);
     case_set(c, d, c->kind->iova, 0, 0);
     g_assert_cmphex(case_get(c, d, c->kind->iova, 0), ==, 0);
     case_set(c, d, c->kind->iova, 0, was);
@@ -91,7 +84,7 @@ static void test_walk(Case *c)
     case_reaches(c, 0, c->kind->iova, page);
     g_assert_true(case_write(c, 0, c->kind->iova, 1).landed);
     case_expect(c, "");
-    end(c);
+    case_take_back(c, 0);
 }
 
 /* A device that writes into its own table does. */
@@ -109,7 +102,7 @@ static void test_device(Case *c)
                              ~0ull).landed);
     g_assert_cmphex(plat_r64(&c->pq.plat, at + 0xff8), !=, 0);
     case_expect(c, "TBL-1");
-    end(c);
+    case_take_back(c, 0);
 }
 
 int main(int argc, char **argv)

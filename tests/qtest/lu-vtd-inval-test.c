@@ -18,9 +18,15 @@ typedef enum Command {
     PAGE_IH,                    /* leaves only */
     PAGE_NEXT,                  /* of the page after it */
     PAGE_OTHER,                 /* by the domain ID of domain 1 */
+    PAGE_RID,                   /* by the PASID of what has none */
+    IPA, IPA_NEXT,              /* nested: of the second stage */
+    PIOTLB_ALL,                 /* first stage, of the PASID */
+    PIOTLB_RID,                 /* ... of what has none */
+    DEVICE_TLB,                 /* of engine 0, which has none */
     PASID_ALL,                  /* of the PASID; second stage: of the domain */
     PC_GLOBAL, PC_DOMAIN, PC_PASID,
     PC_OTHER,                   /* by the domain ID of domain 1 */
+    PC_RID,                     /* of the PASID of what has none */
     IEC_GLOBAL, IEC_INDEX,
 } Command;
 
@@ -28,6 +34,7 @@ typedef enum Command {
 #define SECOND  "ss-legacy ss-scalable"
 #define SM      "ss-scalable fs"
 #define EVERY   "ss-legacy ss-scalable fs"
+#define NESTED  "fs-on-ss"
 
 static const InvalRow rows[] = {
     { "page: unmapped, mapped to another", EVERY, 0, { UNMAP },
@@ -41,6 +48,8 @@ static const InvalRow rows[] = {
       { PAGE_IH }, { { }, { PAGE_NEXT }, { PAGE_OTHER } }, 3, { }, "INV-1" },
     { "page: fewer permissions", EVERY, 0, { MAP_READ_ONLY },
       { PAGE_IH }, { { }, { PAGE_NEXT } }, 2, { }, "INV-1", .write = true },
+    { "page: of a device that has no TLB", EVERY, 0, { UNMAP },
+      { PAGE_IH }, { { DEVICE_TLB } }, 1, { MAP_OTHER }, "INV-1" },
     { "table: unlinked, used for something else", EVERY, 0, { UNLINK },
       { PAGE }, { { PAGE_IH } }, 1, { REUSE_TABLE }, "INV-2" },
     { "table: used for something else before completion", EVERY, 0, { UNLINK },
@@ -85,21 +94,89 @@ static const InvalRow rows[] = {
       { }, "INV-4" },
     { "restored, replaced: what the context entry led to", LEGACY, HAND_OVER,
       { TAKE_CONFIG, REPLACE }, { CC_DEVICE, IOTLB_DOMAIN },
-      { { }, { CC_OTHER }, { IOTLB_DOMAIN } }, 3, { GIVE_UP }, "INV-4" },
+      { { }, { CC_OTHER }, { IOTLB_DOMAIN } }, 3, { FREE, FINISH }, "INV-4" },
     { "restored, replaced: what the PASID entry led to", SM, HAND_OVER,
       { TAKE_INNER, REPLACE }, { PC_PASID, PASID_ALL },
-      { { }, { PC_OTHER }, { PASID_ALL } }, 3, { GIVE_UP }, "INV-4" },
+      { { }, { PC_OTHER }, { PASID_ALL } }, 3, { FREE, FINISH }, "INV-4" },
     { "restored, replaced: tables", LEGACY, HAND_OVER,
       { TAKE_CONFIG, REPLACE }, { CC_DEVICE, IOTLB_DOMAIN },
       { { CC_DEVICE }, { CC_DEVICE, IOTLB_OTHER }, { CC_DEVICE, PAGE_IH } }, 3,
-      { GIVE_UP }, "INV-2" },
+      { FREE, FINISH }, "INV-2" },
     { "restored, replaced: tables of a PASID", SM, HAND_OVER,
       { TAKE_INNER, REPLACE }, { PC_PASID, PASID_ALL },
       { { PC_PASID }, { PC_PASID, IOTLB_OTHER }, { PC_PASID, PAGE_IH } }, 3,
-      { GIVE_UP }, "INV-2" },
+      { FREE, FINISH }, "INV-2" },
+    { "restored, replaced, freed, flushed: by the context entry", LEGACY,
+      HAND_OVER, { TAKE_CONFIG, REPLACE }, { CC_DEVICE, IOTLB_DOMAIN },
+      { { }, { IOTLB_DOMAIN } }, 2, { FREE, FLUSH, FINISH }, "INV-4" },
+    { "restored, replaced, freed, flushed: by the PASID entry", SM, HAND_OVER,
+      { TAKE_INNER, REPLACE }, { PC_PASID, PASID_ALL },
+      { { }, { PASID_ALL } }, 2, { FREE, FLUSH, FINISH }, "INV-4" },
+    { "restored, replaced, freed, flushed: tables", LEGACY, HAND_OVER,
+      { TAKE_CONFIG, REPLACE }, { CC_DEVICE, IOTLB_DOMAIN },
+      { { CC_DEVICE } }, 1, { FREE, FLUSH, FINISH }, "INV-2" },
+    { "restored, replaced, freed, flushed: tables of a PASID", SM, HAND_OVER,
+      { TAKE_INNER, REPLACE }, { PC_PASID, PASID_ALL }, { { PC_PASID } }, 1,
+      { FREE, FLUSH, FINISH }, "INV-2" },
+    { "restored, replaced, freed before completion", LEGACY, HAND_OVER,
+      { TAKE_CONFIG, REPLACE }, { CC_DEVICE, IOTLB_DOMAIN },
+      { { CC_DEVICE, IOTLB_DOMAIN } }, 1, { FREE, SYNC, FINISH }, "INV-4",
+      .early = true },
+    { "root entry: another context table", LEGACY, 0, { TAKE_OUTER },
+      { CC_GLOBAL, IOTLB_GLOBAL },
+      { { }, { CC_OTHER, IOTLB_GLOBAL }, { IOTLB_GLOBAL } }, 3, { }, "INV-4" },
+    { "root entry: another context table", SM, 0, { TAKE_OUTER },
+      { CC_GLOBAL, PC_GLOBAL, IOTLB_GLOBAL },
+      { { }, { CC_GLOBAL }, { PC_GLOBAL, IOTLB_GLOBAL } }, 3, { }, "INV-4" },
+    { "second under first: unmapped, mapped to another", NESTED, 0,
+      { UNMAP_S2 }, { IPA }, { { }, { PIOTLB_ALL }, { IPA_NEXT } }, 3,
+      { MAP_S2_OTHER }, "INV-9", .deep = true },
+    { "second under first: all of a domain", NESTED, 0, { UNMAP_S2 },
+      { IOTLB_DOMAIN }, { { IOTLB_OTHER }, { PC_DOMAIN } }, 2,
+      { MAP_S2_OTHER }, "INV-9" },
+    /* What is held is of both, and does not say which of them changed. */
+    { "first over second: unmapped, mapped to another", NESTED, 0, { UNMAP },
+      { PAGE_IH }, { { }, { PAGE_NEXT } }, 2, { MAP_OTHER }, "INV-9" },
     { "PASID directory entry: another table", SM, 0, { TAKE_MIDDLE },
       { PC_DOMAIN, PASID_ALL }, { { }, { PASID_ALL } }, 2, { },
       "INV-4" },
+};
+
+/* With PASIDs: the same, and what has none has entries of its own. */
+static const InvalRow pasid_rows[] = {
+    { "PASID's page: unmapped, mapped to another", "ss-scalable", 0, { UNMAP },
+      { PAGE_IH }, { { }, { PAGE_OTHER }, { PC_PASID } }, 3, { MAP_OTHER },
+      "INV-1", .pasid = true },
+    { "PASID's first-stage page: unmapped, mapped to another", "fs", 0,
+      { UNMAP }, { PAGE_IH }, { { }, { PAGE_RID }, { PIOTLB_RID } }, 3,
+      { MAP_OTHER }, "INV-1", .pasid = true },
+    { "PASID's page: all of a PASID", "fs", 0, { UNMAP }, { PASID_ALL },
+      { { PIOTLB_RID }, { PC_PASID } }, 2, { MAP_OTHER }, "INV-1",
+      .pasid = true },
+    { "PASID's first-stage table: unlinked, used for something else", "fs", 0,
+      { UNLINK }, { PAGE }, { { PAGE_IH } }, 1, { REUSE_TABLE }, "INV-2", .pasid = true },
+    { "PASID's entry: another domain", SM, 0, { TAKE_INNER },
+      { PC_PASID, PASID_ALL }, { { }, { PC_RID, PASID_ALL }, { PC_OTHER },
+                                 { CC_DEVICE, PASID_ALL } }, 4, { },
+      "INV-4", .pasid = true },
+    { "PASID's entry: other tables, the same domain ID", SM, 0, { TAKE_INNER },
+      { PC_PASID, PASID_ALL }, { { PC_PASID }, { PC_PASID, PAGE_NEXT } }, 2,
+      { }, "INV-10", .same_tag = true, .pasid = true },
+    { "PASID's entry: other tables, another PASID invalidated", "fs", 0,
+      { TAKE_INNER }, { PC_PASID, PASID_ALL },
+      { { PC_PASID, PIOTLB_RID }, { PC_PASID, PAGE_RID } }, 2, { }, "INV-10",
+      .same_tag = true, .pasid = true },
+    { "PASID's directory entry: another table", SM, 0, { TAKE_MIDDLE },
+      { PC_DOMAIN, PASID_ALL }, { { }, { PASID_ALL }, { PC_RID } }, 3, { },
+      "INV-4", .pasid = true },
+    { "restored, replaced: what a PASID's entry led to", SM, HAND_OVER,
+      { TAKE_INNER, REPLACE }, { PC_PASID, PASID_ALL },
+      { { }, { PC_RID, PASID_ALL }, { PASID_ALL } }, 3, { FREE, FINISH }, "INV-4",
+      .pasid = true },
+    { "restored, replaced: a PASID's tables", SM, HAND_OVER,
+      { TAKE_INNER, REPLACE }, { PC_PASID, PASID_ALL },
+      { { PC_PASID }, { PC_PASID, IOTLB_OTHER }, { PC_PASID, PAGE_IH } }, 3,
+      { FREE, FINISH }, "INV-2", .pasid = true },
 };
 
 /* Caching mode: what becomes present, too. */
@@ -116,6 +193,7 @@ static const InvalRow caching_rows[] = {
 
 #define PTR     (~0xfffull)
 #define DRAIN   0xc0ull
+#define PASIDE  8ull            /* of a scalable context entry */
 
 static uint64_t granularity(unsigned g)
 {
@@ -134,17 +212,42 @@ static uint64_t directory(Inval *t, unsigned engine)
 
 static uint64_t pasid_entry(Inval *t, unsigned engine)
 {
-    return inval_get(t, directory(t, engine)) & PTR;
+    return (inval_get(t, directory(t, engine)) & PTR) +
+           64 * (t->row->pasid ? INVAL_PASID : 0);
+}
+
+static void give_pasid(Inval *t, unsigned engine)
+{
+    uint64_t table = inval_get(t, directory(t, engine)) & PTR;
+
+    inval_copy(t, pasid_entry(t, engine), table, 8);
+    inval_put(t, context(t, engine),
+              inval_get(t, context(t, engine)) | PASIDE);
+}
+
+/* The root entry leads to a copy, in which engine 0 has what engine 1 has. */
+static void take_outer(Inval *t)
+{
+    bool upper = t->c->io.scalable && t->c->engine[0].dma.rid & 0x80;
+    uint64_t at = t->c->io.root + (upper ? 8 : 0);
+    uint64_t table = inval_get(t, at) & PTR, copy = inval_copy_page(t, table);
+
+    inval_copy(t, copy + (context(t, 0) - table), context(t, 1), 2);
+    inval_put(t, at, copy | 1);
 }
 
 static void command(Inval *t, unsigned code)
 {
     const IommuDomain *d = t->d[0];
-    bool fs = d->kind == IOMMU_FS;
+    bool nested = d->kind == IOMMU_NESTED;
+    bool fs = d->kind == IOMMU_FS || nested;
     uint64_t did = (uint64_t)d->tag << 16;
     uint64_t other = (uint64_t)t->d[1]->tag << 16;
     uint64_t no_did = 0x7fffull << 16;
-    uint64_t page = fs ? 0x6 | granularity(3) : 0x2 | granularity(3) | DRAIN;
+    uint64_t pasid = t->row && t->row->pasid ? INVAL_PASID << 32 : 0;
+    uint64_t page = fs ? 0x6 | granularity(3) | pasid
+                       : 0x2 | granularity(3) | DRAIN;
+    uint64_t ipa = t->page[0] + d->pt.ptr_off;
     uint64_t sid[2];
     uint64_t w[2] = { };
 
@@ -186,9 +289,28 @@ static void command(Inval *t, unsigned code)
         w[0] = page | no_did;
         w[1] = t->iova;
         break;
+    case PAGE_RID:
+        w[0] = 0x6 | granularity(3) | did;
+        w[1] = t->iova;
+        break;
+    case IPA:
+    case IPA_NEXT:
+        w[0] = 0x2 | granularity(3) | DRAIN | did;
+        w[1] = ipa + (code == IPA_NEXT ? 0x1000 : 0);
+        break;
+    case PIOTLB_ALL:
+        w[0] = 0x6 | granularity(2) | did | pasid;
+        break;
+    case PIOTLB_RID:
+        w[0] = 0x6 | granularity(2) | did;
+        break;
+    case DEVICE_TLB:
+        w[0] = 0x3 | sid[0];
+        w[1] = INT64_MAX - 0xffe;       /* S: all addresses */
+        break;
     case PASID_ALL:
-        w[0] = fs ? 0x6 | granularity(2) | did
-                  : 0x2 | granularity(2) | DRAIN | did;
+        w[0] = d->kind == IOMMU_FS ? 0x6 | granularity(2) | did | pasid
+                                   : 0x2 | granularity(2) | DRAIN | did;
         break;
     case PC_GLOBAL:
         w[0] = 0x7 | granularity(3);
@@ -197,10 +319,13 @@ static void command(Inval *t, unsigned code)
         w[0] = 0x7 | granularity(0) | did;
         break;
     case PC_PASID:
-        w[0] = 0x7 | granularity(1) | did;
+        w[0] = 0x7 | granularity(1) | did | pasid;
         break;
     case PC_OTHER:
-        w[0] = 0x7 | granularity(1) | other;
+        w[0] = 0x7 | granularity(1) | other | pasid;
+        break;
+    case PC_RID:
+        w[0] = 0x7 | granularity(1) | did;
         break;
     case IEC_GLOBAL:
         w[0] = 0x4;
@@ -212,6 +337,18 @@ static void command(Inval *t, unsigned code)
         g_assert_not_reached();
     }
     case_command(t->c, w[0], w[1]);
+}
+
+static void flush(Inval *t)
+{
+    command(t, CC_GLOBAL);
+    case_sync(t->c);
+    if (t->c->io.scalable) {
+        command(t, PC_GLOBAL);
+        case_sync(t->c);
+    }
+    command(t, IOTLB_GLOBAL);
+    case_sync(t->c);
 }
 
 static void config(Inval *t, InvalStep step)
@@ -242,6 +379,15 @@ static void config(Inval *t, InvalStep step)
         }
         inval_copy(t, pasid_entry(t, 0), pasid_entry(t, 1), 8);
         break;
+    case TAKE_OUTER:
+        take_outer(t);
+        break;
+    case GIVE_PASID:
+        for (int i = 0; i < 2; i++) {
+            give_pasid(t, i);
+        }
+        flush(t);
+        break;
     case SHARE:
         inval_copy(t, context(t, 1), context(t, 0), words);
         command(t, CC_GLOBAL);
@@ -252,24 +398,9 @@ static void config(Inval *t, InvalStep step)
     }
 }
 
-static void flush(Inval *t)
+static void block(Inval *t, unsigned engine)
 {
-    command(t, CC_GLOBAL);
-    case_sync(t->c);
-    if (t->c->io.scalable) {
-        command(t, PC_GLOBAL);
-        case_sync(t->c);
-    }
-    command(t, IOTLB_GLOBAL);
-    case_sync(t->c);
-}
-
-static void clean(Inval *t)
-{
-    for (int i = 0; i < 2; i++) {
-        inval_put(t, context(t, i), 0);
-    }
-    flush(t);
+    inval_put(t, context(t, engine), 0);
 }
 
 /* ------------------------------------------------------------------ */
@@ -374,10 +505,12 @@ static void test_pointer(const void *arg)
 
 int main(int argc, char **argv)
 {
-    static const InvalOps ops = { command, config, clean };
+    static const InvalOps ops = { command, config, flush, block };
 
     g_test_init(&argc, &argv, NULL);
     inval_add("lu-vtd-inval", "", &ops, rows, ARRAY_SIZE(rows));
+    inval_add("lu-vtd-inval/pasid", ",x-pasid-mode=on", &ops, pasid_rows,
+              ARRAY_SIZE(pasid_rows));
     inval_add("lu-vtd-inval/caching-mode", ",caching-mode=on", &ops,
               caching_rows, ARRAY_SIZE(caching_rows));
     for (unsigned i = 0; i < ARRAY_SIZE(pointers); i++) {

@@ -10,6 +10,7 @@
 #include "qemu/osdep.h"
 #include "libqtest.h"
 #include "qobject/qdict.h"
+#include "../lib/qtest-end.h"
 
 #define REGS        0xfed90000ull
 #define GCMD        0x18
@@ -120,7 +121,7 @@ static Queue *start(const char *options)
 
 static void stop(Queue *q)
 {
-    qtest_quit(q->qts);
+    lu_qtest_quit(q->qts);
     unlink(q->log);
     g_free(q->log);
     g_free(q);
@@ -780,6 +781,39 @@ static void test_command_latency(const void *data)
     stop(q);
 }
 
+/* What is under way is not touched by writes, whole or half, and ends. */
+static void test_command_held(const void *data)
+{
+    const Command *c = data;
+    Queue *q = start_off(NARROW ",inv-latency=1000");
+    uint64_t pending;
+
+    set64(q, IVA, c->iva);
+    set64(q, c->reg, c->val);
+    pending = get64(q, c->reg);
+    g_assert_cmphex(pending & GO, ==, GO);
+    qtest_clock_step(q->qts, 600);
+    set(q, c->reg, 0xffffffff);
+    g_assert_cmphex(get64(q, c->reg), ==, pending);
+    set(q, c->reg + 4, 0);
+    g_assert_cmphex(get64(q, c->reg), ==, pending);
+    set(q, c->reg + 4, 0xffffffff);
+    g_assert_cmphex(get64(q, c->reg), ==, pending);
+    set64(q, c->reg, 0);
+    g_assert_cmphex(get64(q, c->reg), ==, pending);
+    set64(q, c->reg, c->val);
+    g_assert_cmpuint(logged(q, "lu_inval "), ==, 1);
+    qtest_clock_step(q->qts, 400);
+    g_assert_cmpuint(logged(q, "lu_inval_done "), ==, 1);
+    check_command(q, c);
+    /* And then it is written again. */
+    set(q, c->reg + 4, 0);
+    g_assert_cmphex(get64(q, c->reg) >> 61, ==, 0);
+    set64(q, c->reg, c->val);
+    g_assert_cmpuint(logged(q, "lu_inval "), ==, 2);
+    stop(q);
+}
+
 /* With the queue enabled, registers do nothing. */
 static void test_command_ignored(void)
 {
@@ -893,6 +927,10 @@ int main(int argc, char **argv)
         add("register", commands[i].name, &commands[i], test_command);
         add("register-latency", commands[i].name, &commands[i],
             test_command_latency);
+        if (commands[i].actual) {
+            add("register-held", commands[i].name, &commands[i],
+                test_command_held);
+        }
     }
     qtest_add_func("vtd-queue/register/ignored", test_command_ignored);
     qtest_add_func("vtd-queue/register/scalable", test_command_scalable);

@@ -216,14 +216,14 @@ static void begin(Run *r, uint32_t seed)
     memset(r->behind, 0, sizeof(r->behind));
     FOR_SIDES(i) {
         Machine *m = &r->m[i];
-        uint64_t area = m->p.ram + AREA_OFF;
+        uint64_t area = m->p.pq.ram + AREA_OFF;
 
         qtest_system_reset(m->p.pq.qts);
         plat_mapped_forget(&m->p);
         /* Large blocks begin there: device trees are not the same. */
-        memset(plat_mapped_at(&m->p, m->p.ram), 0, LOW_BYTES);
+        memset(plat_qtest_at(&m->p.pq, m->p.pq.ram), 0, LOW_BYTES);
         for (unsigned at = 0; at < AREA_BYTES; at += 8) {
-            stq_le_p(plat_mapped_at(&m->p, area + at), area + at);
+            stq_le_p(plat_qtest_at(&m->p.pq, area + at), area + at);
         }
         m->io = (Iommu) {
             .ops = m->x86 ? &vtd_ops : &smmuv3_ops, .plat = &m->p.pq.plat,
@@ -328,7 +328,7 @@ static bool same_memory(Run *r, uint64_t from, uint64_t bytes)
         return same_memory(r, from, q2 - from) &&
                same_memory(r, q2 + PLAT_PAGE, from + bytes - q2 - PLAT_PAGE);
     }
-    return !memcmp(plat_mapped_at(a, from), plat_mapped_at(b, from), bytes);
+    return !memcmp(plat_qtest_at(&a->pq, from), plat_qtest_at(&b->pq, from), bytes);
 }
 
 /* After a difference: both go on from what ours has. */
@@ -336,9 +336,9 @@ static void agree(Run *r)
 {
     PlatMapped *a = &r->m[STOCK].p, *b = &r->m[OURS].p;
 
-    memcpy(plat_mapped_at(a, a->ram + AREA_OFF),
-           plat_mapped_at(b, b->ram + AREA_OFF),
-           b->pq.heap - (b->ram + AREA_OFF));
+    memcpy(plat_qtest_at(&a->pq, a->pq.ram + AREA_OFF),
+           plat_qtest_at(&b->pq, b->pq.ram + AREA_OFF),
+           b->pq.heap - (b->pq.ram + AREA_OFF));
     consume_both(r);
 }
 
@@ -359,7 +359,7 @@ static void compare(Run *r, WitnessStep *step, const Witness seen[SIDES])
 {
     g_autoptr(GString) names = g_string_new("");
     PlatMapped *p = &r->m[OURS].p;
-    bool window = same_memory(r, p->ram + AREA_OFF, WINDOW_BYTES);
+    bool window = same_memory(r, p->pq.ram + AREA_OFF, WINDOW_BYTES);
     bool heap = same_memory(r, p->heap, p->pq.heap - p->heap);
     bool same = !memcmp(&seen[STOCK], &seen[OURS], sizeof(Witness));
     bool memory;
@@ -389,7 +389,7 @@ static void compare(Run *r, WitnessStep *step, const Witness seen[SIDES])
 
 static uint64_t window(Run *r)
 {
-    return r->m[OURS].p.ram + AREA_OFF;
+    return r->m[OURS].p.pq.ram + AREA_OFF;
 }
 
 static unsigned granule_lg2(const Domain *d)
@@ -968,7 +968,7 @@ static bool program(Run *r, uint32_t seed)
     for (unsigned i = 0; i < STEPS && !r->bad; i++) {
         step(r);
     }
-    if (!r->bad && !same_memory(r, p->ram + AREA_OFF, AREA_BYTES)) {
+    if (!r->bad && !same_memory(r, p->pq.ram + AREA_OFF, AREA_BYTES)) {
         say(r, "DIFFERENT: what lies in memory at the end");
         r->bad = true;
     }

@@ -888,6 +888,44 @@ static void limit(void)
     test_destroy(&t);
 }
 
+/* What is fetched again is one entry still, but the newest. */
+static void refetched(void)
+{
+    static const LuMayHitConfig config = { .entries = 4 };
+    static const LuInval leaf = {
+        .name = "leaf", .what = LU_INVAL_S1,
+        .match = LU_MATCH_RANGE | LU_MATCH_LEAF, .addr = VA, .len = PAGE,
+    };
+    uint64_t first, last;
+    Test t;
+
+    test_init_shapes(&t, "vmsa-s1/4k/39", NULL, &config);
+    for (unsigned i = 0; i < 3; i++) {
+        gen_map(&t.g1, VA + i * PAGE, 0, OUT(OLD) + i * PAGE, GEN_ALL);
+    }
+    /* Two pointers and two leaves; one of these again, as it is and dropped */
+    reads(&t, VA + PAGE);
+    reads(&t, VA);
+    for (unsigned i = 0; i < 8; i++) {
+        g_assert_cmpint(touch(&t, VA, LU_PERM_R, true), ==, LU_FAULT_NONE);
+        consume(&t, &leaf);
+        g_assert_true(complete(&t, &first, &last));
+        reads(&t, VA);
+    }
+    g_assert_cmpuint(lu_mayhit_evictions(t.mayhit), ==, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        gen_map(&t.g1, VA + i * PAGE, 0, OUT(NEW) + i * PAGE, GEN_ALL);
+    }
+    g_assert_cmphex(reads(&t, VA + PAGE), ==, OUT(OLD) + PAGE);
+    g_assert_cmphex(reads(&t, VA), ==, OUT(OLD));
+    /* One more, and the leaf goes that was fetched but once. */
+    reads(&t, VA + 2 * PAGE);
+    g_assert_cmpuint(lu_mayhit_evictions(t.mayhit), ==, 1);
+    g_assert_cmphex(reads(&t, VA), ==, OUT(OLD));
+    g_assert_cmphex(reads(&t, VA + PAGE), ==, OUT(NEW) + PAGE);
+    test_destroy(&t);
+}
+
 static void many_pending(void)
 {
     static const LuInval before = {
@@ -1124,6 +1162,7 @@ int main(int argc, char **argv)
     add_test("mayhit/dirty", "nested", dirty, &everything);
     g_test_add_func("/lu/mayhit/both-privileges", both_privileges);
     g_test_add_func("/lu/mayhit/limit", limit);
+    g_test_add_func("/lu/mayhit/refetched", refetched);
     g_test_add_func("/lu/mayhit/bound/pending", many_pending);
     g_test_add_func("/lu/mayhit/bound/tags", many_tags);
     g_test_add_func("/lu/mayhit/bound/range", long_range);

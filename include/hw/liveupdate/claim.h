@@ -49,7 +49,8 @@ typedef struct LuDomain {
     LuCtx ctx;                  /* stages */
     LuCapSet caps;              /* of the unit */
     GPtrArray *pages;           /* LuPage, tables; empty before the freeze */
-    unsigned n_pages, n_freed;  /* kept after the pages are gone */
+    unsigned n_pages;           /* kept after the pages are gone, */
+    unsigned n_freed;           /* and this: freed so far */
 } LuDomain;
 
 typedef struct LuClaim {
@@ -77,6 +78,14 @@ typedef struct LuClaim {
     int64_t last_ns, gap_ns;    /* longest time between two accesses */
     unsigned n_pages, n_freed;  /* of the domain, filled at the end */
 } LuClaim;
+
+/* Of no unit, with no domain and no configuration yet. */
+LuClaim *lu_claim_new(void);
+/* @claim, a LuClaim, has no page any more.  A GDestroyNotify. */
+void lu_claim_free(gpointer claim);
+LuDomain *lu_domain_new(void);
+/* @d has no claim any more, and no page. */
+void lu_domain_free(LuDomain *d);
 
 /* Whether the tables are promised not to change and the stream to go on. */
 static inline bool lu_claim_checked(const LuClaim *c)
@@ -111,6 +120,13 @@ bool lu_ctx_same_tables(const LuCtx *a, const LuCtx *b);
  */
 void lu_claim_freeze(LuBooks *books, LuClaim *c);
 void lu_claim_judge_frozen(LuBooks *books, LuClaim *c);
+
+/*
+ * DOM-1: @c has the domain it had when it was preserved, and that its siblings
+ * were frozen with.  The first that comes freezes it.  Returns whether the
+ * tables of @c are to be entered in the ledger.
+ */
+bool lu_domain_freeze(LuBooks *books, LuClaim *c);
 
 /*
  * Whether the map holds what @ctx translates by, in whole or in part: tables
@@ -193,9 +209,6 @@ void lu_domain_check_use(LuBooks *books, LuDomain *d, uint8_t format,
 void lu_claim_check_refused(LuBooks *books, LuClaim *c, const LuCtx *now,
                             bool end);
 
-/* @d has no claim any more, and no page. */
-void lu_domain_free(LuDomain *d);
-
 /* The claim that speaks for the domain: its first. */
 static inline LuClaim *lu_domain_claim(const LuDomain *d)
 {
@@ -211,8 +224,10 @@ void lu_domain_returned(LuDomain *domain);
 #define LU_TABLE_BYTES_MAX (1024 * 1024)
 
 /*
- * Table memory taken over or freed: FRE-1, FRE-2, FRE-3.  At most
- * LU_TABLE_BYTES_MAX at once, so that the work is bounded.
+ * Table memory taken over or freed: FRE-1, FRE-2, FRE-3.  With the first page
+ * that is freed the tables of its domain are given up, see
+ * lu_claim_check_held().  At most LU_TABLE_BYTES_MAX at once, so that the work
+ * is bounded.
  */
 void lu_pages_take(LuBooks *books, hwaddr pa, hwaddr len);
 void lu_pages_free(LuBooks *books, hwaddr pa, hwaddr len);

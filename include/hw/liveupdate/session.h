@@ -56,11 +56,12 @@ struct LuSession {
     LuRanges ended;             /* tables of claims that this kernel finished */
     bool refuse;                /* accesses that prove something wrong */
     const char *unwatched;      /* static: why nobody watches pages, or NULL */
-    /* What is seen of a handoff, and not said (evidence.c). */
+    /* What is seen of a handoff, and not said (session-sign.c). */
     bool looked;                /* the map was read for this generation */
     const char *jump;           /* static: who said the jump comes; or NULL */
     bool booted;                /* the registers told of this kernel's boot */
-    unsigned scans;             /* for want of a device tree, this generation */
+    /* For want of a device tree, in this generation: by a sign, by time. */
+    unsigned scans, waits;
     int64_t next_scan_ns;
     /* Called after each operation that may move claims; lock held. */
     void (*edge)(void *opaque, const LuOp *op, unsigned moved);
@@ -195,38 +196,11 @@ void lu_session_register_ok(LuSession *s, LuRule rule);
 void lu_session_served(LuSession *s, LuIommu *iommu, const LuAccess *access,
                        LuRule rule, const LuServedWhy *why);
 
-/* All locks: operations read the configuration of any unit. */
-void lu_session_lock(LuSession *s);
-void lu_session_unlock(LuSession *s);
-
 /*
- * Parts of an operation.  All locks are held.
- *
- * Claim the stream of @op on @iommu; returns as lu_session_op().  @seen: it is
- * the map that says so, and tells the claim's phases from then on.  @held: what
- * the stream goes by, if memory does not lead there any more; else NULL.
+ * The records of the kernel that leaves are complete: note where they and the
+ * claims disagree.  Nothing is judged.  All locks are held.
  */
-int lu_session_claim(LuSession *s, LuIommu *iommu, const LuOp *op, bool seen,
-                     const LuCtx *held);
-/*
- * End the open claims of @iommu (NULL: of all units) that are in @state
- * (LU_CLAIM_NONE: in any); no one is at fault.  Returns how many there were.
- */
-unsigned lu_session_drop(LuSession *s, const LuIommu *iommu,
-                         LuClaimState state);
-/* @c is over: it stays in the history as it is, without its tables. */
-void lu_session_end(LuSession *s, LuClaim *c);
-/* The open claim, or NULL. */
-LuClaim *lu_session_find(LuSession *s, LuIommu *iommu, uint16_t rid,
-                         uint32_t pasid);
-/* Whether claims that somebody announced are open: nothing else is asked. */
-bool lu_session_announced(const LuSession *s);
-/* The map was read at an edge that @source told of: claim what is in it. */
-void lu_session_claim_map(LuSession *s, const char *source);
-/* Each generation tells of its own jump. */
-void lu_session_forget_evidence(LuSession *s);
-/* Look at what has become of @c, which was seen; only its unit's lock. */
-void lu_session_follow(LuSession *s, LuClaim *c);
+void lu_session_compare_sources(LuSession *s);
 
 /* The machine stops: claims that were seen and are replaced have ended. */
 void lu_session_close(LuSession *s);
