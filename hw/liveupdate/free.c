@@ -157,25 +157,48 @@ static void check_pointers(LuBooks *books, const LuDomain *d)
     }
 }
 
-void lu_claim_check_held(LuBooks *books, LuClaim *c)
+/* False: what is held does not lead to the tables, as memory does not. */
+static bool config_held(LuBooks *books, const LuClaim *c)
 {
-    const LuDomain *d = c->domain;
     const LuStream *s;
     LuEvidence ev;
 
-    if (!c->iommu->mayhit || c->crash || !d->replaced ||
-        config_leads(c, NULL)) {
-        return;
-    }
     s = lu_streams_find(c->iommu->streams, c->rid, c->pasid);
     lu_evaluated(&books->sink, LU_RULE_INV_4);
-    if (s && config_leads(c, &s->ctx)) {
-        ev = lu_claim_evidence(c);
-        ev.detail = "what is held of it leads to tables that are given up";
-        lu_finding(&books->sink, LU_RULE_INV_4, &ev);
-    } else if (d->claims->len == 1) {
-        check_pointers(books, d);
+    if (!s || !config_leads(c, &s->ctx)) {
+        return false;
     }
+    ev = lu_claim_evidence(c);
+    ev.detail = "what is held of it leads to tables that are given up";
+    lu_finding(&books->sink, LU_RULE_INV_4, &ev);
+    return true;
+}
+
+/* Whether what is held of @c can tell that its tables are given up. */
+static bool has_left(const LuClaim *c)
+{
+    return c->iommu->mayhit && !c->crash && c->domain->replaced &&
+           !config_leads(c, NULL);
+}
+
+void lu_claim_check_held(LuBooks *books, LuClaim *c)
+{
+    if (has_left(c) && !config_held(books, c) && c->domain->claims->len == 1) {
+        check_pointers(books, c->domain);
+    }
+}
+
+/* The first of the pages of @d is freed: those of all its claims are. */
+static void check_given_up(LuBooks *books, const LuDomain *d)
+{
+    for (guint i = 0; i < d->claims->len; i++) {
+        const LuClaim *c = g_ptr_array_index(d->claims, i);
+
+        if (!has_left(c) || config_held(books, c)) {
+            return;
+        }
+    }
+    check_pointers(books, d);
 }
 
 /* ------------------------------------------------------------------ */
@@ -214,7 +237,13 @@ static void free_page(LuBooks *books, LuPage *page, hwaddr bytes)
         page_finding(books, LU_RULE_FRE_2, page, page->domain, "freed twice");
         return;
     }
+    if (page->domain && !page->domain->n_freed && !page->busy) {
+        check_given_up(books, page->domain);
+    }
     page->freed += bytes;
+    if (page->domain && page->freed == whole) {
+        page->domain->n_freed++;
+    }
     if (page->busy) {
         page_finding(books, LU_RULE_FRE_2, page, page->domain,
                      "freed while hardware still walks it");

@@ -216,7 +216,7 @@ static void shadow_page(Entering *e, LuPage *page, const LuTreeTable *table,
                     ((done / 8) << lu_stage_shift(e->stage, table->level));
     page->taken = page->freed = 0;
     page->cause = NULL;
-    page->watched = false;
+    page->watched = 0;
     if (!lu_mem_read_words(e->mem, lu_page_pa(page), page->shadow,
                            bytes / 8)) {
         memset(page->shadow, 0xff, bytes);

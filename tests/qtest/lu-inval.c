@@ -103,12 +103,6 @@ static void hand_over(Inval *t)
     iommu_foreach_table(&c->io, t->d[0], take_table, &c->ctl);
 }
 
-static void give_up(Inval *t)
-{
-    iommu_foreach_table(&t->c->io, t->d[0], free_table, &t->c->ctl);
-    say(t, LU_CTL_OP_FINISH);
-}
-
 static void step(Inval *t, const InvalOps *ops, InvalStep what)
 {
     const unsigned rw = PG_READ | PG_WRITE;
@@ -158,8 +152,14 @@ static void step(Inval *t, const InvalOps *ops, InvalStep what)
     case REPLACE:
         say(t, LU_CTL_OP_REPLACE);
         break;
-    case GIVE_UP:
-        give_up(t);
+    case FREE:
+        iommu_foreach_table(&c->io, t->d[0], free_table, &c->ctl);
+        break;
+    case FLUSH:
+        ops->flush(t);
+        break;
+    case FINISH:
+        say(t, LU_CTL_OP_FINISH);
         break;
     case NO_STEP:
         break;
@@ -257,7 +257,10 @@ static char *run_row(Case *c, const InvalRow *row, const InvalOps *ops,
     }
     go_on(&t);
     go_on(&t);
-    ops->clean(&t);
+    for (int i = 0; i < 2; i++) {
+        ops->block(&t, i);
+    }
+    ops->flush(&t);
     for (int i = 0; i < 2; i++) {
         case_pasid(c, i, LUCTL_NO_PASID);
     }

@@ -38,7 +38,9 @@ typedef enum InvalStep {
     SYNC,                       /* what was queued completes */
     HAND_OVER,                  /* engine 0, to a kernel that restores it */
     REPLACE,                    /* ... and says it has domain 1 now */
-    GIVE_UP,                    /* domain 0 is freed, and its claim ends */
+    FREE,                       /* the tables of domain 0 */
+    FLUSH,                      /* all of everything, and that completes */
+    FINISH,                     /* the claim ends */
 } InvalStep;
 
 #define INVAL_STEPS     4
@@ -78,8 +80,9 @@ typedef struct InvalOps {
     void (*command)(Inval *t, unsigned code);
     /* A step from BLOCK to GIVE_PASID. */
     void (*config)(Inval *t, InvalStep step);
-    /* Both engines are blocked, and nothing is held. */
-    void (*clean)(Inval *t);
+    /* Nothing is held. */
+    void (*flush)(Inval *t);
+    void (*block)(Inval *t, unsigned engine);
 } InvalOps;
 
 /* The accesses of the row, in the order of engines. */

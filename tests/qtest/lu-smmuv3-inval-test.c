@@ -109,15 +109,15 @@ static const InvalRow rows[] = {
       .same_tag = true },
     { "restored, replaced: what the STE led to", FLAT, HAND_OVER,
       { TAKE_CONFIG, REPLACE }, { STE_ONLY, ALL },
-      { { }, { STE_OTHER }, { ALL } }, 3, { GIVE_UP }, "INV-4" },
+      { { }, { STE_OTHER }, { ALL } }, 3, { FREE, FINISH }, "INV-4" },
     { "restored, replaced: S1 tables", ONE, HAND_OVER,
       { TAKE_CONFIG, REPLACE }, { STE_ONLY, ASID },
       { { STE_ONLY }, { STE_ONLY, ASID_OTHER }, { STE_ONLY, VA_LEAF } }, 3,
-      { GIVE_UP }, "INV-2" },
+      { FREE, FINISH }, "INV-2" },
     { "restored, replaced: S2 tables", TWO, HAND_OVER,
       { TAKE_CONFIG, REPLACE }, { STE_ONLY, VMALL },
       { { STE_ONLY }, { STE_ONLY, VMALL_OTHER }, { STE_ONLY, IPA_LEAF } }, 3,
-      { GIVE_UP }, "INV-2" },
+      { FREE, FINISH }, "INV-2" },
     { "L1STD: another array of STEs", ONE " " TWO, 0, { TAKE_OUTER },
       { STE }, { { }, { STE_ONLY }, { STE_OTHER } }, 3, { }, "INV-4" },
     { "substream's page: unmapped, mapped to another", ONE, 0, { UNMAP },
@@ -142,11 +142,23 @@ static const InvalRow rows[] = {
       { CD_BEHIND }, { { }, { CD } }, 2, { }, "INV-4", .pasid = true },
     { "restored, replaced: what a substream's CD led to", ONE, HAND_OVER,
       { TAKE_INNER, REPLACE }, { CD, ASID }, { { }, { CD_0 }, { ASID } }, 3,
-      { GIVE_UP }, "INV-4", .pasid = true },
+      { FREE, FINISH }, "INV-4", .pasid = true },
     { "restored, replaced: a substream's tables", ONE, HAND_OVER,
       { TAKE_INNER, REPLACE }, { CD, ASID },
-      { { CD }, { CD, ASID_OTHER }, { CD, VA_LEAF } }, 3, { GIVE_UP },
+      { { CD }, { CD, ASID_OTHER }, { CD, VA_LEAF } }, 3, { FREE, FINISH },
       "INV-2", .pasid = true },
+    { "restored, replaced, freed, flushed: by the STE", FLAT, HAND_OVER,
+      { TAKE_CONFIG, REPLACE }, { STE_ONLY, ALL }, { { }, { ALL } }, 2,
+      { FREE, FLUSH, FINISH }, "INV-4" },
+    { "restored, replaced, freed, flushed: S1 tables", ONE, HAND_OVER,
+      { TAKE_CONFIG, REPLACE }, { STE_ONLY, ASID }, { { STE_ONLY } }, 1,
+      { FREE, FLUSH, FINISH }, "INV-2" },
+    { "restored, replaced, freed, flushed: S2 tables", TWO, HAND_OVER,
+      { TAKE_CONFIG, REPLACE }, { STE_ONLY, VMALL }, { { STE_ONLY } }, 1,
+      { FREE, FLUSH, FINISH }, "INV-2" },
+    { "restored, replaced, freed before completion", FLAT, HAND_OVER,
+      { TAKE_CONFIG, REPLACE }, { STE_ONLY, ALL }, { { STE_ONLY, ALL } }, 1,
+      { FREE, SYNC, FINISH }, "INV-4", .early = true },
     { "CD of two STEs", ONE, 0, { TAKE_INNER },
       { CD, CD_OTHER }, { { CD }, { CD_OTHER }, { STE } }, 3, { }, "INV-4",
       .shared = true },
@@ -353,11 +365,13 @@ static void config(Inval *t, InvalStep step)
     }
 }
 
-static void clean(Inval *t)
+static void block(Inval *t, unsigned engine)
 {
-    for (int i = 0; i < 2; i++) {
-        inval_put(t, ste(t, i), 1);
-    }
+    inval_put(t, ste(t, engine), 1);
+}
+
+static void flush(Inval *t)
+{
     command(t, STE_ALL);
     case_sync(t->c);
     command(t, ALL);
@@ -366,7 +380,7 @@ static void clean(Inval *t)
 
 int main(int argc, char **argv)
 {
-    static const InvalOps ops = { command, config, clean };
+    static const InvalOps ops = { command, config, flush, block };
 
     g_test_init(&argc, &argv, NULL);
     inval_add("lu-smmuv3-inval", ",ssidsize=4,cd2l=on", &ops, rows, ARRAY_SIZE(rows));

@@ -94,18 +94,34 @@ static const InvalRow rows[] = {
       { }, "INV-4" },
     { "restored, replaced: what the context entry led to", LEGACY, HAND_OVER,
       { TAKE_CONFIG, REPLACE }, { CC_DEVICE, IOTLB_DOMAIN },
-      { { }, { CC_OTHER }, { IOTLB_DOMAIN } }, 3, { GIVE_UP }, "INV-4" },
+      { { }, { CC_OTHER }, { IOTLB_DOMAIN } }, 3, { FREE, FINISH }, "INV-4" },
     { "restored, replaced: what the PASID entry led to", SM, HAND_OVER,
       { TAKE_INNER, REPLACE }, { PC_PASID, PASID_ALL },
-      { { }, { PC_OTHER }, { PASID_ALL } }, 3, { GIVE_UP }, "INV-4" },
+      { { }, { PC_OTHER }, { PASID_ALL } }, 3, { FREE, FINISH }, "INV-4" },
     { "restored, replaced: tables", LEGACY, HAND_OVER,
       { TAKE_CONFIG, REPLACE }, { CC_DEVICE, IOTLB_DOMAIN },
       { { CC_DEVICE }, { CC_DEVICE, IOTLB_OTHER }, { CC_DEVICE, PAGE_IH } }, 3,
-      { GIVE_UP }, "INV-2" },
+      { FREE, FINISH }, "INV-2" },
     { "restored, replaced: tables of a PASID", SM, HAND_OVER,
       { TAKE_INNER, REPLACE }, { PC_PASID, PASID_ALL },
       { { PC_PASID }, { PC_PASID, IOTLB_OTHER }, { PC_PASID, PAGE_IH } }, 3,
-      { GIVE_UP }, "INV-2" },
+      { FREE, FINISH }, "INV-2" },
+    { "restored, replaced, freed, flushed: by the context entry", LEGACY,
+      HAND_OVER, { TAKE_CONFIG, REPLACE }, { CC_DEVICE, IOTLB_DOMAIN },
+      { { }, { IOTLB_DOMAIN } }, 2, { FREE, FLUSH, FINISH }, "INV-4" },
+    { "restored, replaced, freed, flushed: by the PASID entry", SM, HAND_OVER,
+      { TAKE_INNER, REPLACE }, { PC_PASID, PASID_ALL },
+      { { }, { PASID_ALL } }, 2, { FREE, FLUSH, FINISH }, "INV-4" },
+    { "restored, replaced, freed, flushed: tables", LEGACY, HAND_OVER,
+      { TAKE_CONFIG, REPLACE }, { CC_DEVICE, IOTLB_DOMAIN },
+      { { CC_DEVICE } }, 1, { FREE, FLUSH, FINISH }, "INV-2" },
+    { "restored, replaced, freed, flushed: tables of a PASID", SM, HAND_OVER,
+      { TAKE_INNER, REPLACE }, { PC_PASID, PASID_ALL }, { { PC_PASID } }, 1,
+      { FREE, FLUSH, FINISH }, "INV-2" },
+    { "restored, replaced, freed before completion", LEGACY, HAND_OVER,
+      { TAKE_CONFIG, REPLACE }, { CC_DEVICE, IOTLB_DOMAIN },
+      { { CC_DEVICE, IOTLB_DOMAIN } }, 1, { FREE, SYNC, FINISH }, "INV-4",
+      .early = true },
     { "root entry: another context table", LEGACY, 0, { TAKE_OUTER },
       { CC_GLOBAL, IOTLB_GLOBAL },
       { { }, { CC_OTHER, IOTLB_GLOBAL }, { IOTLB_GLOBAL } }, 3, { }, "INV-4" },
@@ -155,12 +171,12 @@ static const InvalRow pasid_rows[] = {
       "INV-4", .pasid = true },
     { "restored, replaced: what a PASID's entry led to", SM, HAND_OVER,
       { TAKE_INNER, REPLACE }, { PC_PASID, PASID_ALL },
-      { { }, { PC_RID, PASID_ALL }, { PASID_ALL } }, 3, { GIVE_UP }, "INV-4",
+      { { }, { PC_RID, PASID_ALL }, { PASID_ALL } }, 3, { FREE, FINISH }, "INV-4",
       .pasid = true },
     { "restored, replaced: a PASID's tables", SM, HAND_OVER,
       { TAKE_INNER, REPLACE }, { PC_PASID, PASID_ALL },
       { { PC_PASID }, { PC_PASID, IOTLB_OTHER }, { PC_PASID, PAGE_IH } }, 3,
-      { GIVE_UP }, "INV-2", .pasid = true },
+      { FREE, FINISH }, "INV-2", .pasid = true },
 };
 
 /* Caching mode: what becomes present, too. */
@@ -382,12 +398,9 @@ static void config(Inval *t, InvalStep step)
     }
 }
 
-static void clean(Inval *t)
+static void block(Inval *t, unsigned engine)
 {
-    for (int i = 0; i < 2; i++) {
-        inval_put(t, context(t, i), 0);
-    }
-    flush(t);
+    inval_put(t, context(t, engine), 0);
 }
 
 /* ------------------------------------------------------------------ */
@@ -492,7 +505,7 @@ static void test_pointer(const void *arg)
 
 int main(int argc, char **argv)
 {
-    static const InvalOps ops = { command, config, clean };
+    static const InvalOps ops = { command, config, flush, block };
 
     g_test_init(&argc, &argv, NULL);
     inval_add("lu-vtd-inval", "", &ops, rows, ARRAY_SIZE(rows));

@@ -965,7 +965,7 @@ static void test_store_harmless(void)
 
 static void mark_watched(void *opaque, LuPage *page)
 {
-    page->watched = true;
+    page->watched = 1;
 }
 
 /* The story up to a FINISH of which nobody has announced the frees. */

@@ -279,7 +279,8 @@ int repro_replay(int argc, char **argv)
     if (was) {
         r.was = was;
         r.path = path = g_canonicalize_filename(argv[1], NULL);
-        r.qemu = o.qemu ? lu_vm_find_given(o.qemu, "--qemu", &err)
+        r.qemu = o.qemu ? lu_vm_find_given(o.qemu, "--qemu",
+                                           G_FILE_TEST_IS_REGULAR, &err)
                         : lu_vm_find_qemu(was->arch, &err);
         r.picture = o.report;
         r.dir = r.qemu ? make_dir(o.report, &err) : NULL;

@@ -163,12 +163,18 @@ static bool choose_arch(LuVmOptions *o, const Given *given, Error **errp)
     return true;
 }
 
-/* True if the option was not given, or names a file, which goes to @to. */
+/* True if the option was not given, or names a @kind, which goes to @to. */
+static bool given_path(const char *path, const char *what, GFileTest kind,
+                       char **to, Error **errp)
+{
+    *to = path ? lu_vm_find_given(path, what, kind, errp) : NULL;
+    return !path || *to;
+}
+
 static bool given_file(const char *path, const char *what, char **to,
                        Error **errp)
 {
-    *to = path ? lu_vm_find_given(path, what, errp) : NULL;
-    return !path || *to;
+    return given_path(path, what, G_FILE_TEST_IS_REGULAR, to, errp);
 }
 
 static bool find_files(LuVmOptions *o, const Given *given, Error **errp)
@@ -180,8 +186,11 @@ static bool find_files(LuVmOptions *o, const Given *given, Error **errp)
     if (!given_file(given->kernel, "kernel", &o->kernel, errp) ||
         !given_file(given->kexec_kernel ?: given->kernel, "second kernel",
                     &o->kexec_kernel, errp) ||
-        !given_file(given->modules, "modules", &o->modules, errp) ||
-        !given_file(given->baseline, "baseline", &o->baseline, errp) ||
+        !given_path(given->modules, "modules", G_FILE_TEST_IS_DIR,
+                    &o->modules, errp) ||
+        /* a pipe will do */
+        !given_path(given->baseline, "baseline", G_FILE_TEST_EXISTS,
+                    &o->baseline, errp) ||
         !given_file(given->qemu, "emulator", &o->qemu, errp)) {
         return false;
     }

@@ -49,7 +49,8 @@ typedef struct LuDomain {
     LuCtx ctx;                  /* stages */
     LuCapSet caps;              /* of the unit */
     GPtrArray *pages;           /* LuPage, tables; empty before the freeze */
-    unsigned n_pages, n_freed;  /* kept after the pages are gone */
+    unsigned n_pages;           /* kept after the pages are gone, */
+    unsigned n_freed;           /* and this: freed so far */
 } LuDomain;
 
 typedef struct LuClaim {
@@ -223,8 +224,10 @@ void lu_domain_returned(LuDomain *domain);
 #define LU_TABLE_BYTES_MAX (1024 * 1024)
 
 /*
- * Table memory taken over or freed: FRE-1, FRE-2, FRE-3.  At most
- * LU_TABLE_BYTES_MAX at once, so that the work is bounded.
+ * Table memory taken over or freed: FRE-1, FRE-2, FRE-3.  With the first page
+ * that is freed the tables of its domain are given up, see
+ * lu_claim_check_held().  At most LU_TABLE_BYTES_MAX at once, so that the work
+ * is bounded.
  */
 void lu_pages_take(LuBooks *books, hwaddr pa, hwaddr len);
 void lu_pages_free(LuBooks *books, hwaddr pa, hwaddr len);

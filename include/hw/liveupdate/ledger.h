@@ -44,7 +44,7 @@ typedef struct LuPage {
     hwaddr taken;               /* bytes declared taken over */
     hwaddr freed;               /* bytes declared freed */
     bool retired;               /* freed, and its memory is a table again */
-    bool watched;               /* since it was shadowed */
+    uint64_t watched;           /* in the watch of that number; 0: in none */
     uint64_t met;               /* LuLedger.entry that met it last */
     LuFinding *cause;           /* what is already known to be broken */
 } LuPage;
