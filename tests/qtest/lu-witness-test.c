@@ -328,7 +328,8 @@ static bool same_memory(Run *r, uint64_t from, uint64_t bytes)
         return same_memory(r, from, q2 - from) &&
                same_memory(r, q2 + PLAT_PAGE, from + bytes - q2 - PLAT_PAGE);
     }
-    return !memcmp(plat_qtest_at(&a->pq, from), plat_qtest_at(&b->pq, from), bytes);
+    return !memcmp(plat_qtest_at(&a->pq, from), plat_qtest_at(&b->pq, from),
+                   bytes);
 }
 
 /* After a difference: both go on from what ours has. */
