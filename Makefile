@@ -111,6 +111,7 @@ help:
 	@echo '                  CLAIMS=map: so, and the kernels announce nothing'
 	@echo 'make demo-linux   crash and kexec of an unmodified Linux under DMA'
 	@echo '                  ARCH=aarch64|x86_64 (default x86_64), CASE=<name>'
+	@echo '                  TLB=strict,none,8: in each; so with linux and below'
 	@echo 'make linux        what Debian kernels do without a live update, on both'
 	@echo 'make linux-boots  COUNT=50 of them in a row; the same seed twice'
 	@echo 'make linux-source the same and LUO, with kernels built from source,'

@@ -106,9 +106,6 @@ void lu_answers_forget(LuAnswers *a, uint64_t first, uint64_t last)
 {
     static const LuAnswer none = { .key = UINT64_MAX };
 
-    if (!a) {
-        return;
-    }
     for (uint64_t page = first >> LU_ANSWER_LG2;
          page <= last >> LU_ANSWER_LG2; page++) {
         for (int priv = 0; priv <= a->priv; priv++) {

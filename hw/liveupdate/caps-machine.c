@@ -5,13 +5,11 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
-#include "qemu/lockable.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-liveupdate.h"
 #include "hw/liveupdate/caps.h"
 #include "hw/liveupdate/iommu.h"
 #include "hw/liveupdate/monitor.h"
-#include "hw/liveupdate/record.h"
 #include "migration/vmstate.h"
 
 static const VMStateDescription vmstate_cap = {
@@ -55,20 +53,11 @@ void qmp_lu_change_capability(const char *iommu, const char *capability,
 {
     LuSession *session = lu_monitor_session();
     LuIommu *unit = session ? lu_session_unit(session, iommu) : NULL;
-    bool changed;
 
     if (!unit) {
         error_setg(errp, "no IOMMU that checks has id '%s': add -object "
                    "lu-monitor,id=lu0, and id= to the IOMMU", iommu);
         return;
     }
-    WITH_QEMU_LOCK_GUARD(&unit->lock) {
-        changed = lu_caps_change(unit->ops->caps, unit->fe, capability, value,
-                                 errp);
-    }
-    if (changed) {
-        lu_record_cut("a capability was changed by hand");
-        lu_iommu_reset(unit);   /* nothing is held of another unit */
-        lu_record_cut("a capability was changed");
-    }
+    lu_iommu_change(unit, capability, value, errp);
 }

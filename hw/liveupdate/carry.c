@@ -10,7 +10,7 @@
 #include "carry-internal.h"
 
 #define MAGIC       0x796c72616375756cull   /* "luucarly" */
-#define VERSION     2
+#define VERSION     3
 
 /* What the session knows of a unit, for when it is taken. */
 typedef struct Unit {
@@ -65,6 +65,7 @@ static void session(LuCarry *io, Unit *taken)
     lu_carry_static_text(io, &s->jump);
     CARRY(io, s->booted);
     CARRY(io, s->scans);
+    CARRY_BELOW(io, s->waits, 16);
     CARRY(io, s->next_scan_ns);
     lu_carry_claims(io);
     units(io, taken);
@@ -118,6 +119,7 @@ static void replace(LuSession *s, LuSession *new, const Unit *taken)
     s->jump = new->jump;
     s->booted = new->booted;
     s->scans = new->scans;
+    s->waits = new->waits;
     s->next_scan_ns = new->next_scan_ns;
     qatomic_set(&s->n_open, s->open->len);
     for (guint i = 0; i < s->iommus->len; i++) {

@@ -159,7 +159,6 @@ void lu_claim_freeze(LuBooks *books, LuClaim *c)
 {
     Freezing f = { books, c };
     LuDomain *d = c->domain;
-    LuEvidence ev;
     guint known = d->pages->len;
 
     if (!c->held) {
@@ -170,17 +169,8 @@ void lu_claim_freeze(LuBooks *books, LuClaim *c)
                                c->ctx.obj[i].w, c->ctx.obj[i].len / 8,
                                c->config);
     }
-    lu_evaluated(&books->sink, LU_RULE_DOM_1);
-    if (!d->frozen) {
-        d->frozen = true;
-        d->ctx = c->ctx;
-        lu_caps_read(c->iommu->ops->caps, c->iommu->fe, &d->caps);
-    } else if (lu_ctx_same_tables(&d->ctx, &c->ctx)) {
+    if (!lu_domain_freeze(books, c)) {
         return;                 /* a sibling of the same token was first */
-    } else if (!d->cause) {
-        ev = lu_claim_evidence(c);
-        ev.detail = "the stream has left the domain its token names";
-        d->cause = lu_finding(&books->sink, LU_RULE_DOM_1, &ev);
     }
     lu_evaluated(&books->sink, LU_RULE_TBL_4);
     lu_evaluated(&books->sink, LU_RULE_ATT_1);

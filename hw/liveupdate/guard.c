@@ -66,26 +66,42 @@ static void set_traps(LuGuard *g)
     }
 }
 
+typedef struct Watched {
+    GArray *fresh;              /* hwaddr, of pages not watched before */
+    uint64_t watch;             /* number of the watch they belong to */
+    bool any;
+} Watched;
+
 /* What was frozen just now; pages watched since then stay as they are. */
 static void want_watch(void *opaque, LuPage *page)
 {
-    GArray *pages = opaque;
+    Watched *w = opaque;
 
-    if (page->watched || page->config || !lu_page_whole(page)) {
+    if (page->config || !lu_page_whole(page)) {
         return;
     }
-    page->watched = true;
+    w->any = true;
+    if (page->watched == w->watch) {
+        return;
+    }
+    page->watched = w->watch;
     for (hwaddr pa = page->node.start; pa <= page->node.last; pa += 4096) {
-        g_array_append_val(pages, pa);
+        g_array_append_val(w->fresh, pa);
     }
 }
 
+/* With the last page that is promised the watch ends; then comes another. */
 static void set_watch(LuGuard *g)
 {
-    g_autoptr(GArray) pages = g_array_new(false, false, sizeof(hwaddr));
+    g_autoptr(GArray) fresh = g_array_new(false, false, sizeof(hwaddr));
+    Watched w = { .fresh = fresh, .watch = g->watch };
 
-    lu_session_promised(g->session, want_watch, pages);
-    lu_watch_set((hwaddr *)pages->data, pages->len);
+    lu_session_promised(g->session, want_watch, &w);
+    lu_watch_set((hwaddr *)fresh->data, fresh->len);
+    if (!w.any) {
+        lu_watch_end();
+        g->watch++;
+    }
 }
 
 void lu_guard_settle(LuGuard *g)
@@ -127,6 +143,7 @@ bool lu_guard_start(LuGuard *g, LuSession *session, Error **errp)
         return false;
     }
     g->session = session;
+    g->watch = 1;
     g->caught = qemu_bh_new(judge_caught, g);
     g->machine_done.notify = on_machine_done;
     qemu_add_machine_init_done_notifier(&g->machine_done);
@@ -136,6 +153,7 @@ bool lu_guard_start(LuGuard *g, LuSession *session, Error **errp)
 void lu_guard_stop(LuGuard *g)
 {
     qemu_remove_machine_init_done_notifier(&g->machine_done);
+    lu_watch_end();
     if (g->trap) {
         lu_trap_set(NULL, 0, on_store, g);
     }

@@ -575,10 +575,21 @@ static void answer_doorbell(LuIommu *iommu)
     }
 }
 
+/* Software begins or ends so; while it runs it names what has changed. */
+static bool names_all_config(const LuInval *inval)
+{
+    return inval->what & LU_INVAL_CONFIG &&
+           (!inval->match ||
+            (inval->match == LU_MATCH_RID && !inval->rid_mask));
+}
+
 uint64_t lu_inval(LuIommu *iommu, const LuInval *inval)
 {
     trace_lu_inval(iommu->id, inval->name, inval->what, inval->match,
                    inval->domain, inval->space, inval->addr, inval->len);
+    if (names_all_config(inval)) {
+        lu_sign(iommu, LU_SIGN_ALL);
+    }
     if (inval->what & (LU_INVAL_CONFIG | LU_INVAL_PASID)) {
         sample(iommu, inval);
     }
@@ -648,6 +659,22 @@ void lu_iommu_reset(LuIommu *iommu)
         lu_mayhit_reset(iommu->mayhit);
         lu_iommu_reconsider(iommu);
     }
+}
+
+bool lu_iommu_change(LuIommu *iommu, const char *capability, uint32_t value,
+                     Error **errp)
+{
+    WITH_QEMU_LOCK_GUARD(&iommu->lock) {
+        if (!lu_caps_change(iommu->ops->caps, iommu->fe, capability, value,
+                            errp)) {
+            return false;
+        }
+    }
+    lu_event_begin(.kind = LU_EVENT_CAPABILITY, .iommu = iommu,
+                   .arg = { value }, .text = capability);
+    lu_iommu_reset(iommu);
+    lu_event_end();
+    return true;
 }
 
 void lu_iommu_loaded(LuIommu *iommu)

@@ -119,14 +119,15 @@ static LuPage *find(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config)
 
 /*
  * Freed memory may become a table of another domain before its own has ended:
- * what it was is known to its domain alone from then on.
+ * what it was is known to its domain alone from then on.  Whether @page was so.
  */
-static void retire_freed(LuLedger *ledger, LuPage *page)
+static bool retire_freed(LuLedger *ledger, LuPage *page)
 {
     if (!page->busy && page->freed == lu_page_bytes(page)) {
         interval_tree_remove(&page->node, &ledger->pages);
         page->retired = true;
     }
+    return page->retired;
 }
 
 static LuPage *add(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config)
@@ -141,19 +142,20 @@ static LuPage *add(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config)
     return page;
 }
 
-/* Append the entry to @pages, which refers to it; NULL when that is full. */
-static LuPage *enter(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config,
-                     GPtrArray *pages)
+/*
+ * Append @page, or a new entry if that is NULL, to @pages, which refers to it.
+ * NULL when that is full.
+ */
+static LuPage *enter(LuLedger *ledger, LuPage *page, hwaddr pa, hwaddr bytes,
+                     bool config, GPtrArray *pages)
 {
     hwaddr cost = cost_of(bytes, config);
-    LuPage *page;
 
     if (ledger->bytes + cost > ledger->bytes_max) {
         ledger->truncated = true;
         return NULL;
     }
-    page = find(ledger, pa, bytes, config) ?:
-           add(ledger, pa, bytes, config);
+    page = page ?: add(ledger, pa, bytes, config);
     ledger->bytes += cost;
     page->refs++;
     g_ptr_array_add(pages, page);
@@ -196,7 +198,7 @@ typedef struct Entering {
     const LuMem *mem;
     const LuStage *stage;
     GPtrArray *pages;
-    GHashTable *seen;           /* LuPage already in @pages */
+    LuPage *latest;             /* entry of the table met last, or NULL */
     LuTreeProblem *problem;
     void *opaque;
 } Entering;
@@ -214,7 +216,7 @@ static void shadow_page(Entering *e, LuPage *page, const LuTreeTable *table,
                     ((done / 8) << lu_stage_shift(e->stage, table->level));
     page->taken = page->freed = 0;
     page->cause = NULL;
-    page->watched = false;
+    page->watched = 0;
     if (!lu_mem_read_words(e->mem, lu_page_pa(page), page->shadow,
                            bytes / 8)) {
         memset(page->shadow, 0xff, bytes);
@@ -232,15 +234,16 @@ static bool enter_table(void *opaque, const LuTreeTable *table)
         hwaddr bytes = MIN(table->bytes - done, granule);
         LuPage *page = find(e->ledger, pa, bytes, false);
 
-        if (!page || !g_hash_table_contains(e->seen, page)) {
-            if (page) {
-                retire_freed(e->ledger, page);
+        if (!page || page->met != e->ledger->entry) {
+            if (page && retire_freed(e->ledger, page)) {
+                page = NULL;
             }
-            page = enter(e->ledger, pa, bytes, false, e->pages);
+            page = enter(e->ledger, page, pa, bytes, false, e->pages);
             if (!page) {
                 return false;
             }
-            g_hash_table_add(e->seen, page);
+            page->met = e->ledger->entry;
+            e->latest = page;
             fresh = true;
             /* What hardware walks for another domain is promised already. */
             if (!page->busy) {
@@ -251,6 +254,21 @@ static bool enter_table(void *opaque, const LuTreeTable *table)
     }
     /* A table that is reached twice is walked once: cycles end here. */
     return fresh;
+}
+
+/* What is judged is what was kept, and was read once. */
+static const uint64_t *enter_words(void *opaque, const LuTreeTable *table,
+                                   hwaddr from)
+{
+    Entering *e = opaque;
+    hwaddr granule = 1ull << e->stage->granule_lg2;
+    hwaddr start = from & -granule;
+
+    if (lu_page_pa(e->latest) != table->pa + start) {
+        e->latest = find(e->ledger, table->pa + start,
+                         MIN(table->bytes - start, granule), false);
+    }
+    return e->latest->busy ? NULL : e->latest->shadow + (from - start) / 8;
 }
 
 static void enter_desc(void *opaque, const LuTreeDesc *d)
@@ -281,6 +299,7 @@ static void enter_lost(void *opaque, const LuTreeTable *table)
 
 static const LuTreeOps enter_ops = {
     .table = enter_table,
+    .words = enter_words,
     .desc = enter_desc,
     .reserved_only = true,
     .lost = enter_lost,
@@ -290,15 +309,16 @@ void lu_ledger_enter(LuLedger *ledger, const LuMem *mem, const LuStage *s1,
                      const LuStage *s2, GPtrArray *domain_pages,
                      LuTreeProblem *problem, void *opaque)
 {
-    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
     Entering e = {
         .ledger = ledger, .mem = mem, .stage = s1 ?: s2,
-        .pages = domain_pages, .seen = seen, .problem = problem,
-        .opaque = opaque,
+        .pages = domain_pages, .problem = problem, .opaque = opaque,
     };
 
+    ledger->entry++;
     for (guint i = 0; i < domain_pages->len; i++) {
-        g_hash_table_add(seen, g_ptr_array_index(domain_pages, i));
+        LuPage *page = g_ptr_array_index(domain_pages, i);
+
+        page->met = ledger->entry;
     }
     lu_ledger_visit(ledger, mem, s1, s2, &enter_ops, &e);
 }
@@ -316,7 +336,8 @@ void lu_ledger_visit(LuLedger *ledger, const LuMem *mem, const LuStage *s1,
 void lu_ledger_enter_config(LuLedger *ledger, hwaddr pa, const uint64_t *w,
                             unsigned n_words, GPtrArray *pages)
 {
-    LuPage *page = enter(ledger, pa, n_words * 8, true, pages);
+    LuPage *page = enter(ledger, find(ledger, pa, n_words * 8, true), pa,
+                         n_words * 8, true, pages);
 
     if (page) {
         memcpy(page->shadow, w, n_words * 8);

@@ -50,14 +50,18 @@ typedef struct LuPointer {
     uint64_t seq;
 } LuPointer;
 
+/* Streams that take turns have their tags at hand: a power of two. */
+#define LU_TAGS_RECENT 32
+
 struct LuMayHit {
     LuMayHitConfig config;
     LuMayHitStats stats;
     LuForest forest;
     GHashTable *tags;           /* Tagged by tag */
-    Tagged *memo[LU_POP__MAX][2];   /* found last, by global-ness */
+    Tagged *recent[LU_TAGS_RECENT]; /* some of them, found lately */
+    unsigned globals;           /* tags that are global */
     GHashTable *domains;        /* Domain by key */
-    Domain *domain_memo[LU_POP__MAX];   /* found last */
+    Domain *recent_domain[LU_TAGS_RECENT];
     LuDead dead[LU_POP__MAX];
     uint64_t seq;               /* of the last invalidation consumed */
     uint64_t done;              /* of the last one completed */
@@ -85,6 +89,16 @@ static inline uint32_t lu_domain_key(unsigned pop, uint16_t domain)
     return pop << 16 | domain;
 }
 
+static inline LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t)
+{
+    const LuDead *a = &m->dead[t->tag.pop], *b = &t->domain->dead;
+
+    return (LuDead) {
+        MAX(MAX(a->leaf, b->leaf), t->dead.leaf),
+        MAX(MAX(a->table, b->table), t->dead.table),
+    };
+}
+
 static inline bool lu_slot_is_leaf(const LuSlot *slot)
 {
     return slot->flags & LU_SLOT_LEAF;
@@ -94,7 +108,6 @@ static inline bool lu_slot_is_leaf(const LuSlot *slot)
 
 /* NULL: nothing is held of it. */
 Domain *lu_domain_find(LuMayHit *m, unsigned pop, uint16_t domain);
-LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t);
 Tagged *lu_tagged_find(LuMayHit *m, const LuTag *tag);
 /* May drop everything, when there are too many. */
 Tagged *lu_tagged_need(LuMayHit *m, const LuTag *tag);

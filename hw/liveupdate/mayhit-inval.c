@@ -303,7 +303,7 @@ static void sample_moved(void *opaque, const LuShadowEntry *e)
     hwaddr table = moved->table;
     LuDesc desc;
 
-    if (!lu_slot_is_leaf(e->slot) || e->slot->flags & LU_SLOT_BROKEN ||
+    if (e->slot->flags & LU_SLOT_BROKEN ||
         e->level >= moved->pointer->level) {
         return;
     }
@@ -339,15 +339,20 @@ static void sample_below(Scope *scope, const LuShadowEntry *e,
 
     if (!lu_shadow_visit(s, e->in, e->in | (size - 1),
                          lu_tagged_dead(scope->m, scope->tagged),
-                         &scope->m->looks, sample_moved, &moved)) {
+                         LU_SLOT_LEAF, &scope->m->looks, sample_moved,
+                         &moved)) {
         scope->cut_short = true;
     }
 }
 
-/* They are not named; but whether they changed in size matters to some. */
-static bool spares_pointers(const Scope *scope, const LuStage *stage)
+/*
+ * Which entries are read again.  Pointers also where they are not named, if it
+ * matters whether they changed in size.
+ */
+static unsigned sampled(const LuInval *inval, const LuShadow *s)
 {
-    return scope->inval->match & LU_MATCH_LEAF && !stage->fmt->needs_break;
+    return inval->match & LU_MATCH_LEAF && !s->stage.fmt->needs_break
+           ? LU_SLOT_LEAF : LU_SLOT_LEAF | LU_SLOT_TABLE;
 }
 
 /* Whether @e, which lies in the range, goes with the invalidation. */
@@ -384,9 +389,7 @@ static void sample_entry(void *opaque, const LuShadowEntry *e)
     uint64_t now;
     LuDesc desc;
 
-    if (e->slot->flags & (LU_SLOT_NONE | LU_SLOT_BROKEN) ||
-        (table && spares_pointers(scope, stage)) ||
-        !sample(scope, e->pa, &now)) {
+    if (e->slot->flags & LU_SLOT_BROKEN || !sample(scope, e->pa, &now)) {
         return;
     }
     if (!differs(stage, e, now)) {
@@ -443,8 +446,9 @@ static void sample_tag(Scope *scope, Tagged *t)
         m->looks--;
         scope->cut_short |= !lu_shadow_visit(s, first_of(scope->inval),
                                              last_of(scope->inval),
-                                             lu_tagged_dead(m, t), &m->looks,
-                                             sample_entry, scope);
+                                             lu_tagged_dead(m, t),
+                                             sampled(scope->inval, s),
+                                             &m->looks, sample_entry, scope);
     }
 }
 

@@ -193,6 +193,9 @@ void lu_broken_done(LuMayHit *m, uint64_t upto)
 {
     guint n;
 
+    if (!m->broken->len) {
+        return;                 /* as a rule */
+    }
     for (n = 0; n < m->broken->len; n++) {
         const LuPointer *p = &g_array_index(m->broken, LuPointer, n);
 

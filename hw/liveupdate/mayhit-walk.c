@@ -204,7 +204,7 @@ static void other_size(void *opaque, const LuShadowEntry *e)
 {
     Overlap *o = opaque;
 
-    if (lu_slot_is_leaf(e->slot) && e->level != o->level) {
+    if (e->level != o->level) {
         o->other = *e;
     }
 }
@@ -216,7 +216,8 @@ static bool find_overlap(LuShadow *s, LuDead dead, uint64_t in, uint64_t size,
     Overlap o = { .level = level };
     unsigned budget = 512;
 
-    lu_shadow_visit(s, in, in | (size - 1), dead, &budget, other_size, &o);
+    lu_shadow_visit(s, in, in | (size - 1), dead, LU_SLOT_LEAF, &budget,
+                    other_size, &o);
     if (o.other.slot) {
         *was = *o.other.slot;
         *was_level = o.other.level;

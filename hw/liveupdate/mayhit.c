@@ -83,37 +83,28 @@ void lu_mayhit_watch(LuMayHit *m, void (*changed)(void *opaque,
 /* ------------------------------------------------------------------ */
 /* Tags                                                               */
 
-static LuDead later(LuDead a, LuDead b)
-{
-    return (LuDead) { MAX(a.leaf, b.leaf), MAX(a.table, b.table) };
-}
-
 Domain *lu_domain_find(LuMayHit *m, unsigned pop, uint16_t domain)
 {
     uint32_t key = lu_domain_key(pop, domain);
-    Domain **memo = &m->domain_memo[pop];
+    Domain **recent = &m->recent_domain[(domain ^ pop << 3) % LU_TAGS_RECENT];
 
-    if (!*memo || (*memo)->key != key) {
+    if (!*recent || (*recent)->key != key) {
         Domain *d = g_hash_table_lookup(m->domains, &key);
 
         if (!d) {
             return NULL;
         }
-        *memo = d;
+        *recent = d;
     }
-    return *memo;
-}
-
-LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t)
-{
-    return later(m->dead[t->tag.pop], later(t->domain->dead, t->dead));
+    return *recent;
 }
 
 /* Everything held goes. */
 static void drop_all(LuMayHit *m)
 {
-    memset(m->memo, 0, sizeof(m->memo));
-    memset(m->domain_memo, 0, sizeof(m->domain_memo));
+    memset(m->recent, 0, sizeof(m->recent));
+    memset(m->recent_domain, 0, sizeof(m->recent_domain));
+    m->globals = 0;
     g_hash_table_remove_all(m->tags);
     g_hash_table_remove_all(m->domains);
     lu_limit_clear(&m->limit);
@@ -132,18 +123,22 @@ void lu_mayhit_reset(LuMayHit *m)
 
 Tagged *lu_tagged_find(LuMayHit *m, const LuTag *tag)
 {
-    Tagged **memo = &m->memo[tag->pop][tag->global];
+    Tagged **recent = &m->recent[(tag->space ^ tag->domain ^ tag->pop << 3) %
+                                 LU_TAGS_RECENT];
 
-    /* Mostly the one asked for last. */
-    if (!*memo || !tag_equal(&(*memo)->tag, tag)) {
+    /* Each stage-1 access asks for them, and few have any. */
+    if (tag->global && !m->globals) {
+        return NULL;
+    }
+    if (!*recent || !tag_equal(&(*recent)->tag, tag)) {
         Tagged *t = g_hash_table_lookup(m->tags, tag);
 
         if (!t) {
             return NULL;
         }
-        *memo = t;
+        *recent = t;
     }
-    return *memo;
+    return *recent;
 }
 
 Tagged *lu_tagged_need(LuMayHit *m, const LuTag *tag)
@@ -167,6 +162,7 @@ Tagged *lu_tagged_need(LuMayHit *m, const LuTag *tag)
         t->domain->tags = g_ptr_array_new();
         g_hash_table_insert(m->domains, &t->domain->key, t->domain);
     }
+    m->globals += tag->global;
     g_ptr_array_add(t->domain->tags, t);
     g_hash_table_insert(m->tags, &t->tag, t);
     return t;
@@ -252,7 +248,7 @@ static void leads_there(void *opaque, const LuShadowEntry *e)
     Leading *l = opaque;
     LuDesc desc;
 
-    if (e->slot->flags & LU_SLOT_TABLE && e->level == l->level + 1) {
+    if (e->level == l->level + 1) {
         l->stage->fmt->decode(l->stage, e->level, e->slot->desc, &desc);
         l->found |= desc.addr == l->pa;
     }
@@ -271,8 +267,8 @@ bool lu_mayhit_leads(LuMayHit *m, LuPop pop, const LuStage *stage,
         LuShadow *shadow = g_ptr_array_index(t->shadows, i);
         unsigned budget = LU_MAYHIT_LOOKS_MAX;
 
-        lu_shadow_visit(shadow, in, in, lu_tagged_dead(m, t), &budget,
-                        leads_there, &l);
+        lu_shadow_visit(shadow, in, in, lu_tagged_dead(m, t), LU_SLOT_TABLE,
+                        &budget, leads_there, &l);
     }
     return l.found;
 }

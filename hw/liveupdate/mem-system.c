@@ -29,6 +29,7 @@ typedef struct Piece {
 
 typedef struct Map {
     struct rcu_head rcu;
+    Piece largest;              /* that is RAM: where most of it lies */
     unsigned n;
     Piece piece[];              /* by address */
 } Map;
@@ -76,7 +77,13 @@ static void map_changed(MemoryListener *listener)
     }
     map = g_malloc(sizeof(*map) + pieces->len * sizeof(Piece));
     map->n = pieces->len;
-    memcpy(map->piece, pieces->data, pieces->len * sizeof(Piece));
+    map->largest = (Piece) { };
+    for (unsigned i = 0; i < map->n; i++) {
+        map->piece[i] = g_array_index(pieces, Piece, i);
+        if (map->piece[i].host && map->piece[i].len > map->largest.len) {
+            map->largest = map->piece[i];
+        }
+    }
     qatomic_rcu_set(&the_map, map);
     if (old) {
         g_free_rcu(old, rcu);
@@ -130,10 +137,14 @@ static const Piece *piece_above(const Map *map, hwaddr pa)
  */
 static void *ram_at(hwaddr pa, hwaddr *len)
 {
-    const Piece *piece = piece_above(qatomic_rcu_read(&the_map), pa);
+    const Map *map = qatomic_rcu_read(&the_map);
+    const Piece *piece = &map->largest;
 
-    if (!piece || pa < piece->pa || !piece->host) {
-        return NULL;
+    if (pa - piece->pa >= piece->len) {
+        piece = piece_above(map, pa);
+        if (!piece || pa < piece->pa || !piece->host) {
+            return NULL;
+        }
     }
     *len = MIN(*len, piece->len - (pa - piece->pa));
     return piece->host + (pa - piece->pa);

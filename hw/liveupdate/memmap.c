@@ -56,6 +56,7 @@ void lu_memmap_clear(LuMemMap *map)
     remember(map);
     map->spoken = map->hinted = map->known = map->crash = false;
     map->luo = 0;
+    memset(map->head, 0, sizeof(map->head));
     map->mem = NULL;
     map->sink = NULL;
 }
@@ -93,6 +94,7 @@ void lu_memmap_hint(LuMemMap *map, hwaddr fdt)
 {
     map->hinted = true;
     map->hint = fdt;
+    memset(map->head, 0, sizeof(map->head));
 }
 
 bool lu_memmap_crash(LuMemMap *map, hwaddr pa, hwaddr len)
@@ -142,6 +144,7 @@ static void scan(LuMemMap *map, LuKho *kho, const LuMem *mem, LuSink *sink)
     }
     map->known = kho->state == LU_KHO_READ;
     map->found = kho->fdt.pa;
+    memset(map->head, 0, sizeof(map->head));
 }
 
 void lu_memmap_read(LuMemMap *map, LuKho *kho, const LuMem *mem,
@@ -173,13 +176,22 @@ void lu_memmap_look(LuMemMap *map, const LuMem *mem, LuSink *sink)
     }
 }
 
-/* Apart: the tree is large, and most doorbells know of none. */
+/*
+ * Apart: the tree is large, and most doorbells know of none.  Nothing comes to
+ * it or goes that its header does not tell.
+ */
 static G_GNUC_NO_INLINE void look_for_luo(LuMemMap *map, const LuMem *mem)
 {
+    hwaddr pa = map->hinted ? map->hint : map->found;
+    uint8_t head[LU_KHO_HEAD_BYTES];
     LuKhoFdt fdt;
 
-    if (!lu_kho_fdt(mem, map->hinted ? map->hint : map->found, &fdt) &&
-        !is_past(map, &fdt)) {
+    if (!lu_mem_read_bytes(mem, pa, head, sizeof(head)) ||
+        !memcmp(head, map->head, sizeof(head))) {
+        return;
+    }
+    if (!lu_kho_fdt(mem, pa, &fdt) && !is_past(map, &fdt)) {
+        memcpy(map->head, head, sizeof(head));
         map->luo = fdt.luo.pa;
     }
 }

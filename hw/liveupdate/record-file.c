@@ -21,6 +21,7 @@ typedef struct Shape {
 static const Shape shapes[] = {
     { LU_EVENT_ACCESS, true, false, 6, 6 },
     { LU_EVENT_CLOSE, true, false, 0, 0 },
+    { LU_EVENT_CAPABILITY, true, true, 2, 2 },
     { LU_EVENT_JUDGE, true, false, 0, 0 },
     { LU_EVENT_LOOK, true, false, 0, 0 },
     { LU_EVENT_OP, true, true, 7, 7 },

@@ -362,6 +362,17 @@ static void play_close(LuIommu *iommu, const uint64_t *arg, const char *text)
     lu_session_close(play.session);
 }
 
+static void play_capability(LuIommu *iommu, const uint64_t *arg,
+                            const char *text)
+{
+    Error *err = NULL;
+
+    if (!lu_iommu_change(iommu, text, arg[0], &err)) {
+        error_free(err);
+        wrong("a capability that is none");
+    }
+}
+
 static void play_judge(LuIommu *iommu, const uint64_t *arg, const char *text)
 {
     lu_session_judge_stores(play.session);
@@ -441,6 +452,7 @@ static const struct {
 } events[] = {
     { LU_EVENT_ACCESS, true, play_access },
     { LU_EVENT_CLOSE, false, play_close },
+    { LU_EVENT_CAPABILITY, true, play_capability },
     { LU_EVENT_JUDGE, false, play_judge },
     { LU_EVENT_LOOK, false, play_look },
     { LU_EVENT_OP, false, play_op },

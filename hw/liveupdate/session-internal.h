@@ -5,6 +5,7 @@
  *     session-claim.c     a claim is made
  *     evidence.c          claims that the map makes, and what becomes of them
  *     session-told.c      what units tell of
+ *     sources.c           where the records and the claims disagree
  *     session-handlers.c  what an operation does to one claim
  *     session-op.c        operations
  *     session-sign.c      operations that nobody announces

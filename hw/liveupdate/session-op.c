@@ -45,6 +45,7 @@ static int before_edge(LuSession *s, const LuOp *op)
     case LU_CTL_OP_KEXEC:
         /* Records are complete by now: the report has them from here. */
         lu_memmap_look_again(map);
+        lu_session_compare_sources(s);
         s->jump = op->source;
         return LU_CTL_OK;
     case LU_CTL_OP_CRASH:

@@ -1,8 +1,7 @@
 /*
  * Operations that nobody announces, told from registers and from LUO's record:
- * the freeze and the jump, "luo", when that is complete and a queue or
- * translation is turned off; the boot, "registers", when the queue is turned
- * on again.
+ * the freeze and the jump, "luo", when that is complete and the unit is told
+ * anything at all; the boot, "registers", when the queue is turned on again.
  *
  * Who announced the jump announces the boot; and while a claim is open that
  * somebody announced, nothing is told from here.
@@ -14,19 +13,41 @@
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "session-internal.h"
 
-/* Scans for a device tree that is not announced, in one generation. */
+/*
+ * Scans for a device tree that is not announced, in one generation: signs let
+ * so many be made.  A kernel that has just made its tree gives one when it
+ * takes the unit over, for then all that is held must go; so the tree is known
+ * long before the kernel leaves.
+ */
 #define SCANS_MAX           16
+#define SCAN_DOUBLED_MAX    15
 
 static const char by_luo[] = "luo";
 static const char by_registers[] = "registers";
+
+static bool is_time_to_scan(const LuSession *s)
+{
+    return lu_session_now(s) >= s->next_scan_ns;
+}
 
 /* A scan may find what is not announced. */
 static bool is_scan_due(const LuSession *s, LuSign sign)
 {
     const LuMemMap *map = &s->books.memmap;
 
-    return !map->hinted && !map->known && s->scans < SCANS_MAX &&
-           (sign == LU_SIGN_OFF || lu_session_now(s) >= s->next_scan_ns);
+    return !map->hinted && !map->known &&
+           ((sign != LU_SIGN_DOORBELL && s->scans < SCANS_MAX) ||
+            is_time_to_scan(s));
+}
+
+static void count_scan(LuSession *s)
+{
+    if (is_time_to_scan(s)) {
+        s->waits += s->waits < SCAN_DOUBLED_MAX;
+        s->next_scan_ns = lu_session_now(s) + (LU_SCAN_FIRST_NS << s->waits);
+    } else {
+        s->scans++;
+    }
 }
 
 /*
@@ -49,8 +70,7 @@ static bool is_leaving(LuSession *s, LuIommu *iommu, LuSign sign)
     bool scan = is_scan_due(s, sign);
 
     if (scan) {
-        s->next_scan_ns = lu_session_now(s) + (LU_SCAN_FIRST_NS << s->scans);
-        s->scans++;
+        count_scan(s);
     }
     return lu_memmap_final(map, iommu->mem, scan, &s->books.sink);
 }

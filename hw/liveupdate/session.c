@@ -29,7 +29,7 @@ void lu_session_forget_evidence(LuSession *s)
 {
     s->looked = s->booted = false;
     s->jump = NULL;
-    s->scans = 0;
+    s->scans = s->waits = 0;
     s->next_scan_ns = lu_session_now(s) + LU_SCAN_FIRST_NS;
 }
 

@@ -323,18 +323,33 @@ static bool is_live(const LuSlot *slot, const LuDead *dead)
                                         ? dead->table : dead->leaf);
 }
 
-/* The oldest of the live leaves met; the lowest of the pointers. */
-static void prefer(LuShadowEntry *leaf, LuShadowEntry *table,
-                   const LuShadowEntry *e)
+/* What each slot has one of. */
+#define KINDS (LU_SLOT_LEAF | LU_SLOT_TABLE | LU_SLOT_NONE)
+
+/*
+ * Slot @index of @node for offset @off, if it counts: the oldest of the live
+ * leaves met; the lowest of the pointers.
+ */
+static inline void prefer(const LuShadow *s, const LuShadowNode *node,
+                          unsigned index, uint64_t off, LuSlot *slot,
+                          const LuDead *dead, unsigned flags,
+                          LuShadowEntry *leaf, LuShadowEntry *table)
 {
-    if (!(e->slot->flags & LU_SLOT_TABLE)) {
-        if (!leaf->slot || e->slot->seq < leaf->slot->seq) {
-            *leaf = *e;
-        }
-    } else if (!table->slot || e->level < table->level ||
-               e->slot->seq < table->slot->seq) {
-        *table = *e;
+    bool is_table = slot->flags & LU_SLOT_TABLE;
+    LuShadowEntry *best = is_table ? table : leaf;
+
+    if (!(slot->flags & flags) || !is_live(slot, dead) ||
+        (best->slot && slot->seq >= best->slot->seq &&
+         !(is_table && node->level < best->level))) {
+        return;
     }
+    off &= -(1ull << lu_stage_shift(&s->stage, node->level));
+    *best = (LuShadowEntry) {
+        .slot = slot,
+        .in = input_of(s, off),
+        .pa = chunk_of(node, index)->pa + index % CHUNK * 8ull,
+        .level = node->level,
+    };
 }
 
 void lu_shadow_find(const LuShadow *s, uint64_t in, LuDead dead,
@@ -345,30 +360,21 @@ void lu_shadow_find(const LuShadow *s, uint64_t in, LuDead dead,
 
     while (node) {
         unsigned index = index_at(s, off, node->level);
-        unsigned shift = lu_stage_shift(&s->stage, node->level);
         LuShadowChunk *c = chunk_of(node, index);
-        LuShadowEntry e = {
-            .in = input_of(s, off >> shift << shift),
-            .level = node->level,
-        };
 
         if (!c) {
             return;
         }
-        e.pa = c->pa + index % CHUNK * 8ull;
         descend(&dead, node);
-        e.slot = &c->slot[index % CHUNK];
-        if (is_live(e.slot, &dead) && e.slot->flags & flags) {
-            prefer(leaf, table, &e);
-        }
+        prefer(s, node, index, off, &c->slot[index % CHUNK], &dead, flags,
+               leaf, table);
         for (LuShadowVersion *v = node->versions; v; v = v->next) {
-            e.slot = &v->slot;
-            if (v->index == index && is_live(e.slot, &dead) &&
-                e.slot->flags & flags) {
-                prefer(leaf, table, &e);
+            if (v->index == index) {
+                prefer(s, node, index, off, &v->slot, &dead, flags, leaf,
+                       table);
             }
         }
-        node = child_of(node, index);
+        node = node->level ? c->child[index % CHUNK] : NULL;
     }
 }
 
@@ -412,10 +418,8 @@ static LuShadowNode *need_node(LuShadow *s, uint64_t off, unsigned level,
 
 static bool same(const LuSlot *a, const LuSlot *b, uint64_t mutable)
 {
-    const unsigned kind = LU_SLOT_LEAF | LU_SLOT_TABLE | LU_SLOT_NONE;
-
     return !((a->desc ^ b->desc) & ~mutable) &&
-           !((a->flags ^ b->flags) & kind) && a->size_lg2 == b->size_lg2 &&
+           !((a->flags ^ b->flags) & KINDS) && a->size_lg2 == b->size_lg2 &&
            a->level == b->level;
 }
 
@@ -548,6 +552,7 @@ typedef struct Visit {
     LuShadow *shadow;
     uint64_t first, last;       /* where entries may lie that reach into */
     uint64_t named_first, named_last;   /* what is asked for */
+    unsigned flags;             /* one of them at least */
     unsigned *budget;
     LuShadowFn *fn;             /* or: */
     void *opaque;
@@ -568,13 +573,12 @@ static bool overlaps(const Visit *v, const LuSlot *slot, uint64_t off)
 static bool is_named(const LuShadow *s, const LuShadowDrop *drop,
                      const LuSlot *slot, unsigned level)
 {
-    bool any = drop->level >= LU_LEVELS_MAX;
-
-    if (slot->flags & LU_SLOT_TABLE) {
-        return drop->tables && (any || level > drop->level);
+    if (drop->level >= LU_LEVELS_MAX) {
+        return true;
     }
-    return drop->leaves &&
-           (any || (s->combined ? slot->level : level) == drop->level);
+    return slot->flags & LU_SLOT_TABLE
+           ? level > drop->level
+           : (s->combined ? slot->level : level) == drop->level;
 }
 
 /* A live entry. */
@@ -611,8 +615,8 @@ static bool drop_node(const Visit *v, LuShadowNode *node, uint64_t base,
 {
     const LuShadowDrop *drop = v->drop;
 
-    if (!drop || v->shadow->combined || drop->level < LU_LEVELS_MAX ||
-        base < v->first || base + (span - 1) > v->last) {
+    if (base < v->first || base + (span - 1) > v->last || !drop ||
+        v->shadow->combined || drop->level < LU_LEVELS_MAX) {
         return false;
     }
     if (drop->leaves) {
@@ -636,7 +640,7 @@ static bool visit_versions(const Visit *v, LuShadowNode *node, uint64_t base,
                 return false;
             }
             --*v->budget;
-            if (is_live(&ver->slot, dead)) {
+            if (ver->slot.flags & v->flags && is_live(&ver->slot, dead)) {
                 meet(v, node, &ver->slot, off, ver->index);
             }
         }
@@ -650,13 +654,13 @@ static bool visit_node(const Visit *v, LuShadowNode *node, uint64_t base,
 {
     while (node) {
         unsigned shift = lu_stage_shift(&v->shadow->stage, node->level);
-        unsigned entries = lu_stage_entries(&v->shadow->stage, node->level);
+        unsigned slots = node->n_chunks * CHUNK;
         unsigned i = v->first > base ? (v->first - base) >> shift : 0;
-        unsigned last = MIN((v->last - base) >> shift, entries - 1);
+        unsigned last = MIN((v->last - base) >> shift, slots - 1);
         LuShadowNode *child = NULL;
         uint64_t off = base;
 
-        if (drop_node(v, node, base, (uint64_t)entries << shift)) {
+        if (drop_node(v, node, base, (uint64_t)slots << shift)) {
             return true;
         }
         descend(&dead, node);
@@ -678,7 +682,7 @@ static bool visit_node(const Visit *v, LuShadowNode *node, uint64_t base,
             --*v->budget;
             off = base + ((uint64_t)i << shift);
             slot = &c->slot[i % CHUNK];
-            if (is_live(slot, &dead)) {
+            if (slot->flags & v->flags && is_live(slot, &dead)) {
                 meet(v, node, slot, off, i);
             }
             child = node->level ? c->child[i % CHUNK] : NULL;
@@ -748,10 +752,12 @@ void lu_shadow_clear(LuShadow *s, uint64_t in, unsigned level, uint64_t seq)
 }
 
 bool lu_shadow_visit(LuShadow *s, uint64_t first, uint64_t last, LuDead dead,
-                     unsigned *budget, LuShadowFn *fn, void *opaque)
+                     unsigned flags, unsigned *budget, LuShadowFn *fn,
+                     void *opaque)
 {
     Visit v = {
-        .shadow = s, .budget = budget, .fn = fn, .opaque = opaque,
+        .shadow = s, .flags = flags, .budget = budget, .fn = fn,
+        .opaque = opaque,
     };
 
     return !s->root || !clip(s, first, last, &v) ||
@@ -761,7 +767,11 @@ bool lu_shadow_visit(LuShadow *s, uint64_t first, uint64_t last, LuDead dead,
 bool lu_shadow_drop(LuShadow *s, LuShadowDrop *drop)
 {
     static const LuDead none;
-    Visit v = { .shadow = s, .budget = &drop->budget, .drop = drop };
+    Visit v = {
+        .shadow = s, .budget = &drop->budget, .drop = drop,
+        .flags = (drop->leaves ? KINDS & ~LU_SLOT_TABLE : 0) |
+                 (drop->tables ? LU_SLOT_TABLE : 0),
+    };
 
     return !s->root || !clip(s, drop->first, drop->last, &v) ||
            visit_node(&v, s->root, 0, none);

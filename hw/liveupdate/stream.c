@@ -421,7 +421,8 @@ static void forget(LuStream *s, void *opaque)
     const LuStaleRange *stale = opaque;
     const LuStage *stage = s->ctx.n_s1 ? &s->ctx.s1[0] : &s->ctx.s2;
 
-    if (stale->domain == LU_ANY_DOMAIN || stale->domain == stage->domain) {
+    if (s->answers && (stale->domain == LU_ANY_DOMAIN ||
+                       stale->domain == stage->domain)) {
         lu_answers_forget(s->answers, stale->first, stale->last);
     }
 }

@@ -4,12 +4,14 @@
  * Each is an object of its own, owner of its region: what is still using an
  * old map of memory keeps it alive.  The store itself goes through an address
  * space that is the RAM block alone, so that QEMU drops translated code and
- * sets dirty bits as for any store.
+ * sets dirty bits as for any store.  That lasts as long as any trap that is
+ * still in use, and the RAM with it; where RAM is unplugged the traps go too.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
 #include "qemu/atomic.h"
+#include "qemu/main-loop.h"
 #include "qemu/module.h"
 #include "exec/target_page.h"
 #include "exec/translation-block.h"
@@ -25,16 +27,22 @@ OBJECT_DECLARE_SIMPLE_TYPE(LuTrap, LU_TRAP)
 #define TRAP_PRIORITY 10000         /* in front of all that machines map */
 
 /*
- * A RAM block alone, for good.  It does not begin at 0, for QEMU would take
- * the block itself for the root then, at the address it has elsewhere.
+ * A RAM block alone.  It does not begin at 0, for QEMU would take the block
+ * itself for the root then, at the address it has elsewhere.
  */
 #define BEHIND_BASE LU_TRAP_BYTES
 
-typedef struct Behind {
-    AddressSpace as;
+#define TYPE_LU_BEHIND "lu-behind-traps"
+OBJECT_DECLARE_SIMPLE_TYPE(Behind, LU_BEHIND)
+
+struct Behind {
+    Object parent_obj;
+
+    AddressSpace *as;
     MemoryRegion root, ram;
     MemoryRegion *block;
-} Behind;
+    unsigned traps;                 /* not finalized; BQL */
+};
 
 struct LuTrap {
     Object parent_obj;
@@ -48,6 +56,7 @@ struct LuTrap {
 static struct {
     GHashTable *traps;              /* LuTrap by its address */
     GHashTable *behind;             /* Behind by MemoryRegion */
+    MemoryListener listener;
     bool any;
     LuTrapFn *fn;
     void *opaque;
@@ -90,7 +99,7 @@ static LuStore store_by(MemTxAttrs attrs)
 
 static uint64_t word_at(const LuTrap *t, hwaddr at)
 {
-    return address_space_ldq_le(&t->behind->as, BEHIND_BASE + t->offset + at,
+    return address_space_ldq_le(t->behind->as, BEHIND_BASE + t->offset + at,
                                 MEMTXATTRS_UNSPECIFIED, NULL);
 }
 
@@ -100,7 +109,7 @@ static MemTxResult trap_read(void *opaque, hwaddr addr, uint64_t *val,
     const LuTrap *t = opaque;
 
     *val = 0;
-    return address_space_read(&t->behind->as, BEHIND_BASE + t->offset + addr,
+    return address_space_read(t->behind->as, BEHIND_BASE + t->offset + addr,
                               MEMTXATTRS_UNSPECIFIED, val, size);
 }
 
@@ -110,7 +119,7 @@ static MemTxResult store_behind(const LuTrap *t, hwaddr addr, uint64_t val,
 {
     const MemTxAttrs attrs = MEMTXATTRS_UNSPECIFIED;
     hwaddr at = BEHIND_BASE + t->offset + addr;
-    AddressSpace *as = &t->behind->as;
+    AddressSpace *as = t->behind->as;
     MemTxResult res = MEMTX_OK;
 
     switch (size) {
@@ -166,16 +175,38 @@ static Behind *behind_of(MemoryRegion *ram)
     Behind *b = g_hash_table_lookup(all.behind, ram);
 
     if (!b) {
-        b = g_new0(Behind, 1);
+        b = LU_BEHIND(object_new(TYPE_LU_BEHIND));
         b->block = ram;
-        memory_region_init(&b->root, NULL, "lu-behind-traps", UINT64_MAX);
-        memory_region_init_alias(&b->ram, NULL, "lu-behind-traps", ram, 0,
+        memory_region_init(&b->root, OBJECT(b), "root", UINT64_MAX);
+        memory_region_init_alias(&b->ram, OBJECT(b), "ram", ram, 0,
                                  memory_region_size(ram));
         memory_region_add_subregion(&b->root, BEHIND_BASE, &b->ram);
-        address_space_init(&b->as, &b->root, "lu-behind-traps");
+        b->as = g_new0(AddressSpace, 1);
+        address_space_init(b->as, &b->root, TYPE_LU_BEHIND);
         g_hash_table_insert(all.behind, ram, b);
     }
+    b->traps++;
     return b;
+}
+
+/* Nothing uses one of its traps any more.  BQL held. */
+static void leave_behind(void *opaque)
+{
+    Behind *b = opaque;
+
+    if (!--b->traps) {
+        g_hash_table_remove(all.behind, b->block);
+        memory_region_del_subregion(&b->root, &b->ram);
+        address_space_destroy_free(b->as);
+        object_unref(OBJECT(b));
+    }
+}
+
+/* In any thread, which may have no BQL. */
+static void trap_finalize(Object *obj)
+{
+    aio_bh_schedule_oneshot(qemu_get_aio_context(), leave_behind,
+                            LU_TRAP(obj)->behind);
 }
 
 static void add(hwaddr pa)
@@ -212,6 +243,30 @@ static void drop(gpointer p)
     object_unref(OBJECT(t));
 }
 
+/* Apart from our own alias there is no way to it: it was unplugged. */
+static gboolean is_unplugged(gpointer key, gpointer value, gpointer opaque)
+{
+    const MemoryRegion *block = ((const LuTrap *)value)->behind->block;
+
+    return !block->container && block->mapped_via_alias <= 1;
+}
+
+static void drop_unplugged(void *opaque)
+{
+    memory_region_transaction_begin();
+    g_hash_table_foreach_remove(all.traps, is_unplugged, NULL);
+    memory_region_transaction_commit();
+    qatomic_set(&all.any, g_hash_table_size(all.traps));
+}
+
+/* MemoryListener.commit: the map cannot be changed again just now. */
+static void map_changed(MemoryListener *listener)
+{
+    if (g_hash_table_find(all.traps, is_unplugged, NULL)) {
+        aio_bh_schedule_oneshot(qemu_get_aio_context(), drop_unplugged, NULL);
+    }
+}
+
 static gboolean is_unwanted(gpointer key, gpointer value, gpointer wanted)
 {
     return !g_hash_table_contains(wanted, key);
@@ -229,6 +284,10 @@ void lu_trap_set(const hwaddr *pa, unsigned n, LuTrapFn *fn, void *opaque)
         all.traps = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL,
                                           drop);
         all.behind = g_hash_table_new(NULL, NULL);
+        all.listener = (MemoryListener) {
+            .name = "lu-trap", .commit = map_changed,
+        };
+        memory_listener_register(&all.listener, &address_space_memory);
     }
     all.fn = fn;
     all.opaque = opaque;
@@ -269,7 +328,7 @@ AddressSpace *lu_trap_behind(MemoryRegion *mr, hwaddr *offset)
         return NULL;
     }
     *offset += BEHIND_BASE + t->offset;
-    return &t->behind->as;
+    return t->behind->as;
 }
 
 MemoryRegion *lu_trap_ram(MemoryRegion *mr, hwaddr *offset)
@@ -283,15 +342,17 @@ MemoryRegion *lu_trap_ram(MemoryRegion *mr, hwaddr *offset)
     return t->behind->block;
 }
 
-static const TypeInfo lu_trap_info = {
-    .name = TYPE_LU_TRAP,
-    .parent = TYPE_OBJECT,
-    .instance_size = sizeof(LuTrap),
+static const TypeInfo lu_trap_types[] = {
+    {
+        .name = TYPE_LU_TRAP,
+        .parent = TYPE_OBJECT,
+        .instance_size = sizeof(LuTrap),
+        .instance_finalize = trap_finalize,
+    }, {
+        .name = TYPE_LU_BEHIND,
+        .parent = TYPE_OBJECT,
+        .instance_size = sizeof(Behind),
+    },
 };
 
-static void lu_trap_register(void)
-{
-    type_register_static(&lu_trap_info);
-}
-
-type_init(lu_trap_register)
+DEFINE_TYPES(lu_trap_types)

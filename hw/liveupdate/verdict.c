@@ -21,6 +21,16 @@ static bool G_GNUC_PRINTF(2, 3) reason(GPtrArray *reasons, const char *fmt,
     return false;
 }
 
+/* Where a claim stopped short of its end. */
+static const char *const unfinished[LU_CLAIM__MAX] = {
+    [LU_CLAIM_PRESERVED] = "it was never frozen",
+    [LU_CLAIM_FROZEN] = "nobody said that the jump came",
+    [LU_CLAIM_BLACKOUT] = "the next kernel was not heard of",
+    [LU_CLAIM_RESTORING] = "the next kernel never took it over",
+    [LU_CLAIM_RESTORED] = "its tables were never replaced",
+    [LU_CLAIM_REPLACED] = "nobody said that it has ended",
+};
+
 bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons)
 {
     if (c->dropped) {
@@ -31,8 +41,10 @@ bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons)
                       "0x%" PRIx64, c->token);
     }
     if (c->state != LU_CLAIM_FINISHED) {
-        return reason(reasons, "the claim of token 0x%" PRIx64 " ended %s, "
-                      "not finished", c->token, lu_claim_state_name(c->state));
+        return reason(reasons, "the claim of token 0x%" PRIx64 ", stream "
+                      "%02x:%02x.%x, ended %s, not finished: %s", c->token,
+                      c->rid >> 8, c->rid >> 3 & 0x1f, c->rid & 7,
+                      lu_claim_state_name(c->state), unfinished[c->state]);
     }
     if (!c->said[LU_CLAIM_BLACKOUT]) {
         return reason(reasons, "nobody said when the jump came for token 0x%"

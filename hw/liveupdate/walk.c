@@ -12,9 +12,6 @@
 /* Attempts to mark a descriptor that somebody else keeps changing. */
 #define MARK_TRIES 8
 
-/* Words of a table that a visit reads at a time. */
-#define VISIT_WORDS 64
-
 /* What does not change in the course of a walk. */
 typedef struct Walker {
     const LuMem *mem;
@@ -496,17 +493,34 @@ static uint64_t address_bits(const LuStage *stage)
                            stage->out_lg2 - stage->granule_lg2);
 }
 
+/*
+ * @n words of @piece from byte @from on: as the caller has them, or read into
+ * @w.  NULL: they are no RAM.
+ */
+static const uint64_t *words_of(const Visit *v, const LuTreeTable *piece,
+                                hwaddr from, uint64_t *w, unsigned n)
+{
+    const uint64_t *had = v->ops->words ? v->ops->words(v->opaque, piece, from)
+                                        : NULL;
+
+    if (!had && lu_mem_read_words(v->mem, piece->pa + from, w, n)) {
+        had = w;
+    }
+    return had;
+}
+
 static void visit_words(Visit *v, const LuTreeTable *piece, uint8_t perm)
 {
     unsigned shift = lu_stage_shift(v->stage, piece->level);
     bool skip = v->ops->reserved_only && !piece->level;
-    uint64_t differs = ~address_bits(v->stage), good = 0;
-    uint64_t w[VISIT_WORDS];
+    uint64_t differs = UINT64_MAX, good = 0;
+    uint64_t read[LU_TREE_WORDS];
 
-    for (hwaddr done = 0; done < piece->bytes; done += sizeof(w)) {
-        unsigned n = MIN(piece->bytes - done, sizeof(w)) / 8;
+    for (hwaddr done = 0; done < piece->bytes; done += sizeof(read)) {
+        unsigned n = MIN(piece->bytes - done, sizeof(read)) / 8;
+        const uint64_t *w = words_of(v, piece, done, read, n);
 
-        if (!lu_mem_read_words(v->mem, piece->pa + done, w, n)) {
+        if (!w) {
             return;
         }
         for (unsigned i = 0; i < n; i++) {
@@ -514,7 +528,7 @@ static void visit_words(Visit *v, const LuTreeTable *piece, uint8_t perm)
             LuTreeDesc d;
 
             /* Pages that differ in where they are: one was looked at. */
-            if (!w[i] || (good && !((w[i] ^ good) & differs))) {
+            if (!w[i] || !((w[i] ^ good) & differs)) {
                 continue;
             }
             d = (LuTreeDesc) {
@@ -527,6 +541,7 @@ static void visit_words(Visit *v, const LuTreeTable *piece, uint8_t perm)
             visit_desc(v, &d, perm);
             if (skip && d.desc.kind == LU_DESC_LEAF) {
                 good = w[i];
+                differs = ~address_bits(v->stage);
             }
         }
     }

@@ -12,6 +12,7 @@
 #include "system/tcg.h"
 #include "hw/liveupdate/trap.h"
 #include "hw/liveupdate/watch.h"
+#include "trace.h"
 
 #define PAGE 4096
 
@@ -21,6 +22,9 @@
  * lie between; each of these costs its next write a slow path.
  */
 #define GAP (1024 * 1024)
+
+/* RAM whose log we asked for, with a reference each; NULL: none yet. */
+static GPtrArray *logged;
 
 const char *lu_watch_missing(void)
 {
@@ -45,6 +49,35 @@ static MemoryRegion *ram_of(hwaddr pa, hwaddr *offset)
     return ram;
 }
 
+static void set_log(MemoryRegion *ram, bool on)
+{
+    memory_region_set_log(ram, on, DIRTY_MEMORY_VGA);
+    trace_lu_watch_log(memory_region_name(ram),
+                       memory_region_is_logging(ram, DIRTY_MEMORY_VGA));
+}
+
+/* GDestroyNotify of what is logged. */
+static void end_log(gpointer p)
+{
+    MemoryRegion *ram = p;
+
+    set_log(ram, false);
+    memory_region_unref(ram);
+}
+
+/* The log is counted: it is asked for once, whoever else has it. */
+static void need_log(MemoryRegion *ram)
+{
+    if (!logged) {
+        logged = g_ptr_array_new_with_free_func(end_log);
+    }
+    if (!g_ptr_array_find(logged, ram, NULL)) {
+        memory_region_ref(ram);
+        g_ptr_array_add(logged, ram);
+        set_log(ram, true);
+    }
+}
+
 /* Pages [@first, @last], of one region. */
 static void make_clean(hwaddr first, hwaddr last)
 {
@@ -52,10 +85,7 @@ static void make_clean(hwaddr first, hwaddr last)
     MemoryRegion *ram = ram_of(first, &offset);
 
     if (ram) {
-        if (!(memory_region_get_dirty_log_mask(ram) &
-              (1 << DIRTY_MEMORY_VGA))) {
-            memory_region_set_log(ram, true, DIRTY_MEMORY_VGA);
-        }
+        need_log(ram);
         memory_region_reset_dirty(ram, offset, last - first + PAGE,
                                   DIRTY_MEMORY_VGA);
         memory_region_unref(ram);
@@ -97,6 +127,15 @@ void lu_watch_set(hwaddr *pa, unsigned n)
             continue;
         }
         make_clean(pa[i], pa[j - 1]);
+    }
+}
+
+void lu_watch_end(void)
+{
+    if (logged) {
+        memory_region_transaction_begin();
+        g_ptr_array_set_size(logged, 0);
+        memory_region_transaction_commit();
     }
 }
 

@@ -17,6 +17,7 @@
 #include "../lib/kho.h"
 #include "../lib/luctl.h"
 #include "../lib/plat-qtest.h"
+#include "../lib/qtest-end.h"
 
 #define RAM_GIB         64
 #define TOUCHED_GIB     1
@@ -105,6 +106,6 @@ int main(int argc, char **argv)
     write_records(&k, &pq);
     freeze_ms(&ctl);
     measure(&ctl, &pq, "read", repetitions);
-    qtest_quit(pq.qts);
+    lu_qtest_quit(pq.qts);
     return 0;
 }

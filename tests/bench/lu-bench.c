@@ -23,6 +23,7 @@
 #include "../lib/plat-qtest.h"
 #include "hw/liveupdate/lu-bench-regs.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
+#include "../lib/qtest-end.h"
 
 #define STREAMS         LU_BENCH_STREAMS_MAX
 #define RAM_BYTES       (256 * MiB)
@@ -554,7 +555,7 @@ int main(int argc, char **argv)
         measure_state(machines, &rows[i], n, repetitions);
     }
     for (unsigned i = 0; i < MACHINES; i++) {
-        qtest_quit(machines[i]->pq.qts);
+        lu_qtest_quit(machines[i]->pq.qts);
         g_free(machines[i]);
     }
     return 0;

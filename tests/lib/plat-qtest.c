@@ -10,6 +10,7 @@
 #include "qemu/memfd.h"
 #include "qapi/error.h"
 #include "plat-qtest.h"
+#include "qtest-end.h"
 
 static QTestState *qts_of(Plat *p)
 {
@@ -159,6 +160,6 @@ void plat_qtest_start(PlatQtest *pq, uint64_t ram_bytes, const char *machine,
 
 void plat_qtest_stop(PlatQtest *pq)
 {
-    qtest_quit(pq->qts);
+    lu_qtest_quit(pq->qts);
     qemu_memfd_free(pq->host, pq->bytes, -1);
 }

@@ -40,7 +40,8 @@ int engine_find(Guest *g)
 {
     if (!pci_find(LU_DMA_VENDOR_ID, LU_DMA_DEVICE_ID, g->bdf,
                   sizeof(g->bdf))) {
-        return fail("no lu-dma among the PCI devices");
+        return fail("no lu-dma among the PCI devices: CONFIG_PCI, and on arm64 "
+                    "CONFIG_PCI_HOST_GENERIC, are needed");
     }
     say("fact engine=%s", g->bdf);
     return 0;

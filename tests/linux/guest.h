@@ -186,6 +186,8 @@ int load_by_hand(const char *cmdline, bool on_crash);
 
 /* kexec.c: steps towards the second kernel */
 int kexec_load(Guest *g, bool on_crash);
+/* fail(): what errno means of a system call that loads a kernel */
+int kexec_refused(const char *call);
 int kexec_crash(Guest *g);
 int kexec_jump(Guest *g);
 int power_off(Guest *g);

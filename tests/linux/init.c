@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "guest.h"
 
@@ -126,14 +127,14 @@ static const Step stay[] = {
 };
 
 /*
- * lu.spoil: one wrong slot, which the checks must find.  lu.claim: from here
- * on the stream is promised to go on.
+ * lu.spoil: one wrong slot, which the checks must find.  lu.claim: the stream
+ * is promised to go on, once there is a kernel to go on in.
  */
 static const Step panic[] = {
     { "spoil", ring_spoil, "lu.spoil" },
+    { "kexec-load", load_crash },
     { "find-doorbell", claim_find, "lu.claim" },
     { "freeze", claim_freeze, "lu.claim" },
-    { "kexec-load", load_crash },
     { "clear-gap", engine_clear_gap },
     { "settle", settle },
     { "counters", counters_before },
@@ -297,7 +298,13 @@ int main(void)
 
     if (mount_all() ||
         read_file("/proc/cmdline", g.cmdline, sizeof(g.cmdline))) {
-        fail("mounting /dev, /proc and /sys");
+        fail("mounting /dev, /proc and /sys: CONFIG_DEVTMPFS, CONFIG_PROC_FS "
+             "and CONFIG_SYSFS are needed");
+        return power_off(&g);
+    }
+    if (getauxval(AT_PAGESZ) != PAGE_BYTES) {
+        unsupported("pages of %u bytes (CONFIG_ARM64_4K_PAGES): its own have "
+                    "%lu", PAGE_BYTES, getauxval(AT_PAGESZ));
         return power_off(&g);
     }
     cmdline_word(&g, "lu.case", scenario, sizeof(scenario));

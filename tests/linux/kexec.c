@@ -63,6 +63,34 @@ static bool load_by_file(const char *cmdline, bool on_crash)
     return !ret;
 }
 
+int kexec_refused(const char *call)
+{
+    static const struct {
+        int error;
+        const char *why;
+    } reasons[] = {
+        { EPERM, ": kernel.kexec_load_disabled is set, or the kernel is "
+          "locked down" },
+        { EADDRNOTAVAIL, ": no memory is reserved for a crash kernel, see "
+          "crashkernel= of the command line" },
+        { ENOEXEC, ": the second kernel is no image that this one takes" },
+        { ENODATA, ": this kernel takes signed images alone "
+          "(CONFIG_KEXEC_SIG_FORCE)" },
+        { EKEYREJECTED, ": this kernel does not trust the image's signature "
+          "(CONFIG_KEXEC_SIG)" },
+    };
+    const char *why = "";
+    int error = errno;
+    size_t i;
+
+    for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (reasons[i].error == error) {
+            why = reasons[i].why;
+        }
+    }
+    return fail("%s: %s%s", call, strerror(error), why);
+}
+
 int kexec_load(Guest *g, bool on_crash)
 {
     char cmdline[sizeof(g->cmdline) + 1024];
@@ -71,7 +99,7 @@ int kexec_load(Guest *g, bool on_crash)
     second_cmdline(g, cmdline, sizeof(cmdline));
     if (!load_by_file(cmdline, on_crash)) {
         if (errno != ENOSYS) {
-            return fail("kexec_file_load: %s", strerror(errno));
+            return kexec_refused(call);
         }
         call = "kexec_load";
         if (load_by_hand(cmdline, on_crash)) {

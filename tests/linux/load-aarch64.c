@@ -232,7 +232,7 @@ int load_by_hand(const char *cmdline, bool on_crash)
     }
     if (syscall(SYS_kexec_load, start, load.n, load.segments,
                 KEXEC_ARCH_AARCH64 | (on_crash ? KEXEC_ON_CRASH : 0))) {
-        return fail("kexec_load: %s", strerror(errno));
+        return kexec_refused("kexec_load");
     }
     return 0;
 }

@@ -24,7 +24,7 @@ static int open_group(Guest *g)
              g->bdf);
     len = readlink(path, link, sizeof(link) - 1);
     if (len < 0) {
-        return fail("%s has no IOMMU group: is translation on?", g->bdf);
+        return fail("%s: %s", path, strerror(errno));
     }
     link[len] = '\0';
     name = strrchr(link, '/');
@@ -38,12 +38,15 @@ static int type1_open(Guest *g)
 
     g->space = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
     if (g->space < 0 || group < 0) {
-        return fail("opening the VFIO group and container: %s",
+        return fail("opening the VFIO group and container: %s: build the "
+                    "kernel with CONFIG_VFIO_GROUP=y, or with "
+                    "CONFIG_VFIO_DEVICE_CDEV=y and CONFIG_IOMMUFD=y",
                     strerror(errno));
     }
     if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &g->space) ||
         ioctl(g->space, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
-        return fail("VFIO type 1 IOMMU: %s", strerror(errno));
+        return fail("VFIO type 1 IOMMU: %s: CONFIG_VFIO_IOMMU_TYPE1, and on "
+                    "x86_64 CONFIG_IRQ_REMAP, are needed", strerror(errno));
     }
     g->device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, g->bdf);
     if (g->device < 0) {

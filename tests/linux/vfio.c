@@ -21,10 +21,33 @@
 #include "guest.h"
 #include "hw/liveupdate/lu-dma-regs.h"
 
+/* What no later step would say: who is missing. */
+static int has_drivers(Guest *g)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
+             g->bdf);
+    if (access(path, F_OK)) {
+        return fail("%s has no IOMMU group: the kernel is built without a "
+                    "driver of this IOMMU (CONFIG_INTEL_IOMMU, "
+                    "CONFIG_ARM_SMMU_V3), or told not to use it", g->bdf);
+    }
+    if (access("/sys/bus/pci/drivers/vfio-pci", F_OK)) {
+        return fail("no driver vfio-pci: build the kernel with "
+                    "CONFIG_VFIO_PCI=y, or give lu-vm its modules with "
+                    "--modules");
+    }
+    return 0;
+}
+
 int vfio_bind(Guest *g)
 {
     char path[128];
 
+    if (has_drivers(g)) {
+        return -1;
+    }
     snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override",
              g->bdf);
     if (write_file(path, "vfio-pci")) {

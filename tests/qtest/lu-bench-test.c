@@ -10,6 +10,7 @@
 #include "libqtest.h"
 #include "../lib/plat-qtest.h"
 #include "hw/liveupdate/lu-bench-regs.h"
+#include "../lib/qtest-end.h"
 
 #define RAM_BYTES   (64 * MiB)
 #define MARK        0x6d61726b6d61726bull
@@ -70,7 +71,7 @@ static Bench *start(void)
 
 static void stop(Bench *b)
 {
-    qtest_quit(b->pq.qts);
+    lu_qtest_quit(b->pq.qts);
     g_free(b);
 }
 

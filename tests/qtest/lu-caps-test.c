@@ -10,6 +10,7 @@
 #include "qobject/qdict.h"
 #include "qobject/qjson.h"
 #include "lu-case.h"
+#include "../lib/qtest-end.h"
 
 static unsigned shape(Case *c, const IommuDomain *d)
 {
@@ -345,7 +346,7 @@ static void test_command(void)
     g_assert_cmphex(qtest_readl(qts, reg) & bit, ==, 0);
     qtest_system_reset(qts);
     g_assert_cmphex(qtest_readl(qts, reg) & bit, ==, bit);
-    qtest_quit(qts);
+    lu_qtest_quit(qts);
 }
 
 /* ------------------------------------------------------------------ */
@@ -429,7 +430,7 @@ static void test_iort(const void *data)
     assert_iort(qts, coherent, canwbs);
     qtest_system_reset(qts);
     assert_iort(qts, coherent, canwbs);
-    qtest_quit(qts);
+    lu_qtest_quit(qts);
 }
 
 static void add_iort(void)

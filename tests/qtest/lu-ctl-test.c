@@ -7,6 +7,7 @@
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "qobject/qdict.h"
 #include "lu-pci.h"
+#include "../lib/qtest-end.h"
 
 #define MONITOR     "-object lu-monitor,id=lu0,exit-code=off "
 
@@ -69,7 +70,7 @@ static void test_capability(void)
     g_assert_cmpint(get(&c, LU_CTL_VERDICT), ==, LU_CTL_INCONCLUSIVE);
     g_assert_cmpint(get(&c, LU_CTL_FINDINGS), ==, 0);
     g_assert_cmpint(get(&c, LU_CTL_GENERATION), ==, 0);
-    qtest_quit(c.m.qts);
+    lu_qtest_quit(c.m.qts);
 }
 
 /* Arguments are storage at any width; answers are read-only. */
@@ -99,7 +100,7 @@ static void test_access(void)
     g_assert_cmpint(get(&c, LU_CTL_RESULT), ==, LU_CTL_EINVAL);
     lu_pci_write(&c.m, c.cap + LU_CTL_OP, LU_CTL_OP_FREEZE, 2);
     g_assert_cmpint(get(&c, LU_CTL_RESULT), ==, LU_CTL_OK);
-    qtest_quit(c.m.qts);
+    lu_qtest_quit(c.m.qts);
 }
 
 static void test_results(void)
@@ -143,7 +144,7 @@ static void test_results(void)
     g_assert_cmpint(ring_range(&c, LU_CTL_OP_KHO, 0x1000, 0), ==, LU_CTL_OK);
     g_assert_cmpint(ring(&c, LU_CTL_OP_BOOT), ==, LU_CTL_OK);
     g_assert_cmpint(get(&c, LU_CTL_GENERATION), ==, 1);
-    qtest_quit(c.m.qts);
+    lu_qtest_quit(c.m.qts);
 }
 
 /* The life of a claim; @state is what STATE says after each operation. */
@@ -196,7 +197,7 @@ static void test_claim(void)
         g_assert_cmpint(get(&c, LU_CTL_STATE), ==, NONE);
     }
     g_assert_cmpint(get(&c, LU_CTL_GENERATION), ==, 1);
-    qtest_quit(c.m.qts);
+    lu_qtest_quit(c.m.qts);
 }
 
 /* The doorbell needs no BAR; a reset empties it. */
@@ -215,7 +216,7 @@ static void test_reset(void)
     g_assert_cmphex(get(&c, LU_CTL_MAGIC), ==, LU_CTL_MAGIC_VALUE);
     /* What was found stays found. */
     g_assert_cmpint(get(&c, LU_CTL_FINDINGS), ==, 1);
-    qtest_quit(c.m.qts);
+    lu_qtest_quit(c.m.qts);
 }
 
 static void test_bulk(void)
@@ -243,7 +244,7 @@ static void test_bulk(void)
     g_assert_cmpint(ring_range(&c, LU_CTL_OP_BULK, 0, 1), ==, LU_CTL_EINVAL);
     set(&c, LU_CTL_PARAM, LU_CTL_OP_PRESERVE);
     g_assert_cmpint(ring_range(&c, LU_CTL_OP_BULK, 0, 1), ==, LU_CTL_EINVAL);
-    qtest_quit(c.m.qts);
+    lu_qtest_quit(c.m.qts);
 }
 
 static void test_freed_nothing(void)
@@ -258,7 +259,7 @@ static void test_freed_nothing(void)
                     LU_CTL_OK);
     g_assert_cmpint(get(&c, LU_CTL_FINDINGS), ==, 1);
     g_assert_cmpint(get(&c, LU_CTL_VERDICT), ==, LU_CTL_FAIL);
-    qtest_quit(c.m.qts);
+    lu_qtest_quit(c.m.qts);
 }
 
 /* The verdict is the exit code, on every way out. */
@@ -273,7 +274,7 @@ static void test_exit_code(void)
             ring_range(&c, LU_CTL_OP_FREE, 0x1000, 0x1000);
         }
         qtest_set_expected_status(c.m.qts, fail ? 10 : 12);
-        qtest_quit(c.m.qts);
+        lu_qtest_quit(c.m.qts);
     }
 }
 

@@ -10,6 +10,7 @@
 #include "qobject/qdict.h"
 #include "hw/liveupdate/lu-dma-regs.h"
 #include "lu-pci.h"
+#include "../lib/qtest-end.h"
 
 #define SEED        0x5eed
 #define LEN         64
@@ -160,7 +161,7 @@ static void test_identity(void)
     g_assert_cmphex(global(&m, LU_DMA_VERSION), ==, LU_DMA_VERSION_VALUE);
     g_assert_cmphex(global(&m, LU_DMA_CAPS), ==, LU_DMA_CHANNELS);
     g_assert_cmphex(global(&m, LU_DMA_RUNNING), ==, 0);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* A 64-bit register is one access or two halves; the rest is not there. */
@@ -196,7 +197,7 @@ static void test_access_sizes(void)
         qtest_writeq(m.qts, addr, UINT64_MAX);
         g_assert_cmphex(qtest_readq(m.qts, addr), ==, 0);
     }
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* Operations, with lengths that end inside a word and that cross pages */
@@ -217,7 +218,7 @@ static void test_fill(void)
         g_assert_cmphex(get64(&m, 0, LU_DMA_SEQ), ==, 0x123456789abd);
         g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, i + 1);
     }
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_copy(void)
@@ -233,7 +234,7 @@ static void test_copy(void)
         assert_pattern(&m, DST(&m), i, lengths[i]);
         assert_untouched(&m, DST(&m) + lengths[i], 16);
     }
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* What an earlier transfer left in the engine must not matter. */
@@ -261,7 +262,7 @@ static void test_sum(void)
         step(&m, 2, OP(SUM), 1);
         g_assert_cmphex(get64(&m, 2, LU_DMA_SUM), ==, want);
     }
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_verify(void)
@@ -294,7 +295,7 @@ static void test_verify(void)
         g_assert_cmpint(get64(&m, 3, LU_DMA_DONE), ==, 2 * (i + 1));
         g_assert_cmpint(get64(&m, 3, LU_DMA_ERRORS), ==, 0);
     }
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* Slots: number SEQ modulo SLOTS, STRIDE apart, on both sides */
@@ -331,7 +332,7 @@ static void test_ring(void)
     assert_pattern(&m, SRC(&m), 3, LEN);
     assert_pattern(&m, SRC(&m) + 2 * LEN, 4, LEN);
     assert_pattern(&m, SRC(&m) + 4 * LEN, 2, LEN);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_count(void)
@@ -358,7 +359,7 @@ static void test_count(void)
     /* A channel that does not run is not moved. */
     set(&m, 0, LU_DMA_STEP, 1);
     g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 6);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* The clock */
@@ -387,7 +388,7 @@ static void test_period(void)
     set(&m, 5, LU_DMA_CTRL, 0);
     qtest_clock_step(m.qts, 100 * PERIOD);
     g_assert_cmpint(get64(&m, 5, LU_DMA_DONE), ==, 103);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_period_is_raised(void)
@@ -408,7 +409,7 @@ static void test_period_is_raised(void)
         g_assert_cmpint(get64(&m, i, LU_DMA_DONE), ==, 10);
         set(&m, i, LU_DMA_CTRL, 0);
     }
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_channels(void)
@@ -427,7 +428,7 @@ static void test_channels(void)
         g_assert_cmpint(get64(&m, ch, LU_DMA_DONE), ==, 840 / (ch + 1));
         assert_pattern(&m, DST(&m) + ch * LEN, 840 / (ch + 1) - 1, LEN);
     }
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* Bus Master Enable */
@@ -484,7 +485,7 @@ static void test_bus_master(void)
     set(&m, 0, LU_DMA_CTRL, 0);
     qtest_clock_step(m.qts, 20 * PERIOD);
     g_assert_cmpint(get64(&m, 0, LU_DMA_GAP_NS), ==, 20 * PERIOD);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_gap_is_cleared(void)
@@ -500,7 +501,7 @@ static void test_gap_is_cleared(void)
     g_assert_cmpint(get64(&m, 0, LU_DMA_GAP_NS), ==, 0);
     qtest_clock_step(m.qts, 3 * PERIOD);
     g_assert_cmpint(get64(&m, 0, LU_DMA_GAP_NS), ==, PERIOD);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* Errors */
@@ -520,7 +521,7 @@ static void test_error_keeps_sequence(void)
     g_assert_cmpint(get64(&m, 0, LU_DMA_SEQ), ==, 0);
     g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, LU_DMA_ERR_WRITE);
     g_assert_cmphex(get64(&m, 0, LU_DMA_ERR_IOVA), ==, m.hole);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* The last page of memory lands; the page after it is named. */
@@ -540,7 +541,7 @@ static void test_error_address(void)
     g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, LU_DMA_ERR_READ);
     g_assert_cmphex(get64(&m, 0, LU_DMA_ERR_IOVA), ==, end);
     g_assert_cmphex(get64(&m, 0, LU_DMA_SUM), ==, 0);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_stop_at_error(void)
@@ -563,7 +564,7 @@ static void test_stop_at_error(void)
     g_assert_cmphex(status(&m, 0), ==, LU_DMA_STATUS_ERROR);
     g_assert_cmpint(get64(&m, 0, LU_DMA_MISMATCH), ==, 1);
     g_assert_cmpint(get64(&m, 0, LU_DMA_SEQ), ==, 1);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* Attributes that nobody would see are refused rather than dropped. */
@@ -583,7 +584,7 @@ static void test_attributes(void)
         g_assert_cmphex(get64(&m, 0, LU_DMA_ERR_IOVA), ==, DST(&m));
     }
     assert_untouched(&m, DST(&m), LEN);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* Hostile values */
@@ -613,7 +614,7 @@ static void test_run_is_refused(void)
     configure(&m, 0, LEN);
     step(&m, 0, OP(FILL), 1);
     g_assert_cmphex(status(&m, 0), ==, LU_DMA_STATUS_RUNNING);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_wrap(void)
@@ -645,7 +646,7 @@ static void test_wrap(void)
     step(&m, 0, OP(SUM), 256);
     g_assert_cmpint(get64(&m, 0, LU_DMA_ERRORS) +
                     get64(&m, 0, LU_DMA_DONE), ==, errors + 256);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_step_is_bounded(void)
@@ -657,7 +658,7 @@ static void test_step_is_bounded(void)
     g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, LU_DMA_STEP_MAX);
     set(&m, 0, LU_DMA_STEP, 0);
     g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, LU_DMA_STEP_MAX);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_frozen_while_running(void)
@@ -684,7 +685,7 @@ static void test_frozen_while_running(void)
                     LU_DMA_CTRL_STOP_ERR);
     set(&m, 0, LU_DMA_VECTOR, 5);
     g_assert_cmphex(get(&m, 0, LU_DMA_VECTOR), ==, 5);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* DMA to registers fails: it can neither read them nor move a channel. */
@@ -715,7 +716,7 @@ static void test_own_registers(void)
         g_assert_cmpint(get64(&m, 0, LU_DMA_ERRORS), ==, 2);
         g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, cases[i].code);
         g_assert_cmpint(get64(&m, 1, LU_DMA_DONE), ==, 0);
-        qtest_quit(m.qts);
+        lu_qtest_quit(m.qts);
     }
 }
 
@@ -733,7 +734,7 @@ static void test_other_registers(void)
     step(&m, 0, OP(SUM), 1);
     g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, LU_DMA_ERR_READ);
     g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 0);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* A stock IOMMU that is off lets accesses pass, and carries no attributes. */
@@ -750,7 +751,7 @@ static void test_stock_iommu(void)
     g_assert_cmphex(global(&m, LU_DMA_CAPS) & LU_DMA_CAPS_ATTRS, ==, 0);
     step(&m, 0, OP(FILL) | LU_DMA_CTRL_PASID, 1);
     g_assert_cmpint(get(&m, 0, LU_DMA_ERR_CODE), ==, LU_DMA_ERR_ATTRS);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* Interrupts: messages go to memory here, so that they can be counted */
@@ -831,7 +832,7 @@ static void test_irq_done(void)
     qtest_clock_step(m.qts, PERIOD);
     g_assert_false(take_message(&m, 6));
     g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 6);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_irq_error(void)
@@ -849,7 +850,7 @@ static void test_irq_error(void)
         set(&m, 0, LU_DMA_STEP, 1);
         g_assert_false(take_message(&m, 0));
     }
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_irq_masked(void)
@@ -868,7 +869,7 @@ static void test_irq_masked(void)
     step(&m, 0, OP(FILL) | LU_DMA_CTRL_IRQ_DONE, 1);
     enable_messages(&m, true);
     g_assert_false(take_message(&m, 0));
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* A message to a STEP register of its sender moves nothing. */
@@ -886,7 +887,7 @@ static void test_irq_own_registers(void)
     qtest_clock_step(m.qts, 3 * PERIOD);
     g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 6);
     g_assert_cmpint(get64(&m, 1, LU_DMA_DONE), ==, 0);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* Resets */
@@ -915,7 +916,7 @@ static void test_reset_register(void)
     for (unsigned ch = 0; ch < LU_DMA_CHANNELS; ch++) {
         assert_pristine(&m, ch);
     }
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_machine_reset(void)
@@ -929,7 +930,7 @@ static void test_machine_reset(void)
     lu_pci_enable(&m, true);
     qtest_clock_step(m.qts, 10 * PERIOD);
     assert_pristine(&m, 3);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* The memory BAR */
@@ -949,7 +950,7 @@ static void test_device_memory(void)
     step(&m, 0, OP(FILL), 1);
     assert_pattern(&m, addr, 0, LU_DMA_LEN_MAX);
     g_assert_cmpint(get64(&m, 0, LU_DMA_DONE), ==, 1);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 static void test_no_device_memory(void)
@@ -958,7 +959,7 @@ static void test_no_device_memory(void)
 
     lu_pci_write(&m, PCI_BASE_ADDRESS_2, UINT32_MAX, 4);
     g_assert_cmphex(lu_pci_read(&m, PCI_BASE_ADDRESS_2, 4), ==, 0);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* Sizes that no BAR can have are refused with a reason. */
@@ -978,7 +979,7 @@ static void test_bad_memory_size(void)
         g_assert_nonnull(strstr(desc, "mem-size"));
         qobject_unref(reply);
     }
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 }
 
 /* Migration */
@@ -1013,7 +1014,7 @@ static void test_migration(void)
     qtest_qmp_assert_success(m.qts, "{ 'execute': 'migrate',"
                              " 'arguments': { 'uri': %s } }", uri);
     wait_for(&m, "query-migrate", "completed");
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
 
     m.qts = start_with(incoming).qts;
     wait_for(&m, "query-status", "running");
@@ -1024,7 +1025,7 @@ static void test_migration(void)
     qtest_clock_set(m.qts, next);
     g_assert_cmpint(get64(&m, 2, LU_DMA_DONE), ==, 6);
     assert_pattern(&m, DST(&m), 5, LEN);
-    qtest_quit(m.qts);
+    lu_qtest_quit(m.qts);
     unlink(file);
     rmdir(dir);
 }

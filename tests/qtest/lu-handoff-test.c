@@ -319,15 +319,20 @@ static void record_config(void *arg, uint64_t pa, uint64_t bytes)
     record(arg, pa, bytes);
 }
 
+static void record_all(Machine *m, Keeper *keeper)
+{
+    g_assert_true(kho_begin(&keeper->k, &m->pq.plat, PLAT_PAGE_LG2));
+    iommu_foreach_table(&m->io, &m->dom, record_table, keeper);
+    m->io.ops->foreach_config_page(&m->io, record_config, keeper);
+    record(keeper, m->ring.pa, ring_bytes(m));
+}
+
 /* As preserve(), by records in RAM and without a word about memory. */
 static void preserve_by_kho(Machine *m, uint64_t skip)
 {
     Keeper keeper = { .skip = skip };
 
-    g_assert_true(kho_begin(&keeper.k, &m->pq.plat, PLAT_PAGE_LG2));
-    iommu_foreach_table(&m->io, &m->dom, record_table, &keeper);
-    m->io.ops->foreach_config_page(&m->io, record_config, &keeper);
-    record(&keeper, m->ring.pa, ring_bytes(m));
+    record_all(m, &keeper);
     kho_publish(&keeper.k, NULL, 0);
     g_assert_cmpuint(luctl_preserve(&m->ctl, m->dma.rid, TOKEN), ==,
                      LU_CTL_OK);
@@ -337,13 +342,10 @@ static void preserve_by_kho(Machine *m, uint64_t skip)
 }
 
 /* The next kernel: knows the registers, and of the domain its numbers. */
-static void kexec(Machine *m)
+static void learn(Machine *m)
 {
     IommuDomain old = m->dom;
 
-    g_assert_true(m->io.ops->quiesce(&m->io));
-    op(m, LU_CTL_OP_KEXEC);
-    reach(m, BLACKOUT);
     m->io = (Iommu) {
         .ops = m->io.ops, .plat = &m->pq.plat, .regs = m->io.regs,
     };
@@ -351,6 +353,14 @@ static void kexec(Machine *m)
     m->dom.pt.top = old.pt.top;
     m->dom.pt2.top = old.pt2.top;
     m->dom.restored = true;
+}
+
+static void kexec(Machine *m)
+{
+    g_assert_true(m->io.ops->quiesce(&m->io));
+    op(m, LU_CTL_OP_KEXEC);
+    reach(m, BLACKOUT);
+    learn(m);
 }
 
 static void restore(Machine *m)
@@ -440,6 +450,64 @@ static void test_kho_skip(const void *arg)
     g_assert_true(pg_walk(&m->pq.plat, &m->dom.pt, m->ring.iova, &w));
     preserve_by_kho(m, QEMU_ALIGN_DOWN(w.desc_pa, granule(m)));
     hand_over(m, 1, LU_CTL_FAIL);
+}
+
+/* STATE has the same order. */
+static LuClaimPoint claim_point(Machine *m)
+{
+    m->pq.plat.cfg_write(&m->pq.plat, m->ctl.rid,
+                         m->ctl.cap + LU_CTL_STREAM, m->dma.rid, 4);
+    return LIVE + luctl_read(&m->ctl, LU_CTL_STATE);
+}
+
+/* The configuration of @rid is invalidated, or all there is. */
+static void invalidate_config(Machine *m, uint16_t rid, bool all)
+{
+    if (m->io.ops == &vtd_ops) {    /* global, or one device of domain 1 */
+        g_assert_true(m->io.ops->command(&m->io, all ? 1 | 1 << 4
+                                         : 1 | 3 << 4 | 1 << 16 |
+                                           (uint64_t)rid << 32, 0));
+    } else if (all) {               /* CMD_CFGI_STE_RANGE of 2^32 */
+        g_assert_true(m->io.ops->command(&m->io, 0x04, 31));
+    } else {                        /* CMD_CFGI_STE */
+        g_assert_true(m->io.ops->command(&m->io, 0x03 | (uint64_t)rid << 32,
+                                         1));
+    }
+    g_assert_true(m->io.ops->complete(&m->io));
+}
+
+/*
+ * Nobody says anything.  Records are found when all configuration is
+ * invalidated, which no kernel does that runs; what follows is seen.
+ */
+static void test_unsaid(const void *arg)
+{
+    static const KhoSession session = { "vm0" };
+    Machine *m = start_flowing(arg);
+    Keeper keeper = { };
+    IommuDomain next;
+    KhoBlob luo = { "LUO", 0, KHO_LUO_BYTES };
+
+    record_all(m, &keeper);
+    luo.pa = kho_luo(&keeper.k, 0, &session, 1, NULL, 0);
+    kho_publish(&keeper.k, &luo, 1);
+    invalidate_config(m, m->dma.rid, false);
+    g_assert_cmpint(claim_point(m), ==, LIVE);
+    invalidate_config(m, m->dma.rid, true);
+    g_assert_cmpint(claim_point(m), ==, BLACKOUT);
+    flows(m, 10);
+    g_assert_true(m->io.ops->quiesce(&m->io));
+    learn(m);
+    g_assert_true(m->io.ops->adopt(&m->io));
+    g_assert_cmpint(claim_point(m), ==, RESTORING);
+    build(m, &next);
+    g_assert_true(m->io.ops->replace(&m->io, m->dma.rid, &m->dom, &next));
+    g_assert_cmpint(claim_point(m), ==, REPLACED);
+    flows(m, 10);
+    iommu_domain_free(&m->io, &m->dom);
+    m->dom = next;
+    g_assert_cmpuint(luctl_read(&m->ctl, LU_CTL_FINDINGS), ==, 0);
+    stop(m);
 }
 
 /* At each point of its life a claim goes on in another process. */
@@ -579,6 +647,7 @@ int main(int argc, char **argv)
             if (c->granule_lg2 == PLAT_PAGE_LG2) {
                 add("kho", c, test_kho);
                 add("kho-skip", c, test_kho_skip);
+                add("unsaid", c, test_unsaid);
             }
         }
     }

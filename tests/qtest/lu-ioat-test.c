@@ -10,6 +10,7 @@
 #include "qobject/qdict.h"
 #include "hw/pci/pci_regs.h"
 #include "lu-case.h"
+#include "../lib/qtest-end.h"
 
 #define RAM_BYTES       (256 * MiB)
 #define RID             (4 << 3)
@@ -235,7 +236,7 @@ static Machine *start(const void *kind)
 
 static void quit(Machine *m)
 {
-    qtest_quit(m->pq.qts);
+    lu_qtest_quit(m->pq.qts);
     g_free(m);
 }
 

@@ -13,6 +13,7 @@
 #include "../lib/kho.h"
 #include "../lib/luctl.h"
 #include "../lib/plat-qtest.h"
+#include "../lib/qtest-end.h"
 
 #define RAM_BYTES   (512 * MiB)
 #define HEAP_OFF    (16 * MiB)
@@ -130,7 +131,7 @@ static void test_records(const void *arg)
     text = qtest_hmp(m.pq.qts, "info lu");
     g_assert_nonnull(strstr(text, "session vm0"));
     g_assert_nonnull(strstr(text, scan ? "found by scan" : "announced"));
-    qtest_quit(m.pq.qts);
+    lu_qtest_quit(m.pq.qts);
 }
 
 /* The address comes from outside, and so do the edges. */
@@ -161,7 +162,7 @@ static void test_qmp(void)
         "'lu-announce', 'arguments': {'op': 'idle', 'stream': '0:32.0'}}");
     g_assert_nonnull(strstr(qdict_get_str(error, "desc"), "such as 00:11.0"));
     qobject_unref(error);
-    qtest_quit(m.pq.qts);
+    lu_qtest_quit(m.pq.qts);
 }
 
 /* lu-ctl lists what the records preserve, no page more and none less. */
@@ -197,7 +198,7 @@ static void test_list(void)
     }
     g_assert_cmphex(sum, ==, 2 * MiB + 7 * 4096);
     g_assert_cmphex(end, ==, odd + 4096);
-    qtest_quit(m.pq.qts);
+    lu_qtest_quit(m.pq.qts);
 }
 
 static void test_version(void)
@@ -218,7 +219,7 @@ static void test_version(void)
     qobject_unref(info);
     text = qtest_hmp(m.pq.qts, "info lu");
     g_assert_nonnull(strstr(text, "note: KHO device tree at 0x"));
-    qtest_quit(m.pq.qts);
+    lu_qtest_quit(m.pq.qts);
 }
 
 static void test_allocates_nothing(void)
@@ -237,7 +238,7 @@ static void test_allocates_nothing(void)
                              "'filename': '/dev/null'}}",
                              m.k.fdt + 64 * MiB, (uint64_t)(64 * MiB));
     g_assert_cmpuint(shared_bytes(&m), >, before + 32 * MiB);
-    qtest_quit(m.pq.qts);
+    lu_qtest_quit(m.pq.qts);
 }
 
 int main(int argc, char **argv)

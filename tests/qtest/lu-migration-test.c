@@ -9,6 +9,7 @@
 #include "qobject/qdict.h"
 #include "../lib/ludma.h"
 #include "../lib/plat-qtest.h"
+#include "../lib/qtest-end.h"
 
 static bool is_x86(void)
 {
@@ -55,7 +56,7 @@ static void save_machine(QTestState *qts, const char *uri)
     qtest_qmp_assert_success(qts, "{ 'execute': 'migrate', 'arguments':"
                              " { 'uri': %s } }", uri);
     assert_migrated(qts, "completed");
-    qtest_quit(qts);
+    lu_qtest_quit(qts);
 }
 
 static void save(const char *props, const char *uri)
@@ -177,7 +178,7 @@ static void assert_refused(QTestState *qts, const char *said)
     }
     qobject_unref(state);
     assert_run_state(qts, "inmigrate");
-    qtest_quit(qts);
+    lu_qtest_quit(qts);
 }
 
 static void test_difference(const void *data)
@@ -193,7 +194,7 @@ static void test_difference(const void *data)
     qts = load(d->there, file.uri);
     assert_migrated(qts, "completed");
     assert_run_state(qts, "running");
-    qtest_quit(qts);
+    lu_qtest_quit(qts);
     end_file(&file);
 }
 
@@ -250,7 +251,7 @@ static void test_window(void)
     g_assert_cmphex(qtest_readq(qts, window_base()), ==, 0x2e3);
     maintain(qts, "invalidate");
     g_assert_cmphex(qtest_readq(qts, window_base()), ==, 0x0dd);
-    qtest_quit(qts);
+    lu_qtest_quit(qts);
 
     assert_refused(load_with("", elsewhere, file.uri), NULL);
     end_file(&file);
@@ -298,7 +299,7 @@ static void test_attrs(void)
     assert_migrated(qts, "completed");
     find_engine(&dma, &pq, qts);
     g_assert_cmphex(attrs_of(&dma), ==, attrs);
-    qtest_quit(qts);
+    lu_qtest_quit(qts);
     end_file(&file);
 }
 

@@ -13,6 +13,7 @@
 #include "qobject/qlist.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "lu-pci.h"
+#include "../lib/qtest-end.h"
 
 typedef struct Run {
     LuPci m;
@@ -106,7 +107,7 @@ static void test_query(void)
     g_assert_nonnull(strstr(text, "verdict: fail"));
 
     qtest_set_expected_status(r.m.qts, 10);
-    qtest_quit(r.m.qts);
+    lu_qtest_quit(r.m.qts);
     lines = read_report(&r);
 }
 
@@ -133,7 +134,7 @@ static void test_events(void)
     qobject_unref(event);
 
     qtest_set_expected_status(r.m.qts, 10);
-    qtest_quit(r.m.qts);
+    lu_qtest_quit(r.m.qts);
     lines = read_report(&r);
 }
 
@@ -146,7 +147,7 @@ static void test_report(void)
     ring(&r, LU_CTL_OP_BOOT, 0, 0);
     ring(&r, LU_CTL_OP_FREE, 0x1000, 0x1000);
     qtest_set_expected_status(r.m.qts, 10);
-    qtest_quit(r.m.qts);
+    lu_qtest_quit(r.m.qts);
 
     lines = read_report(&r);
     g_assert_cmpint(lines->len, ==, 4);
@@ -236,7 +237,7 @@ static void test_on_finding(void)
         after = status(&r);
         g_assert_cmpstr(after, ==, cases[i].status);
         qtest_set_expected_status(r.m.qts, 10);
-        qtest_quit(r.m.qts);
+        lu_qtest_quit(r.m.qts);
         lines = read_report(&r);
         assert_type(lines, 2, "finding");
     }
@@ -254,7 +255,7 @@ static void test_on_finding_exit(void)
     qtest_set_expected_status(r.m.qts, 10);
     lu_pci_write(&r.m, cap + LU_CTL_OP, LU_CTL_OP_FREE, 1);
     qtest_wait_qemu(r.m.qts);
-    qtest_quit(r.m.qts);
+    lu_qtest_quit(r.m.qts);
     lines = read_report(&r);
     g_assert_cmpint(lines->len, ==, 3);
     assert_type(lines, 1, "finding");
@@ -286,7 +287,7 @@ static void test_baseline(void)
         text = qtest_hmp(r.m.qts, "info lu");
         g_assert_cmpint(!strstr(text, "known error FRE-3"), ==, !!i);
         qtest_set_expected_status(r.m.qts, i ? 10 : 12);
-        qtest_quit(r.m.qts);
+        lu_qtest_quit(r.m.qts);
         lines = read_report(&r);
         finding = g_ptr_array_index(lines, 1);
         verdict = g_ptr_array_index(lines, 2);
@@ -310,7 +311,7 @@ static void test_coverage(void)
 
     ring(&r, LU_CTL_OP_FREE, 0x1000, 0x1000);
     qtest_set_expected_status(r.m.qts, 10);
-    qtest_quit(r.m.qts);
+    lu_qtest_quit(r.m.qts);
     lines = read_report(&r);
     verdict = g_ptr_array_index(lines, 2);
     QLIST_FOREACH_ENTRY(qdict_get_qlist(verdict, "coverage"), e) {
@@ -353,7 +354,7 @@ static void test_pages(void)
         qobject_unref(reply);
     }
     qtest_set_expected_status(r.m.qts, 12);
-    qtest_quit(r.m.qts);
+    lu_qtest_quit(r.m.qts);
     lines = read_report(&r);
 }
 
@@ -430,7 +431,7 @@ static void test_unplugged(void)
     g_assert_nonnull(strstr(qdict_get_str(qdict_get_qdict(reply, "error"),
                                           "desc"), "42:00.0"));
     qobject_unref(reply);
-    qtest_quit(qts);
+    lu_qtest_quit(qts);
 }
 
 static void test_none(void)
@@ -441,7 +442,7 @@ static void test_none(void)
     g_assert_nonnull(strstr(qdict_get_str(qdict_get_qdict(reply, "error"),
                                           "desc"), "lu-monitor,id=lu0"));
     qobject_unref(reply);
-    qtest_quit(qts);
+    lu_qtest_quit(qts);
 }
 
 int main(int argc, char **argv)

@@ -224,6 +224,129 @@ static void test_replay(const void *arg)
     clean();
 }
 
+/* One mistake of those that a hostile hand would make in @lines. */
+static void damage(GPtrArray *lines)
+{
+    static const char *const numbers[] = {
+        "0", "1", "fff", "ffffffff", "40000000", "7fffffffffffffff",
+        "ffffffffffffffff",
+    };
+    static const char kinds[] = "MDOBWabcgjlorRstwmnhvdqkpxz";
+    guint i = g_test_rand_int_range(1, lines->len);
+    char *line = g_ptr_array_index(lines, i), *space;
+    g_auto(GStrv) words = g_strsplit(line, " ", -1);
+    guint n = g_strv_length(words);
+
+    switch (g_test_rand_int_range(0, 5)) {
+    case 0:
+        g_ptr_array_remove_index(lines, i);
+        break;
+    case 1:
+        g_ptr_array_insert(lines, g_test_rand_int_range(1, lines->len),
+                           g_strdup(line));
+        break;
+    case 2:
+        line[0] = kinds[g_test_rand_int_range(0, sizeof(kinds) - 1)];
+        break;
+    case 3:
+        line[g_test_rand_int_range(0, strlen(line))] ^=
+            1 << g_test_rand_int_range(0, 7);
+        break;
+    default:
+        space = words[g_test_rand_int_range(0, n)];
+        if (n > 1 && space != words[0]) {
+            g_auto(GStrv) parts = g_strsplit(line, space, 2);
+
+            lines->pdata[i] = g_strjoinv(numbers[g_test_rand_int_range(
+                0, ARRAY_SIZE(numbers))], parts);
+            g_free(line);
+        }
+    }
+}
+
+/* It is judged, or refused with a word, and nothing dies of it. */
+static void test_hostile(const void *arg)
+{
+    const CaseKind *kind = arg;
+    g_autofree char *path = g_build_filename(directory, "record", NULL);
+    g_autofree char *text = NULL;
+    unsigned ended[4] = { };
+
+    record(kind, path, true);
+    text = read_record(path);
+    for (unsigned run = 0; run < 60; run++) {
+        g_auto(GStrv) whole = g_strsplit(text, "\n", -1);
+        g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+        const char *argv[] = { "./lu/tests/lu-repro", "replay", path, NULL };
+        g_autofree char *damaged = NULL;
+        g_autofree char *errors = NULL;
+        FILE *file;
+        int status;
+
+        for (char **line = whole; *line && **line; line++) {
+            g_ptr_array_add(lines, g_strdup(*line));
+        }
+        for (unsigned n = 1u << run % 4; n && lines->len > 2; n--) {
+            damage(lines);
+        }
+        g_ptr_array_add(lines, g_strdup(""));
+        g_ptr_array_add(lines, NULL);
+        damaged = g_strjoinv("\n", (char **)lines->pdata);
+        file = fopen(path, "we");
+        g_assert_cmpint(fputs(damaged, file), >=, 0);
+        g_assert_cmpint(fclose(file), ==, 0);
+        g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL,
+                                   G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL,
+                                   NULL, &errors, &status, NULL));
+        if (!WIFEXITED(status) || WEXITSTATUS(status) > 3 ||
+            strstr(errors, "ended by signal") || strstr(errors, "Sanitizer") ||
+            strstr(errors, "runtime error")) {
+            g_test_message("%s", damaged);
+            g_test_message("%s", errors);
+            g_assert_not_reached();
+        }
+        ended[WEXITSTATUS(status)]++;
+        g_assert_true(WEXITSTATUS(status) != 3 || *errors);
+    }
+    g_test_message("%u the same, %u another, %u refused", ended[0], ended[1],
+                   ended[3]);
+    clean();
+}
+
+/* The next kernel finds a unit that offers less. */
+static void test_changed(const void *arg)
+{
+    const CaseKind *kind = arg;
+    bool x86 = g_str_equal(kind->arch, "x86_64");
+    g_autofree char *path = g_build_filename(directory, "record", NULL);
+    g_autofree char *monitor = g_strdup_printf(",record=%s", path);
+    g_autofree char *said = NULL;
+    IommuDomain *d;
+    Case *c;
+
+    case_setup.monitor = monitor;
+    c = case_begin(kind, "");
+    d = case_domain(c);
+    case_map(c, d, kind->iova, case_page(c), 0);
+    case_attach(c, 0, d);
+    case_claim(c, 0, TOKEN);
+    case_op(c, LU_CTL_OP_KEXEC);
+    case_op(c, LU_CTL_OP_BOOT);
+    qtest_qmp_assert_success(c->pq.qts, "{ 'execute': 'lu-change-capability',"
+                             " 'arguments': { 'iommu': 'iommu0',"
+                             " 'capability': %s, 'value': 0 } }",
+                             x86 ? "esrtps" : "ril");
+    luctl_restore(&c->ctl, TOKEN, d->pt.top,
+                  LU_CTL_SHAPE(d->pt.fmt->id, d->pt.level, d->pt.vasz));
+    case_expect(c, "CAP-1");
+    case_quit();
+    case_setup.monitor = "";
+    said = replay(path, 0);
+    g_assert_nonnull(strstr(said, "the same report 10 times"));
+    g_assert_nonnull(strstr(said, "CAP-1"));
+    clean();
+}
+
 int main(int argc, char **argv)
 {
     int ret;
@@ -237,6 +360,11 @@ int main(int argc, char **argv)
                                                     kind->name);
 
             qtest_add_data_func(path, kind, test_replay);
+            if (g_str_equal(kind->name, "s2-4k") ||
+                g_str_equal(kind->name, "ss-legacy")) {
+                qtest_add_data_func("lu-record/changed", kind, test_changed);
+                qtest_add_data_func("lu-record/hostile", kind, test_hostile);
+            }
         }
     }
     ret = g_test_run();

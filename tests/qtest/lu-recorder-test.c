@@ -5,6 +5,7 @@
  */
 #include "qemu/osdep.h"
 #include "libqtest.h"
+#include "../lib/qtest-end.h"
 
 #define SMMU        0x0c000000ull
 #define VTD         0xfed90000ull
@@ -77,7 +78,7 @@ static void test(const void *data)
         qtest_writel(qts, GCMD, QIE);       /* before, IQA reads as 0 */
     }
     qtest_writel(qts, c->index, 3 * c->step);
-    qtest_quit(qts);
+    lu_qtest_quit(qts);
 
     want = g_strdup_printf("lu_recorder_entry %s 0x%016llx", c->queue,
                            (unsigned long long)MARK);

@@ -383,6 +383,7 @@ int main(int argc, char **argv)
     static const InvalOps ops = { command, config, flush, block };
 
     g_test_init(&argc, &argv, NULL);
-    inval_add("lu-smmuv3-inval", ",ssidsize=4,cd2l=on", &ops, rows, ARRAY_SIZE(rows));
+    inval_add("lu-smmuv3-inval", ",ssidsize=4,cd2l=on", &ops, rows,
+              ARRAY_SIZE(rows));
     return case_run();
 }

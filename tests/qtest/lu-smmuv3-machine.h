@@ -12,6 +12,7 @@
 #include "qemu/units.h"
 #include "libqtest.h"
 #include "hw/liveupdate/lu-dma-regs.h"
+#include "../lib/qtest-end.h"
 
 /* The virt machine: configuration space below 4 GiB, first platform device. */
 #define ECAM            0x3f000000ull
@@ -311,7 +312,7 @@ static inline void start(Machine *m, const char *opts)
 
 static inline void stop(Machine *m)
 {
-    qtest_quit(m->qts);
+    lu_qtest_quit(m->qts);
 }
 
 /* The STE of our stream, by its first four words. */

@@ -15,6 +15,7 @@
 #include "qobject/qlist.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "hw/liveupdate/lu-dma-regs.h"
+#include "../lib/qtest-end.h"
 
 #define REGS            0xfed90000ull
 #define CAP             0x08
@@ -271,7 +272,7 @@ static inline void stop(Machine *m)
 {
     g_free(m->dma);
     qpci_free_pc(m->bus);
-    qtest_quit(m->qts);
+    lu_qtest_quit(m->qts);
     g_free(m);
 }
 

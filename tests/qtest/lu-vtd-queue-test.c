@@ -10,6 +10,7 @@
 #include "qemu/osdep.h"
 #include "libqtest.h"
 #include "qobject/qdict.h"
+#include "../lib/qtest-end.h"
 
 #define REGS        0xfed90000ull
 #define GCMD        0x18
@@ -120,7 +121,7 @@ static Queue *start(const char *options)
 
 static void stop(Queue *q)
 {
-    qtest_quit(q->qts);
+    lu_qtest_quit(q->qts);
     unlink(q->log);
     g_free(q->log);
     g_free(q);

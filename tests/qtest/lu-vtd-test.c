@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include "lu-arms.h"
 #include "lu-vtd-machine.h"
+#include "../lib/qtest-end.h"
 
 static const Setup off = { "pt=on" };
 static const Setup legacy = { "pt=on", false, UNTRANSLATED, 4, 1 };
@@ -601,7 +602,7 @@ static void test_help(void)
         }
     }
     qobject_unref(response);
-    qtest_quit(qts);
+    lu_qtest_quit(qts);
 }
 
 static void test_tlb_refused(void)

@@ -1,6 +1,7 @@
 /*
  * What is known of claimed tables while they are frozen: which pages were
- * written, though they hold what they held (TBL-2), and what the ledger has.
+ * written, though they hold what they held (TBL-2), and what the ledger has;
+ * and that nothing is logged when they are not.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,6 +13,23 @@
 #include "lu-case.h"
 
 #define TOKEN   0x77
+
+static char *log_file;
+
+/* Lines of the log that end in @what. */
+static unsigned logged(const char *what)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    unsigned n = 0;
+
+    g_assert_true(g_file_get_contents(log_file, &text, NULL, NULL));
+    lines = g_strsplit(text, "\n", 0);
+    for (char **line = lines; *line; line++) {
+        n += strstr(*line, "lu_watch_log") && g_str_has_suffix(*line, what);
+    }
+    return n;
+}
 
 static IommuDomain *begin(Case *c)
 {
@@ -198,6 +216,25 @@ static void test_list(Case *c)
     end(c, "");
 }
 
+/* The dirty log is on as long as a page is watched; and the next time again. */
+static void test_log_ends(Case *c)
+{
+    unsigned on = logged("logged 1"), off = logged("logged 0");
+
+    g_assert_cmpuint(on, ==, off);
+    for (unsigned i = 1; i <= 2; i++) {
+        IommuDomain *d = begin(c);
+        uint64_t was = case_get(c, d, c->kind->iova, 0);
+
+        g_assert_cmpuint(logged("logged 1"), ==, on + i);
+        g_assert_cmpuint(logged("logged 0"), ==, off + i - 1);
+        case_set(c, d, c->kind->iova, 0, was);
+        end(c, "TBL-2");
+        g_assert_cmpuint(logged("logged 0"), ==, off + i);
+        case_detach(c, 0);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -211,11 +248,22 @@ int main(int argc, char **argv)
         { "again", test_again },
         { "pages", test_pages },
         { "list", test_list },
+        { "log-ends", test_log_ends },
     };
+    g_autofree char *options = NULL;
+    int fd, ret;
 
     g_test_init(&argc, &argv, NULL);
+    fd = g_file_open_tmp("lu-watch-XXXXXX", &log_file, NULL);
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    options = g_strdup_printf("-d trace:lu_watch_log -D %s", log_file);
+    case_setup = (CaseSetup) { "", options };
     for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
         case_add("/lu-watch", tests[i].name, "arm x86", "", tests[i].fn);
     }
-    return case_run();
+    ret = case_run();
+    unlink(log_file);
+    g_free(log_file);
+    return ret;
 }

@@ -398,6 +398,40 @@ static void leave_domain(Story *st)
     g_assert_true(toy_access(&st->toy, RID2, IOVA_NONE, LU_PERM_W, &top));
 }
 
+/* It was detached, plugged out, or attached to something else. */
+static void lose_domain(Story *st)
+{
+    lu_array_set(st->mem, toy_entry(&st->toy, RID), TOY_ABORT);
+    ok(st, LU_CTL_OP_FREEZE);
+}
+
+static void change_domain(Story *st)
+{
+    toy_attach(&st->toy, RID, new_domain(st), 6);
+    ok(st, LU_CTL_OP_FREEZE);
+}
+
+/* Elsewhere for a while: what counts is where it is when it is frozen. */
+static void visit_domain(Story *st)
+{
+    hwaddr leaf = st->leaf, far = st->leaf_far;
+
+    toy_attach(&st->toy, RID, new_domain(st), 6);
+    dma(st, IOVA, st->data);
+    toy_attach(&st->toy, RID, st->top, 5);
+    st->leaf = leaf;
+    st->leaf_far = far;
+}
+
+/* Whoever detaches takes the claim back. */
+static void take_back_and_change(Story *st)
+{
+    ok(st, LU_CTL_OP_UNPRESERVE);
+    st->top = new_domain(st);
+    toy_attach(&st->toy, RID, st->top, 6);
+    ok(st, LU_CTL_OP_PRESERVE);
+}
+
 static void too_late(Story *st)
 {
     toy_attach(&st->toy, RID2, st->top, 5);
@@ -614,6 +648,12 @@ static const Case cases[] = {
       LU_VERDICT_FAIL },
     { "token-of-two-streams", FREEZE, share, NULL, LU_VERDICT_PASS },
     { "token-left", FREEZE, leave_domain, "DOM-1", LU_VERDICT_FAIL, true },
+    { "domain-lost", FREEZE, lose_domain, "DOM-1", LU_VERDICT_FAIL, true },
+    { "domain-changed", FREEZE, change_domain, "DOM-1", LU_VERDICT_FAIL,
+      true },
+    { "domain-visited", FREEZE, visit_domain, NULL, LU_VERDICT_PASS },
+    { "domain-taken-back", FREEZE, take_back_and_change, NULL,
+      LU_VERDICT_PASS },
     { "token-too-late", KEXEC, too_late, NULL, LU_VERDICT_PASS },
     { "shared-for-a-while", RESTORED, share_for_a_while, NULL,
       LU_VERDICT_PASS },
@@ -925,7 +965,7 @@ static void test_store_harmless(void)
 
 static void mark_watched(void *opaque, LuPage *page)
 {
-    page->watched = true;
+    page->watched = 1;
 }
 
 /* The story up to a FINISH of which nobody has announced the frees. */

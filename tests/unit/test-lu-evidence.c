@@ -7,6 +7,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/lockable.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
 #include "lu-kho-fixture.h"
 #include "toy-iommu.h"
@@ -76,14 +77,13 @@ static void story_end(Story *st)
     lu_array_free(st->mem);
 }
 
-/* What this kernel hands on; of LUO there is a session. */
-static void preserve(Story *st)
+/* What is preserved in the tree that was begun; of LUO there is a session. */
+static void publish(Story *st)
 {
     static const KhoFile files[] = { { "memfd-v2", 0x1000, 0x77 } };
     const KhoSession sessions[] = { { st->session ?: "vm0", files, 1 } };
     KhoBlob blobs[2];
 
-    g_assert_true(kho_begin(&st->k, &st->kp.plat, 12));
     for (unsigned i = 0; i < 3; i++) {
         if (!(st->left_out & 1u << i)) {
             g_assert_true(kho_preserve(&st->k, st->table[i], 4096));
@@ -97,6 +97,13 @@ static void preserve(Story *st)
                            KHO_METADATA_BYTES };
     blobs[1] = (KhoBlob) { "LUO", st->luo, KHO_LUO_BYTES };
     kho_publish(&st->k, blobs, 2);
+}
+
+/* What this kernel hands on. */
+static void preserve(Story *st)
+{
+    g_assert_true(kho_begin(&st->k, &st->kp.plat, 12));
+    publish(st);
 }
 
 static void sign(Story *st, LuSign sign)
@@ -290,7 +297,10 @@ static const Cleared cleared[] = {
 
 static void test_cleared(const void *arg)
 {
-    static const LuInval all = { .name = "all", .what = LU_INVAL_CONFIG };
+    static const LuInval one = {
+        .name = "one", .what = LU_INVAL_CONFIG, .match = LU_MATCH_RID,
+        .rid = RID, .rid_mask = UINT16_MAX,
+    };
     static const LuCaps caps = { };
     const Cleared *how = arg;
     Story st;
@@ -305,7 +315,7 @@ static void test_cleared(const void *arg)
     preserve(&st);
     lu_array_set(st.mem, toy_entry(&st.toy, RID), TOY_ABORT);
     if (how->invalidated) {
-        lu_inval_done(&st.toy.iommu, lu_inval(&st.toy.iommu, &all));
+        lu_inval_done(&st.toy.iommu, lu_inval(&st.toy.iommu, &one));
     }
     sign(&st, LU_SIGN_OFF);
     lu_doorbell(&st.toy.iommu);
@@ -371,6 +381,112 @@ static void test_not_final(void)
     sign(&st, LU_SIGN_DOORBELL);    /* now known: any doorbell will do */
     g_assert_cmpuint(st.s.history->len, ==, 1);
     g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_BLACKOUT);
+    story_end(&st);
+}
+
+/*
+ * A kernel that takes the unit over has made its tree: it is found then, and
+ * when LUO has had its last word any doorbell will do.  No time passes in these
+ * tests, so that nothing is found by it.
+ */
+static const struct {
+    const char *name;
+    LuSign sign;
+    bool found;
+} starts[] = {
+    { "all", LU_SIGN_ALL, true },
+    { "off", LU_SIGN_OFF, true },
+    { "doorbell", LU_SIGN_DOORBELL, false },
+    { "queue-on", LU_SIGN_QUEUE_ON, false },
+};
+
+static void test_start(const void *arg)
+{
+    unsigned i = GPOINTER_TO_UINT(arg);
+    uint64_t sessions;
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    sessions = lu_array_get(st.mem, st.luo + LUO_SESSIONS_AT);
+    lu_array_set(st.mem, st.luo + LUO_SESSIONS_AT, 0);
+    sign(&st, starts[i].sign);
+    g_assert_true(st.s.books.memmap.known == starts[i].found);
+    g_assert_cmpuint(st.s.history->len, ==, 0);
+    lu_array_set(st.mem, st.luo + LUO_SESSIONS_AT, sessions);
+    sign(&st, LU_SIGN_DOORBELL);
+    g_assert_cmpuint(st.s.history->len, ==, starts[i].found);
+    if (starts[i].found) {
+        g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_BLACKOUT);
+    } else {
+        assert_reason(&st, "no live update claimed");
+    }
+    story_end(&st);
+}
+
+/* The last kernel invalidates all configuration; one stream's says nothing. */
+static void test_all(const void *arg)
+{
+    bool all = GPOINTER_TO_INT(arg);
+    const LuInval inval = {
+        .name = all ? "all" : "one", .what = LU_INVAL_CONFIG,
+        .match = LU_MATCH_RID, .rid = RID, .rid_mask = all ? 0 : UINT16_MAX,
+    };
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    lu_inval_done(&st.toy.iommu, lu_inval(&st.toy.iommu, &inval));
+    g_assert_cmpuint(st.s.history->len, ==, all);
+    if (all) {
+        dma(&st);
+        sign(&st, LU_SIGN_OFF);
+        sign(&st, LU_SIGN_QUEUE_ON);
+        replace(&st, st.data);
+        g_assert_cmpint(verdict(&st), ==, LU_VERDICT_PASS);
+    }
+    story_end(&st);
+}
+
+/* LUO comes to a tree that is known; until then little is read of it. */
+static void test_luo_later(void)
+{
+    uint64_t reads;
+    KhoBlob blob;
+    Story st;
+
+    story_begin(&st);
+    g_assert_true(kho_begin(&st.k, &st.kp.plat, 12));
+    blob = (KhoBlob) { "kexec-metadata", kho_metadata(&st.k, 0),
+                       KHO_METADATA_BYTES };
+    kho_publish(&st.k, &blob, 1);
+    sign(&st, LU_SIGN_ALL);
+    g_assert_true(st.s.books.memmap.known);
+    sign(&st, LU_SIGN_DOORBELL);
+    reads = st.mem->reads;
+    sign(&st, LU_SIGN_DOORBELL);
+    g_assert_cmpuint(st.mem->reads - reads, <=, LU_KHO_HEAD_BYTES / 8 + 1);
+    g_assert_cmphex(st.s.books.memmap.luo, ==, 0);
+    publish(&st);
+    sign(&st, LU_SIGN_DOORBELL);
+    g_assert_cmphex(st.s.books.memmap.luo, ==, st.luo);
+    g_assert_cmpuint(st.s.history->len, ==, 1);
+    story_end(&st);
+}
+
+/* Who gives many signs and never leaves is looked at for a while. */
+static void test_scans_end(void)
+{
+    uint64_t reads;
+    Story st;
+
+    story_begin(&st);
+    for (unsigned i = 0; i < 64; i++) {
+        sign(&st, LU_SIGN_ALL);
+    }
+    reads = st.mem->reads;
+    sign(&st, LU_SIGN_ALL);
+    g_assert_cmpuint(st.mem->reads, ==, reads);
     story_end(&st);
 }
 
@@ -461,7 +577,63 @@ static void test_forgotten(void)
     preserve(&st);
     sign(&st, LU_SIGN_OFF);
     g_assert_cmpuint(st.s.history->len, ==, 1);
-    assert_reason(&st, "ended restoring, not finished");
+    assert_reason(&st, "stream 00:00.1, ended restoring, not finished: the "
+                  "next kernel never took it over");
+    story_end(&st);
+}
+
+/*
+ * Of the streams of a session, or of two, one is taken over and the other never:
+ * the reason names the one.
+ */
+static void test_in_part(void)
+{
+    hwaddr table[3], unused[3];
+    Story st;
+
+    story_begin(&st);
+    new_domain(&st, OTHER, st.data, table);
+    g_assert_true(kho_begin(&st.k, &st.kp.plat, 12));
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_true(kho_preserve(&st.k, table[i], 4096));
+    }
+    publish(&st);
+    jump(&st);
+    g_assert_cmpuint(st.s.history->len, ==, 2);
+    new_domain(&st, OTHER, st.data, unused);
+    lu_doorbell(&st.toy.iommu);
+    g_assert_cmpint(claim(&st, 1)->state, ==, LU_CLAIM_REPLACED);
+    lu_session_close(&st.s);
+    assert_reason(&st, "stream 00:00.1, ended restoring, not finished");
+    g_assert_cmpint(claim(&st, 1)->state, ==, LU_CLAIM_FINISHED);
+    story_end(&st);
+}
+
+/*
+ * The records of a later kernel are of a version nobody knows: what it hands on
+ * is not decided, and that is said of this claim alone.
+ */
+static void test_unknown_later(const void *arg)
+{
+    bool known = GPOINTER_TO_INT(arg);
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    jump(&st);
+    replace(&st, st.data);
+    g_assert_true(kho_begin(&st.k, &st.kp.plat, 12));
+    st.k.version = known ? "kho-v4" : "kho-v5";
+    publish(&st);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_KHO, st.k.fdt), ==, LU_CTL_OK);
+    lu_session_close(&st.s);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_PRESERVE, 0), ==, LU_CTL_OK);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_FREEZE, 0), ==, LU_CTL_OK);
+    g_assert_cmpuint(st.s.history->len, ==, 2);
+    g_assert_null(claim(&st, 0)->undecided);
+    g_assert_cmpstr(claim(&st, 1)->undecided, ==, known ? NULL :
+                    "the KHO version is not kho-v4");
+    g_assert_cmpuint(st.s.books.sink.order->len, ==, 0);
     story_end(&st);
 }
 
@@ -561,6 +733,144 @@ static void test_announced(void)
     story_end(&st);
 }
 
+/*
+ * Claims and records, one thing at a time in which they disagree.  The records
+ * are put where a reading would have left them.
+ */
+typedef struct Disagreement {
+    const char *name;
+    void (*make)(Story *st);
+    bool announced;
+    const char *note;           /* NULL: they agree */
+} Disagreement;
+
+static void list_device(GArray **list, uint16_t rid)
+{
+    LuPostedDevice d = { .rid = rid };
+
+    *list = *list ?: g_array_new(false, true, sizeof(d));
+    g_array_append_val(*list, d);
+}
+
+static LuPosted *posted(Story *st)
+{
+    return &st->s.books.memmap.kho.posted;
+}
+
+static void name_domain(Story *st, hwaddr top, uint64_t token)
+{
+    LuPostedDomain d = { .top = top, .named = true, .token = token };
+    LuPosted *p = posted(st);
+
+    p->domains = p->domains ?: g_array_new(false, true, sizeof(d));
+    g_array_append_val(p->domains, d);
+}
+
+static void say_nothing(Story *st)
+{
+}
+
+static void no_session(Story *st)
+{
+    g_ptr_array_set_size(st->s.books.memmap.kho.luo.sessions, 0);
+}
+
+static void list_it(Story *st)
+{
+    list_device(&posted(st)->devices, RID);
+    list_device(&posted(st)->functions, RID);
+}
+
+/* A bridge on the way is preserved as well, and has no tables. */
+static void list_function(Story *st)
+{
+    list_device(&posted(st)->functions, RID);
+    list_device(&posted(st)->functions, OTHER);
+}
+
+static void list_other(Story *st)
+{
+    list_device(&posted(st)->functions, OTHER);
+}
+
+static void list_both(Story *st)
+{
+    list_it(st);
+    list_device(&posted(st)->devices, OTHER);
+}
+
+static void same_token(Story *st)
+{
+    name_domain(st, st->table[0], 0x7001);
+}
+
+static void another_token(Story *st)
+{
+    name_domain(st, st->table[0], 0x7002);
+}
+
+static void token_of_another(Story *st)
+{
+    name_domain(st, st->table[1], 0x7002);
+}
+
+static const Disagreement disagreements[] = {
+    { "none", say_nothing },
+    { "none-announced", say_nothing, true },
+    { "no-session", no_session, true, "name no session" },
+    { "device-listed", list_it },
+    { "function-listed", list_function },
+    { "device-not-listed", list_other, false,
+      "stream 00:00.1 is claimed by map, and the records of LUO list other" },
+    { "device-not-listed-announced", list_other, true,
+      "stream 00:00.1 is claimed by test, and the records of LUO list other" },
+    { "device-not-claimed", list_both, false,
+      "list the device 00:00.2, and its stream is not claimed" },
+    { "token", same_token, true },
+    { "token-another", another_token, true,
+      "token 0x7001, and its tables are 0x7002" },
+    { "token-of-another", token_of_another, true },
+};
+
+static void test_disagree(const void *arg)
+{
+    const Disagreement *d = arg;
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    if (d->announced) {
+        g_assert_cmpint(ring(&st, LU_CTL_OP_PRESERVE, 0), ==, LU_CTL_OK);
+    }
+    g_assert_cmpint(ring(&st, LU_CTL_OP_FREEZE, 0), ==, LU_CTL_OK);
+    g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_FROZEN);
+    d->make(&st);
+    WITH_QEMU_LOCK_GUARD(&st.s.lock) {
+        lu_session_compare_sources(&st.s);
+    }
+    g_assert_cmpuint(st.s.books.sink.notes->len, ==, d->note != NULL);
+    g_assert_true(!d->note || noted(&st, d->note));
+    g_assert_cmpuint(st.s.books.sink.order->len, ==, 0);
+    story_end(&st);
+}
+
+/* The jump is when they are compared. */
+static void test_disagree_at_jump(void)
+{
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_PRESERVE, 0), ==, LU_CTL_OK);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_KHO, st.k.fdt), ==, LU_CTL_OK);
+    lu_array_set(st.mem, st.luo + LUO_SESSIONS_AT, 0);
+    g_assert_cmpint(ring(&st, LU_CTL_OP_FREEZE, 0), ==, LU_CTL_OK);
+    g_assert_false(noted(&st, "name no session"));
+    g_assert_cmpint(ring(&st, LU_CTL_OP_KEXEC, 0), ==, LU_CTL_OK);
+    g_assert_true(noted(&st, "name no session"));
+    story_end(&st);
+}
+
 /* A jump that fails: nothing is claimed until it is tried again. */
 static void test_abort(void)
 {
@@ -617,17 +927,39 @@ int main(int argc, char **argv)
     g_test_add_func("/evidence/neighbour", test_neighbour);
     g_test_add_func("/evidence/shared", test_shared);
     g_test_add_func("/evidence/not-final", test_not_final);
+    for (unsigned i = 0; i < ARRAY_SIZE(starts); i++) {
+        g_autofree char *path = g_strdup_printf("/evidence/start/%s",
+                                                starts[i].name);
+
+        g_test_add_data_func(path, GUINT_TO_POINTER(i), test_start);
+    }
+    g_test_add_data_func("/evidence/all", GINT_TO_POINTER(1), test_all);
+    g_test_add_data_func("/evidence/all/one", GINT_TO_POINTER(0), test_all);
+    g_test_add_func("/evidence/luo-later", test_luo_later);
+    g_test_add_func("/evidence/scans-end", test_scans_end);
     g_test_add_func("/evidence/past", test_past);
     g_test_add_func("/evidence/chain", test_chain);
     g_test_add_func("/evidence/sessions", test_sessions);
     g_test_add_func("/evidence/handed-on", test_handed_on);
     g_test_add_func("/evidence/forgotten", test_forgotten);
+    g_test_add_func("/evidence/in-part", test_in_part);
+    g_test_add_data_func("/evidence/unknown-later", GINT_TO_POINTER(0),
+                         test_unknown_later);
+    g_test_add_data_func("/evidence/known-later", GINT_TO_POINTER(1),
+                         test_unknown_later);
     g_test_add_func("/evidence/elsewhere", test_elsewhere);
     g_test_add_func("/evidence/lost", test_lost);
     g_test_add_func("/evidence/changed", test_changed);
     g_test_add_func("/evidence/another-unit", test_another_unit);
     g_test_add_func("/evidence/back", test_back);
     g_test_add_func("/evidence/announced", test_announced);
+    for (unsigned i = 0; i < ARRAY_SIZE(disagreements); i++) {
+        g_autofree char *path = g_strdup_printf("/evidence/disagree/%s",
+                                                disagreements[i].name);
+
+        g_test_add_data_func(path, &disagreements[i], test_disagree);
+    }
+    g_test_add_func("/evidence/disagree/at-jump", test_disagree_at_jump);
     g_test_add_func("/evidence/abort", test_abort);
     g_test_add_func("/evidence/no-jump", test_no_jump);
     return g_test_run();

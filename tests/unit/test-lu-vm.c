@@ -84,6 +84,8 @@ static void test_cpio(void)
 /* ------------------------------------------------------------------ */
 /* Images                                                             */
 
+#define FILE_SIZE 0x10000   /* of which the image is the start */
+
 typedef struct Image {
     uint8_t data[1024];
 } Image;
@@ -99,6 +101,50 @@ static Image bzimage(uint16_t version, uint16_t flags)
     return i;
 }
 
+/* With @units of 16 bytes behind @sectors of setup. */
+static Image bzimage_of(uint8_t sectors, uint32_t units)
+{
+    Image i = bzimage(0x020f, 1);
+
+    i.data[0x1f1] = sectors;
+    stl_le_p(i.data + 0x1f4, units);
+    return i;
+}
+
+static Image arm64_image(uint64_t flags)
+{
+    Image i = { };
+
+    stq_le_p(i.data + 0x18, flags);
+    memcpy(i.data + 0x38, "ARM\x64", 4);
+    return i;
+}
+
+/* Of @sections the last reaches from @start on for @length bytes. */
+static Image arm64_efi(uint16_t sections, uint32_t start, uint32_t length)
+{
+    Image i = arm64_image(0xa);
+    const unsigned int pe = 0x40, optional = 0xa0;
+    unsigned int last = pe + 24 + optional + 40 * (sections - 1);
+
+    stl_le_p(i.data + 0x3c, pe);
+    stw_le_p(i.data + pe + 6, sections);
+    stw_le_p(i.data + pe + 20, optional);
+    if (last + 40 <= sizeof(i.data)) {
+        stl_le_p(i.data + last + 16, length);
+        stl_le_p(i.data + last + 20, start);
+    }
+    return i;
+}
+
+static Image arm64_pe_at(uint32_t at)
+{
+    Image i = arm64_image(0xa);
+
+    stl_le_p(i.data + 0x3c, at);
+    return i;
+}
+
 static Image starts_with(const void *bytes, size_t n, size_t at)
 {
     Image i = { };
@@ -111,7 +157,7 @@ static void accepts(Image i, LuVmArch wanted)
 {
     LuVmArch arch = LU_VM_ARCH__MAX;
 
-    g_assert_true(lu_vm_image_probe(i.data, sizeof(i.data), &arch,
+    g_assert_true(lu_vm_image_probe(i.data, sizeof(i.data), FILE_SIZE, &arch,
                                     &error_abort));
     g_assert_cmpint(arch, ==, wanted);
 }
@@ -121,20 +167,34 @@ static void refuses(Image i, size_t size, const char *why)
     LuVmArch arch;
     Error *err = NULL;
 
-    g_assert_false(lu_vm_image_probe(i.data, size, &arch, &err));
+    g_assert_false(lu_vm_image_probe(i.data, size, FILE_SIZE, &arch, &err));
     g_assert_nonnull(strstr(error_get_pretty(err), why));
     error_free(err);
 }
 
 static void test_image(void)
 {
-    Image arm = starts_with("ARM\x64", 4, 0x38);
+    Image arm = arm64_image(0xa);
 
     accepts(bzimage(0x020f, 1), LU_VM_X86_64);
     refuses(bzimage(0x020f, 0), 1024, "32-bit");
     refuses(bzimage(0x020b, 1), 1024, "older");
     accepts(arm, LU_VM_AARCH64);
     refuses(arm, 0x3b, "neither");
+    refuses(arm64_image(0xb), 1024, "big-endian");
+    /* to the last byte of the file, and one unit more */
+    accepts(bzimage_of(7, 0xf00), LU_VM_X86_64);
+    refuses(bzimage_of(7, 0xf01), 1024, "65536 of the kernel's 65552");
+    accepts(bzimage_of(0, 0xf60), LU_VM_X86_64);
+    refuses(bzimage_of(0, 0xf61), 1024, "copy or build");
+    refuses(bzimage_of(255, UINT32_MAX), 1024, "copy or build");
+    accepts(arm64_efi(2, 0x8000, 0x8000), LU_VM_AARCH64);
+    refuses(arm64_efi(2, 0x8000, 0x8001), 1024, "65536 of the kernel's 65537");
+    refuses(arm64_efi(1, UINT32_MAX, UINT32_MAX), 1024, "copy or build");
+    /* a header that leads out of what was read says nothing */
+    accepts(arm64_efi(UINT16_MAX, 0, 0), LU_VM_AARCH64);
+    accepts(arm64_pe_at(1024 - 23), LU_VM_AARCH64);
+    accepts(arm64_pe_at(UINT32_MAX), LU_VM_AARCH64);
     refuses(bzimage(0x020f, 1), 0x220, "older");
     refuses(bzimage(0x020f, 1), 0, "neither");
     refuses(starts_with("\x1f\x8b\x08", 3, 0), 1024, "gzip -dc");

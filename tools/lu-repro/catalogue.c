@@ -44,19 +44,30 @@ static gint by_number(gconstpointer a, gconstpointer b)
     return n != m ? (n < m ? -1 : 1) : strcmp(x->name, y->name);
 }
 
+ReproEntry *repro_entry_load(const char *path, Error **errp)
+{
+    g_autofree char *name = g_path_get_basename(path);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = NULL;
+
+    if (!g_file_get_contents(path, &text, NULL, &error)) {
+        error_setg(errp, "%s", error->message);
+        return NULL;
+    }
+    return repro_entry_parse(name, text, errp);
+}
+
+bool repro_is_path(const char *word)
+{
+    return strchr(word, '/');
+}
+
 static bool load_file(GPtrArray *entries, const char *directory,
                       const char *name, Error **errp)
 {
     g_autofree char *path = g_build_filename(directory, name, NULL);
-    g_autoptr(GError) error = NULL;
-    g_autofree char *text = NULL;
-    ReproEntry *e;
+    ReproEntry *e = repro_entry_load(path, errp);
 
-    if (!g_file_get_contents(path, &text, NULL, &error)) {
-        error_setg(errp, "%s", error->message);
-        return false;
-    }
-    e = repro_entry_parse(name, text, errp);
     if (e) {
         g_ptr_array_add(entries, e);
     }
@@ -172,6 +183,7 @@ int repro_list(int argc, char **argv)
     };
     g_autoptr(GPtrArray) entries = NULL;
     Error *err = NULL;
+    unsigned n = 0;
 
     if (!parse(options, "[PATTERN]", &argc, argv, 0, 1)) {
         return REPRO_CANNOT_RUN;
@@ -181,15 +193,24 @@ int repro_list(int argc, char **argv)
         error_report_err(err);
         return REPRO_CANNOT_RUN;
     }
+    if (f.iommu && !repro_kinds_check(f.iommu, &err)) {
+        error_report_err(err);
+        return REPRO_CANNOT_RUN;
+    }
     for (guint i = 0; i < entries->len; i++) {
         if (selected(g_ptr_array_index(entries, i), &f, argv[1])) {
             print_row(g_ptr_array_index(entries, i));
+            n++;
         }
     }
-    return REPRO_PASS;
+    if (!n) {
+        error_report("there is no such entry; lu-repro list has them all");
+    }
+    return n ? REPRO_PASS : REPRO_CANNOT_RUN;
 }
 
-static const ReproEntry *find(GPtrArray *entries, const char *name)
+static const ReproEntry *find(GPtrArray *entries, const char *name,
+                              Error **errp)
 {
     for (guint i = 0; i < entries->len; i++) {
         const ReproEntry *e = g_ptr_array_index(entries, i);
@@ -198,8 +219,21 @@ static const ReproEntry *find(GPtrArray *entries, const char *name)
             return e;
         }
     }
-    error_report("there is no entry '%s'; lu-repro list has them", name);
+    error_setg(errp, "there is no entry '%s'; lu-repro list has them", name);
     return NULL;
+}
+
+static void show(const ReproEntry *e)
+{
+    for (int i = 0; i < REPRO_FIELDS; i++) {
+        if (e->field[i]) {
+            printf("%s: %s\n", repro_field_names[i], e->field[i]);
+        }
+    }
+    printf("\n");
+    for (guint i = 0; i < e->lines->len; i++) {
+        printf("%s\n", (char *)g_ptr_array_index(e->lines, i));
+    }
 }
 
 int repro_show(int argc, char **argv)
@@ -210,31 +244,30 @@ int repro_show(int argc, char **argv)
           "Another catalogue", "DIR" },
         { }
     };
-    g_autoptr(GPtrArray) entries = NULL;
-    const ReproEntry *e;
+    g_autoptr(GPtrArray) entries = g_ptr_array_new_with_free_func(entry_unref);
+    const ReproEntry *e = NULL;
     Error *err = NULL;
 
-    if (!parse(options, "NAME", &argc, argv, 1, 1)) {
+    if (!parse(options, "NAME|FILE", &argc, argv, 1, 1)) {
         return REPRO_CANNOT_RUN;
     }
-    entries = repro_catalogue_load(f.catalogue, &err);
-    if (!entries) {
+    if (repro_is_path(argv[1])) {
+        ReproEntry *own = repro_entry_load(argv[1], &err);
+
+        if (own) {
+            g_ptr_array_add(entries, own);
+        }
+        e = own;
+    } else {
+        g_ptr_array_unref(entries);
+        entries = repro_catalogue_load(f.catalogue, &err);
+        e = entries ? find(entries, argv[1], &err) : NULL;
+    }
+    if (!e) {
         error_report_err(err);
         return REPRO_CANNOT_RUN;
     }
-    e = find(entries, argv[1]);
-    if (!e) {
-        return REPRO_CANNOT_RUN;
-    }
-    for (int i = 0; i < REPRO_FIELDS; i++) {
-        if (e->field[i]) {
-            printf("%s: %s\n", repro_field_names[i], e->field[i]);
-        }
-    }
-    printf("\n");
-    for (guint i = 0; i < e->lines->len; i++) {
-        printf("%s\n", (char *)g_ptr_array_index(e->lines, i));
-    }
+    show(e);
     return REPRO_PASS;
 }
 
@@ -307,6 +340,7 @@ int repro_new(int argc, char **argv)
         return REPRO_CANNOT_RUN;
     }
     printf("%s is there; lu-repro steps lists what can be said, and\n"
-           "lu-repro run --catalogue DIRECTORY NAME plays it\n", argv[1]);
+           "lu-repro run %s%s plays it\n", argv[1],
+           repro_is_path(argv[1]) ? "" : "./", argv[1]);
     return REPRO_PASS;
 }

@@ -10,8 +10,6 @@
 #include "qemu/cutils.h"
 #include "repro.h"
 
-#define STEPS_MAX   200
-
 const char *const repro_field_names[REPRO_FIELDS] = {
     [REPRO_TITLE] = "Title",
     [REPRO_NUMBER] = "Number",
@@ -77,6 +75,26 @@ bool repro_kind_named(const CaseKind *kind, const char *words)
         }
     }
     return named;
+}
+
+bool repro_kinds_check(const char *words, Error **errp)
+{
+    g_auto(GStrv) list = g_strsplit_set(words, " ,", -1);
+
+    for (char **word = list; *word; word++) {
+        const char *name = **word == '!' ? *word + 1 : *word;
+        const CaseKind *kind = case_kinds;
+
+        while (*name && kind->name && !word_names(kind, name)) {
+            kind++;
+        }
+        if (!kind->name) {
+            error_setg(errp, "'%s' is no IOMMU, smmuv3 or vtd, and no kind of "
+                       "tables; lu-repro steps lists them", name);
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool names_some_kind(const char *words)
@@ -188,8 +206,8 @@ static bool parse_step(ReproEntry *e, const char *line, unsigned number,
         return true;
     }
     words = g_regex_split_simple("[ \t]+", text, 0, 0);
-    if (e->steps->len == STEPS_MAX) {
-        error_setg(errp, "more than %u steps", STEPS_MAX);
+    if (e->steps->len == REPRO_STEPS_MAX) {
+        error_setg(errp, "more than %u steps", REPRO_STEPS_MAX);
         return false;
     }
     s = g_new0(ReproStep, 1);
@@ -244,6 +262,7 @@ static bool has_mark(const ReproEntry *e, char mark)
 /* What an entry as a whole must have. */
 static bool check_whole(ReproEntry *e, Error **errp)
 {
+    ERRP_GUARD();
     static const ReproField needed[] = { REPRO_TITLE, REPRO_FROM, REPRO_SEEN };
     const char *number = e->field[REPRO_NUMBER];
 
@@ -265,6 +284,10 @@ static bool check_whole(ReproEntry *e, Error **errp)
         }
         return true;
     }
+    if (e->field[REPRO_ON] && !repro_kinds_check(e->field[REPRO_ON], errp)) {
+        error_prepend(errp, "'On:': ");
+        return false;
+    }
     if (!e->field[REPRO_RULE]) {
         error_setg(errp, "'Rule:' is missing: what must the bug break?");
         return false;
@@ -275,6 +298,17 @@ static bool check_whole(ReproEntry *e, Error **errp)
         return false;
     }
     return true;
+}
+
+/* It comes to be in XML. */
+static bool is_text(const char *text)
+{
+    for (const char *c = text; *c; c++) {
+        if ((uint8_t)*c < ' ' && !strchr("\n\t\r", *c)) {
+            return false;
+        }
+    }
+    return g_utf8_validate(text, -1, NULL);
 }
 
 ReproEntry *repro_entry_parse(const char *name, const char *text,
@@ -289,6 +323,11 @@ ReproEntry *repro_entry_parse(const char *name, const char *text,
     e->name = g_strdup(name);
     e->steps = g_ptr_array_new_with_free_func(step_free);
     e->lines = g_ptr_array_new_with_free_func(g_free);
+    if (!is_text(text)) {
+        error_setg(errp, "%s: no text in UTF-8", name);
+        repro_entry_free(e);
+        return NULL;
+    }
     for (unsigned i = 0; lines[i]; i++) {
         g_strchomp(lines[i]);
         if (!parse_line(e, lines[i], i + 1, &header, &last, errp)) {

@@ -16,8 +16,9 @@ typedef struct Command {
 
 static const Command commands[] = {
     { "list", "[PATTERN]", "The bugs, by number", repro_list },
-    { "show", "NAME", "One of them: where it is from, its steps", repro_show },
-    { "run", "NAME|PATTERN...|--all", "Play them, and their repairs",
+    { "show", "NAME|FILE", "One of them: where it is from, its steps",
+      repro_show },
+    { "run", "NAME|PATTERN|FILE...|--all", "Play them, and their repairs",
       repro_run },
     { "new", "NAME", "Write a file to begin with", repro_new },
     { "replay", "FILE", "Judge a record again, without a guest", repro_replay },
@@ -33,10 +34,10 @@ static void help(FILE *to)
         g_autofree char *usage = g_strdup_printf("%s %s", commands[i].name,
                                                  commands[i].arguments);
 
-        fprintf(to, "  %-32s %s\n", usage, commands[i].what);
+        fprintf(to, "  %-33s %s\n", usage, commands[i].what);
     }
     fprintf(to, "\nExit status: 0 as the catalogue says, 1 not so, "
-            "2 nothing was decided, 3 could not run.\n");
+            "3 could not run.\n");
 }
 
 int main(int argc, char **argv)

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include <glib/gstdio.h>
 #include "qapi/error.h"
 #include "qobject/qstring.h"
 #include "../../tests/qtest/lu-arms.h"
@@ -12,8 +13,35 @@
 #include "repro.h"
 
 #define RECORD  "record.lurec"
+#define REPORT  "report.jsonl"
 
 static const char *const arm_names[REPRO_ARMS] = { "bug", "twin" };
+
+static char *directory_of(const ReproPlay *p)
+{
+    return g_strdup_printf("%s/%s.%s.%s", p->report, p->entry->name,
+                           p->kind->name, arm_names[p->arm]);
+}
+
+char *repro_play_record(const ReproPlay *p)
+{
+    g_autofree char *directory = directory_of(p);
+
+    return g_build_filename(directory, RECORD, NULL);
+}
+
+void repro_play_forget(const ReproPlay *p)
+{
+    g_autofree char *directory = directory_of(p);
+    static const char *const names[] = { RECORD, REPORT };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        g_autofree char *path = g_build_filename(directory, names[i], NULL);
+
+        g_unlink(path);
+    }
+    g_rmdir(directory);
+}
 
 static void print_finding(QDict *f)
 {
@@ -66,7 +94,7 @@ static void take_findings(Case *c, GPtrArray *rules, bool say)
     }
 }
 
-static bool skips(const ReproPlay *p, const ReproStep *s)
+bool repro_play_skips(const ReproPlay *p, const ReproStep *s)
 {
     return (s->mark == '-' && p->arm != REPRO_BUG) ||
            (s->mark == '+' && p->arm != REPRO_TWIN) ||
@@ -83,13 +111,15 @@ static void play_steps(const ReproPlay *p, Case *c, GPtrArray *rules,
         const ReproStep *s = g_ptr_array_index(p->entry->steps, i);
         Error *err = NULL;
 
-        if (skips(p, s)) {
+        if (repro_play_skips(p, s)) {
             continue;
         }
         if (p->say) {
             printf("  %c %s\n", s->mark, s->text);
         }
+        qtest_clock_set(c->pq.qts, (i + 1) * REPRO_STEP_NS);
         r->ended = repro_step_do(w, s->words, &err);
+        r->dma[i] = repro_world_dma(w);
         if (!r->ended) {
             snprintf(r->why, sizeof(r->why), "line %u, '%s': %s", s->line,
                      s->text, error_get_pretty(err));
@@ -190,9 +220,8 @@ void repro_play(const ReproPlay *p, ReproResult *r)
     Case *c;
 
     if (p->report) {
-        directory = g_strdup_printf("%s/%s.%s.%s", p->report, p->entry->name,
-                                    p->kind->name, arm_names[p->arm]);
-        monitor = g_strdup_printf(",report=%s/report.jsonl,record=%s/" RECORD,
+        directory = directory_of(p);
+        monitor = g_strdup_printf(",report=%s/" REPORT ",record=%s/" RECORD,
                                   directory, directory);
         case_setup.monitor = monitor;
         if (g_mkdir_with_parents(directory, 0755)) {
@@ -212,7 +241,7 @@ void repro_play(const ReproPlay *p, ReproResult *r)
     qobject_unref(info);
     case_quit();
     case_setup.monitor = "";
-    if (directory) {
+    if (p->timeline) {
         draw(directory, r);
     }
     qsort(rules->pdata, rules->len, sizeof(*rules->pdata), compare_words);

@@ -15,25 +15,25 @@ typedef struct Register {
     const IommuOps *of;
     const char *name;
     uint32_t offset, from;      /* @from: what is enabled is read there */
-    uint32_t held;              /* ... of it */
+    uint64_t held;              /* ... of it */
     bool wide;                  /* 64 bits */
 } Register;
 
 static const Register registers[] = {
-    { &smmuv3_ops, "CR0", 0x20, 0x20, ~0u },
-    { &smmuv3_ops, "CR1", 0x28, 0x28, ~0u },
-    { &smmuv3_ops, "CR2", 0x2c, 0x2c, ~0u },
-    { &smmuv3_ops, "GBPA", 0x44, 0x44, ~0u },
-    { &smmuv3_ops, "IRQ_CTRL", 0x50, 0x50, ~0u },
-    { &smmuv3_ops, "STRTAB_BASE", 0x80, 0x80, ~0u, true },
-    { &smmuv3_ops, "STRTAB_BASE_CFG", 0x88, 0x88, ~0u },
-    { &smmuv3_ops, "CMDQ_BASE", 0x90, 0x90, ~0u, true },
-    { &smmuv3_ops, "EVENTQ_BASE", 0xa0, 0xa0, ~0u, true },
+    { &smmuv3_ops, "CR0", 0x20, 0x20, UINT64_MAX },
+    { &smmuv3_ops, "CR1", 0x28, 0x28, UINT64_MAX },
+    { &smmuv3_ops, "CR2", 0x2c, 0x2c, UINT64_MAX },
+    { &smmuv3_ops, "GBPA", 0x44, 0x44, 0x7fffffff },
+    { &smmuv3_ops, "IRQ_CTRL", 0x50, 0x50, UINT64_MAX },
+    { &smmuv3_ops, "STRTAB_BASE", 0x80, 0x80, UINT64_MAX, true },
+    { &smmuv3_ops, "STRTAB_BASE_CFG", 0x88, 0x88, UINT64_MAX },
+    { &smmuv3_ops, "CMDQ_BASE", 0x90, 0x90, UINT64_MAX, true },
+    { &smmuv3_ops, "EVENTQ_BASE", 0xa0, 0xa0, UINT64_MAX, true },
     { &vtd_ops, "GCMD", 0x18, 0x1c, 0x96800000u },
-    { &vtd_ops, "RTADDR", 0x20, 0x20, ~0u, true },
-    { &vtd_ops, "FECTL", 0x38, 0x38, ~0u },
-    { &vtd_ops, "IQA", 0x90, 0x90, ~0u, true },
-    { &vtd_ops, "IRTA", 0xb8, 0xb8, ~0u, true },
+    { &vtd_ops, "RTADDR", 0x20, 0x20, UINT64_MAX, true },
+    { &vtd_ops, "FECTL", 0x38, 0x38, UINT64_MAX },
+    { &vtd_ops, "IQA", 0x90, 0x90, UINT64_MAX, true },
+    { &vtd_ops, "IRTA", 0xb8, 0xb8, UINT64_MAX, true },
 };
 
 typedef struct Bits {
@@ -144,4 +144,31 @@ bool repro_reg_point(Iommu *io, const char *name, uint64_t address,
     }
     put(io, r, (get(io, r) & ~ADDRESS) | address);
     return true;
+}
+
+char *repro_reg_say(const char *name, uint64_t was, uint64_t value)
+{
+    g_autoptr(GString) said = g_string_new(NULL);
+    const Register *r = registers;
+    bool known = false;
+
+    while (!g_str_equal(r->name, name)) {
+        if (++r == registers + ARRAY_SIZE(registers)) {
+            return NULL;
+        }
+    }
+    was &= r->held;
+    for (size_t i = 0; i < ARRAY_SIZE(bits_known); i++) {
+        uint64_t bits = bits_known[i].bits;
+
+        if (g_str_equal(bits_known[i].reg, name)) {
+            known = true;
+            if ((was ^ value) & bits) {
+                g_string_append_printf(said, " %c%s", value & bits ? '+' : '-',
+                                       bits_known[i].name);
+            }
+        }
+    }
+    return known && !said->len && was == value
+           ? NULL : g_strconcat(name, said->str, NULL);
 }

@@ -23,4 +23,10 @@ bool repro_reg_write(Iommu *io, const char *name, const char *bits,
 bool repro_reg_point(Iommu *io, const char *name, uint64_t address,
                      Error **errp);
 
+/*
+ * What a write of @value does where @was has been written, in a few words:
+ * "CR0 -SMMUEN", "STRTAB_BASE".  NULL: nothing to speak of.  Newly allocated.
+ */
+char *repro_reg_say(const char *name, uint64_t was, uint64_t value);
+
 #endif

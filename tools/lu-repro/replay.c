@@ -96,11 +96,16 @@ static bool run(Replay *r, Error **errp)
         error_setg(errp, "%s", error->message);
         return false;
     }
+    if (WIFSIGNALED(status)) {
+        error_setg(errp, "%s was ended by signal %d: %s", r->qemu,
+                   WTERMSIG(status), g_strchomp(said));
+        return false;
+    }
     /* 0, 10 and 12 are verdicts. */
-    if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0 &&
+    if ((WEXITSTATUS(status) != 0 &&
         WEXITSTATUS(status) != 10 && WEXITSTATUS(status) != 12)) {
         error_setg(errp, "%s: %s", r->qemu,
-                   *said ? g_strchomp(said) : "it died");
+                   *said ? g_strchomp(said) : "it said nothing");
         return false;
     }
     return read_report(r, errp);
@@ -274,7 +279,8 @@ int repro_replay(int argc, char **argv)
     if (was) {
         r.was = was;
         r.path = path = g_canonicalize_filename(argv[1], NULL);
-        r.qemu = o.qemu ? lu_vm_find_given(o.qemu, "--qemu", &err)
+        r.qemu = o.qemu ? lu_vm_find_given(o.qemu, "--qemu",
+                                           G_FILE_TEST_IS_REGULAR, &err)
                         : lu_vm_find_qemu(was->arch, &err);
         r.picture = o.report;
         r.dir = r.qemu ? make_dir(o.report, &err) : NULL;

@@ -10,6 +10,8 @@
 
 #include "../../tests/qtest/lu-case.h"
 
+#define REPRO_STEPS_MAX     200
+
 /* One line to carry out. */
 typedef struct ReproStep {
     unsigned line;              /* of the file, from 1 */
@@ -65,6 +67,8 @@ char *repro_entry_props(const ReproEntry *e, const CaseKind *kind);
  * "!" what is not.
  */
 bool repro_kind_named(const CaseKind *kind, const char *words);
+/* Whether each of @words is one; else which is not, and which there are. */
+bool repro_kinds_check(const char *words, Error **errp);
 const char *repro_iommu_of(const CaseKind *kind);
 
 /* ------------------------------------------------------------------ */
@@ -75,6 +79,10 @@ const char *repro_iommu_of(const CaseKind *kind);
  * by number and name.  ReproEntry *, to be unref'd; NULL with an error.
  */
 GPtrArray *repro_catalogue_load(const char *directory, Error **errp);
+/* One of them, or somebody's own; NULL with an error. */
+ReproEntry *repro_entry_load(const char *path, Error **errp);
+/* Whether a word names a file, and no entry of the catalogue. */
+bool repro_is_path(const char *word);
 /* Where it is; NULL with an error. */
 char *repro_catalogue_find(const char *directory, Error **errp);
 
@@ -82,6 +90,11 @@ char *repro_catalogue_find(const char *directory, Error **errp);
 /* steps.c: what can be done                                          */
 
 typedef struct ReproWorld ReproWorld;
+
+/* What became of the DMA of a step. */
+typedef enum ReproDma {
+    REPRO_NO_DMA, REPRO_LANDED, REPRO_REFUSED
+} ReproDma;
 
 /* Whether the words are a step; else what is wrong with them. */
 bool repro_step_check(char **words, Error **errp);
@@ -92,6 +105,8 @@ ReproWorld *repro_world_new(Case *c);
 void repro_world_free(ReproWorld *w);
 /* Carries it out.  False: it cannot be, or did not do what it says. */
 bool repro_step_do(ReproWorld *w, char **words, Error **errp);
+/* What became of the DMA that the last step did. */
+ReproDma repro_world_dma(const ReproWorld *w);
 
 /* ------------------------------------------------------------------ */
 /* play.c: one run                                                    */
@@ -101,16 +116,28 @@ typedef struct ReproResult {
     bool decided;               /* the rules expected were looked at */
     char rules[256];            /* found broken, as case_findings() */
     char why[512];              /* it did not end; "" */
+    uint8_t dma[REPRO_STEPS_MAX];       /* ReproDma of each step */
 } ReproResult;
 
 typedef struct ReproPlay {
     const ReproEntry *entry;
     const CaseKind *kind;
     ReproArm arm;
-    const char *report;         /* directory, or NULL */
+    const char *report;         /* a directory is made there for it; or NULL */
+    bool timeline;              /* a picture of the record is left there, too */
     bool say;                   /* print the steps as they are carried out */
     bool gdb;                   /* wait for a debugger first */
 } ReproPlay;
+
+/* Step N of an entry begins at this time, N + 1 times: virtual, in ns. */
+#define REPRO_STEP_NS       1000000000ll
+
+/* Whether @s is left out. */
+bool repro_play_skips(const ReproPlay *p, const ReproStep *s);
+/* Where the record of a run with a report is. */
+char *repro_play_record(const ReproPlay *p);
+/* Removes its report again. */
+void repro_play_forget(const ReproPlay *p);
 
 /*
  * Plays it on a machine of its own, in this process, which has one emulator at
@@ -122,6 +149,21 @@ void repro_play(const ReproPlay *p, ReproResult *r);
  * caller's.
  */
 char *repro_play_wrong(const ReproPlay *p, const ReproResult *r);
+
+/* ------------------------------------------------------------------ */
+/* picture.c: bug and repair side by side                              */
+
+/* A run that has left a record. */
+typedef struct ReproSeen {
+    const ReproPlay *play;
+    const ReproResult *result;
+} ReproSeen;
+
+/*
+ * What was done, and what the IOMMU and the rules made of it, as SVG: the same
+ * bytes wherever the same comes of it.  NULL with an error.
+ */
+char *repro_picture(const ReproSeen *arms, Error **errp);
 
 /* ------------------------------------------------------------------ */
 /* Subcommands: arguments from their own name on; exit status           */
@@ -136,7 +178,6 @@ int repro_replay(int argc, char **argv);
 /* Exit status, as that of lu-vm. */
 #define REPRO_PASS          0
 #define REPRO_FAIL          1
-#define REPRO_INCONCLUSIVE  2
 #define REPRO_CANNOT_RUN    3
 
 #endif

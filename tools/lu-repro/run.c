@@ -7,9 +7,10 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
+#include <glib/gstdio.h>
 #include <sys/wait.h>
 #include "../lu-vm/files.h"
-#include "repro.h"
+#include "run.h"
 
 #define JOBS_MAX    64
 
@@ -18,16 +19,8 @@ typedef struct Options {
     int jobs;
     unsigned slice, slices;     /* which of how many, from 1 */
     char *iommu, *report, *junit, *catalogue, *slice_text;
+    char *pictures, *same_pictures, *temporary;
 } Options;
-
-/* One run, and what came of it. */
-typedef struct Run {
-    ReproPlay play;
-    ReproResult *result;        /* memory shared with the process it is in */
-    pid_t pid;
-    bool signalled;
-    char *wrong;                /* NULL: as the catalogue says */
-} Run;
 
 static void options_destroy(Options *o)
 {
@@ -36,6 +29,9 @@ static void options_destroy(Options *o)
     g_free(o->junit);
     g_free(o->catalogue);
     g_free(o->slice_text);
+    g_free(o->pictures);
+    g_free(o->same_pictures);
+    g_free(o->temporary);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_destroy)
 
@@ -57,7 +53,7 @@ static void add(GPtrArray *runs, const ReproEntry *e, const CaseKind *kind,
     Run *run = g_new0(Run, 1);
 
     run->play = (ReproPlay) {
-        .entry = e, .kind = kind, .arm = arm, .report = o->report,
+        .entry = e, .kind = kind, .arm = arm, .timeline = o->report,
         .say = o->steps, .gdb = o->gdb,
     };
     run->result = mmap(NULL, sizeof(*run->result), PROT_READ | PROT_WRITE,
@@ -114,28 +110,64 @@ static void take_slice(GPtrArray *runs, const Options *o)
     }
 }
 
-static GPtrArray *choose(GPtrArray *entries, char **patterns, Options *o)
+/*
+ * Adds to @chosen what @word names of @entries, the catalogue; or the file that
+ * it is, which becomes one of @own.
+ */
+static bool add_named(GPtrArray *chosen, GPtrArray *entries, GPtrArray *own,
+                      const char *word, Error **errp)
+{
+    bool found = false;
+
+    if (repro_is_path(word)) {
+        ReproEntry *e = repro_entry_load(word, errp);
+
+        if (e) {
+            g_ptr_array_add(own, e);
+            g_ptr_array_add(chosen, e);
+        }
+        return e;
+    }
+    for (guint i = 0; i < entries->len; i++) {
+        ReproEntry *e = g_ptr_array_index(entries, i);
+
+        if (g_pattern_match_simple(word, e->name)) {
+            found = true;
+            if (!g_ptr_array_find(chosen, e, NULL)) {
+                g_ptr_array_add(chosen, e);
+            }
+        }
+    }
+    if (!found) {
+        error_setg(errp, "no entry is called '%s'; lu-repro list has them all"
+                   ", and a file of your own is ./%s", word, word);
+    }
+    return found;
+}
+
+static GPtrArray *choose(GPtrArray *entries, GPtrArray *own, char **words,
+                         Options *o, Error **errp)
 {
     g_autoptr(GPtrArray) runs = g_ptr_array_new_with_free_func(run_free);
     g_autoptr(GPtrArray) chosen = g_ptr_array_new();
 
-    for (guint i = 0; i < entries->len; i++) {
-        ReproEntry *e = g_ptr_array_index(entries, i);
-        bool named = o->all;
-
-        for (char **p = patterns; !named && *p; p++) {
-            named = g_pattern_match_simple(*p, e->name);
-        }
-        if (named) {
-            g_ptr_array_add(chosen, e);
+    if (o->iommu && !repro_kinds_check(o->iommu, errp)) {
+        return NULL;
+    }
+    if (o->all) {
+        g_ptr_array_extend(chosen, entries, NULL, NULL);
+    }
+    for (; *words; words++) {
+        if (!add_named(chosen, entries, own, *words, errp)) {
+            return NULL;
         }
     }
     if (chosen->len == 1 && !o->all && !o->ktap) {
         const ReproEntry *e = g_ptr_array_index(chosen, 0);
 
         if (!repro_entry_runs(e)) {
-            error_report("%s is not played: %s", e->name,
-                         e->field[REPRO_WHY]);
+            error_setg(errp, "%s is not played: %s", e->name,
+                       e->field[REPRO_WHY]);
             return NULL;
         }
         o->steps = o->quick = true;
@@ -145,8 +177,9 @@ static GPtrArray *choose(GPtrArray *entries, char **patterns, Options *o)
     }
     take_slice(runs, o);
     if (!runs->len) {
-        error_report("nothing to play: no such entry, or not on such an "
-                     "IOMMU; lu-repro list has them all");
+        error_setg(errp, "nothing to play: %s is not for this IOMMU, or not "
+                   "in this part",
+                   chosen->len == 1 ? "the entry" : "what was named");
         return NULL;
     }
     return g_steal_pointer(&runs);
@@ -234,11 +267,14 @@ static void play_all(GPtrArray *runs, const Options *o)
     unsigned jobs = o->steps || o->gdb ? 1 : o->jobs, alive = 0;
 
     for (guint i = 0; i < runs->len; i++) {
+        Run *run = g_ptr_array_index(runs, i);
+
         if (alive == jobs) {
             end_one(runs, i);
             alive--;
         }
-        begin(g_ptr_array_index(runs, i));
+        run->play.report = o->report ?: o->temporary;
+        begin(run);
         alive++;
     }
     while (alive--) {
@@ -249,137 +285,98 @@ static void play_all(GPtrArray *runs, const Options *o)
 /* ------------------------------------------------------------------ */
 /* Telling                                                            */
 
-static const char *arm_name(const Run *run)
+static bool draw(const GPtrArray *runs, const Options *o, Error **errp)
 {
-    return run->play.arm == REPRO_TWIN ? "twin" : "bug";
+    return (!o->report || repro_pictures_report(runs, errp)) &&
+           (!o->pictures ||
+            repro_pictures_write(runs, o->pictures, errp)) &&
+           (!o->same_pictures ||
+            repro_pictures_check(runs, o->same_pictures, errp));
 }
 
-static void print_ktap(GPtrArray *runs)
+static bool tell(const GPtrArray *runs, const Options *o, Error **errp)
 {
-    printf("KTAP version 1\n1..%u\n", runs->len);
-    for (guint i = 0; i < runs->len; i++) {
-        const Run *run = g_ptr_array_index(runs, i);
-
-        if (run->wrong) {
-            printf("# %s\n", run->wrong);
-        }
-        printf("%sok %u %s.%s.%s\n", run->wrong ? "not " : "", i + 1,
-               run->play.entry->name, run->play.kind->name, arm_name(run));
+    if (o->ktap) {
+        repro_print_ktap(runs);
+    } else {
+        repro_print_table(runs);
     }
+    fflush(stdout);
+    return !o->junit || repro_write_junit(runs, o->junit, errp);
 }
 
-static unsigned count_wrong(GPtrArray *runs)
+/* What an earlier run has left is not taken for this one's. */
+static bool empty_file(const char *path, Error **errp)
 {
-    unsigned n = 0;
+    FILE *file = fopen(path, "we");
 
-    for (guint i = 0; i < runs->len; i++) {
-        n += ((Run *)g_ptr_array_index(runs, i))->wrong != NULL;
-    }
-    return n;
-}
-
-static bool write_junit(GPtrArray *runs, const char *path, Error **errp)
-{
-    g_autoptr(GString) xml = g_string_new("<?xml version=\"1.0\" "
-        "encoding=\"UTF-8\"?>\n<testsuites>\n");
-    g_autoptr(GError) error = NULL;
-
-    g_string_append_printf(xml, "  <testsuite name=\"lu-repro\" tests=\"%u\" "
-                           "failures=\"%u\">\n", runs->len, count_wrong(runs));
-    for (guint i = 0; i < runs->len; i++) {
-        const Run *run = g_ptr_array_index(runs, i);
-        g_autofree char *why = g_markup_escape_text(run->wrong ?: "", -1);
-
-        g_string_append_printf(xml, "    <testcase classname=\"lu-repro.%s\" "
-                               "name=\"%s.%s\"", run->play.entry->name,
-                               run->play.kind->name, arm_name(run));
-        if (run->wrong) {
-            g_string_append_printf(xml, ">\n      <failure message=\"%s\"/>\n"
-                                   "    </testcase>\n", why);
-        } else {
-            g_string_append(xml, "/>\n");
-        }
-    }
-    g_string_append(xml, "  </testsuite>\n</testsuites>\n");
-    if (!g_file_set_contents(path, xml->str, -1, &error)) {
-        error_setg(errp, "%s", error->message);
+    if (!file) {
+        error_setg_errno(errp, errno, "cannot write '%s'", path);
         return false;
+    }
+    fclose(file);
+    return true;
+}
+
+/* Pictures are made of reports, which nobody may have asked for. */
+static bool make_files(Options *o, Error **errp)
+{
+    const char *const made[] = { o->report, o->pictures };
+
+    if (o->junit && !empty_file(o->junit, errp)) {
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(made); i++) {
+        if (made[i] && g_mkdir_with_parents(made[i], 0755)) {
+            error_setg_errno(errp, errno, "cannot make '%s'", made[i]);
+            return false;
+        }
+    }
+    if (!o->report && (o->pictures || o->same_pictures)) {
+        g_autoptr(GError) error = NULL;
+
+        o->temporary = g_dir_make_tmp("lu-repro-XXXXXX", &error);
+        if (!o->temporary) {
+            error_setg(errp, "%s", error->message);
+            return false;
+        }
     }
     return true;
 }
 
-/* A line for each entry and IOMMU, and one for all that is not as it should. */
-static void print_table(GPtrArray *runs)
+static void remove_temporary(const GPtrArray *runs, const Options *o)
 {
-    unsigned entries = 0;
-
-    printf("%-26s %-7s %-16s %5s  %s\n", "entry", "iommu", "rule", "kinds",
-           "as the catalogue says");
-    for (guint i = 0; i < runs->len; ) {
-        const Run *first = g_ptr_array_index(runs, i);
-        const char *iommu = repro_iommu_of(first->play.kind);
-        g_autofree char *rules = repro_entry_rules(first->play.entry,
-                                                   first->play.kind);
-        g_autoptr(GString) wrong = g_string_new("");
-        g_autoptr(GHashTable) kinds = g_hash_table_new(NULL, NULL);
-
-        for (; i < runs->len; i++) {
-            const Run *run = g_ptr_array_index(runs, i);
-
-            if (run->play.entry != first->play.entry ||
-                repro_iommu_of(run->play.kind) != iommu) {
-                break;
-            }
-            g_hash_table_add(kinds, (void *)run->play.kind);
-            if (run->wrong) {
-                g_string_append_printf(wrong, "    %s, %s: %s\n",
-                                       run->play.kind->name, arm_name(run),
-                                       run->wrong);
-            }
-        }
-        printf("%-26s %-7s %-16s %5u  %s\n%s", first->play.entry->name, iommu,
-               rules, g_hash_table_size(kinds), wrong->len ? "NO" : "yes",
-               wrong->str);
-        entries++;
+    for (guint i = 0; o->temporary && i < runs->len; i++) {
+        repro_play_forget(&((Run *)g_ptr_array_index(runs, i))->play);
     }
-    printf("%u runs of %u rows: %u not as the catalogue says\n", runs->len,
-           entries, count_wrong(runs));
+    if (o->temporary) {
+        g_rmdir(o->temporary);
+    }
 }
 
-static bool tell(GPtrArray *runs, const Options *o, Error **errp)
-{
-    if (o->ktap) {
-        print_ktap(runs);
-    } else {
-        print_table(runs);
-    }
-    fflush(stdout);
-    return !o->junit || write_junit(runs, o->junit, errp);
-}
-
-static bool run(Options *o, char **patterns, bool *right, Error **errp)
+static bool run(Options *o, char **words, bool *right, Error **errp)
 {
     g_autoptr(GPtrArray) entries = repro_catalogue_load(o->catalogue, errp);
+    g_autoptr(GPtrArray) own = g_ptr_array_new_with_free_func(
+        (GDestroyNotify)repro_entry_free);
     g_autoptr(GPtrArray) runs = NULL;
+    bool told;
 
     if (!entries) {
         return false;
     }
-    runs = choose(entries, patterns, o);
+    runs = choose(entries, own, words, o, errp);
     if (!runs) {
-        error_setg(errp, "nothing was played");
         return false;
     }
-    if (o->report && g_mkdir_with_parents(o->report, 0755)) {
-        error_setg_errno(errp, errno, "cannot make '%s'", o->report);
-        return false;
-    }
-    if (!find_emulators(runs, errp)) {
+    if (!find_emulators(runs, errp) || !make_files(o, errp)) {
         return false;
     }
     play_all(runs, o);
-    *right = !count_wrong(runs);
-    return tell(runs, o, errp);
+    told = draw(runs, o, errp) && tell(runs, o, errp);
+    *right = !repro_count_wrong(runs);
+    remove_temporary(runs, o);
+    return told;
 }
 
 static bool parse(Options *o, int *argc, char **argv)
@@ -403,6 +400,10 @@ static bool parse(Options *o, int *argc, char **argv)
           "Wait for a debugger of the emulator before the first step", NULL },
         { "report", 0, 0, G_OPTION_ARG_FILENAME, &o->report,
           "Leave report, record and picture of each run here", "DIR" },
+        { "pictures", 0, 0, G_OPTION_ARG_FILENAME, &o->pictures,
+          "Draw each entry that is played into DIR/NAME.svg", "DIR" },
+        { "same-pictures", 0, 0, G_OPTION_ARG_FILENAME, &o->same_pictures,
+          "A picture that is another than there is wrong", "DIR" },
         { "ktap", 0, 0, G_OPTION_ARG_NONE, &o->ktap, "Print KTAP", NULL },
         { "junit", 0, 0, G_OPTION_ARG_FILENAME, &o->junit, "Write JUnit XML",
           "FILE" },
@@ -411,7 +412,7 @@ static bool parse(Options *o, int *argc, char **argv)
         { }
     };
     g_autoptr(GOptionContext) context = g_option_context_new(
-        "NAME|PATTERN...|--all - play bugs, and their repairs");
+        "NAME|PATTERN|FILE...|--all - play bugs, and their repairs");
     g_autoptr(GError) error = NULL;
     char rest;
 
@@ -421,8 +422,8 @@ static bool parse(Options *o, int *argc, char **argv)
         return false;
     }
     if (!o->all && *argc < 2) {
-        error_report("which? A name, a pattern, or --all; lu-repro list has "
-                     "them");
+        error_report("which? A name, a pattern, a file as ./mine, or --all; "
+                     "lu-repro list has them");
         return false;
     }
     if (o->slice_text && (sscanf(o->slice_text, "%u/%u%c", &o->slice,

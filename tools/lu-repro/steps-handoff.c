@@ -8,6 +8,7 @@
 #include "qapi/error.h"
 #include "qemu/bitops.h"
 #include "qemu/units.h"
+#include "qobject/qdict.h"
 #include "registers.h"
 #include "world.h"
 
@@ -172,22 +173,58 @@ static bool misjudge(IommuDomain *d, const Arg *a, Error **errp)
         t->level--;
         t->vasz -= t->granule_lg2 - 3;
     } else {
-        error_setg(errp, "'narrower', 'lower', or nothing, not '%s'",
+        error_setg(errp, "'%s' is not one of the words that may stand there",
                    a[0].word);
         return false;
     }
     return true;
 }
 
+/* What the next kernel takes a domain for; else its geometry is wrong. */
+static bool taken_for(const char *word, unsigned *use)
+{
+    static const struct {
+        const char *word;
+        unsigned use;
+    } uses[] = {
+        { "coherent", LU_CTL_USE_KNOWN | LU_CTL_USE_COHERENT },
+        { "incoherent", LU_CTL_USE_KNOWN },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(uses); i++) {
+        if (g_str_equal(uses[i].word, word)) {
+            *use = uses[i].use;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An error number that was taken for an address, as far as one is aligned. */
+#define ERR_PTR (-(uint64_t)PLAT_PAGE)
+
 static bool do_restore(ReproWorld *w, const Arg *a, Error **errp)
 {
     IommuDomain d = *a[0].domain->d;
     const PgTable *t = stage_of(&d);
+    uint64_t top = t->top;
+    unsigned use = 0;
 
-    return misjudge(&d, a + 1, errp) &&
-           doorbell(luctl_restore(ctl(w), a[0].domain->token, t->top,
-                                  LU_CTL_SHAPE(t->fmt->id, t->level, t->vasz)),
-                    errp);
+    if (a[1].given && g_str_equal(a[1].word, "nowhere")) {
+        top = ERR_PTR;
+    } else if (!(a[1].given && taken_for(a[1].word, &use)) &&
+               !misjudge(&d, a + 1, errp)) {
+        return false;
+    }
+    return doorbell(luctl_restore(ctl(w), a[0].domain->token, top,
+                                  LU_CTL_SHAPE(t->fmt->id, t->level,
+                                               t->vasz) | use), errp);
+}
+
+static bool do_refuse(ReproWorld *w, const Arg *a, Error **errp)
+{
+    return doorbell(luctl_token(ctl(w), LU_CTL_OP_REFUSE,
+                                a[0].domain->token), errp);
 }
 
 /* Every table of a domain, but for one. */
@@ -309,6 +346,21 @@ static bool do_command(ReproWorld *w, const Arg *a, Error **errp)
     return true;
 }
 
+static bool do_change(ReproWorld *w, const Arg *a, Error **errp)
+{
+    QDict *answer = qtest_qmp(w->c->pq.qts, "{ 'execute': "
+        "'lu-change-capability', 'arguments': { 'iommu': 'iommu0', "
+        "'capability': %s, 'value': %" PRIu64 " } }", a[0].word, a[1].number);
+    bool ok = qdict_haskey(answer, "return");
+
+    if (!ok) {
+        error_setg(errp, "%s", qdict_get_str(qdict_get_qdict(answer, "error"),
+                                             "desc"));
+    }
+    qobject_unref(answer);
+    return ok;
+}
+
 const ReproVerb repro_handoff_verbs[] = {
     { "preserve", "eD", do_preserve, "dev0 A",
       "claim the stream, by the token of A" },
@@ -333,8 +385,10 @@ const ReproVerb repro_handoff_verbs[] = {
       "its driver finds the tables by the registers, has new queues" },
     { "init", "", do_init, "",
       "its driver knows of no handoff, and begins with empty tables" },
-    { "restore", "D?w", do_restore, "A [narrower|lower]",
-      "the next kernel has the domain; what it got wrong" },
+    { "restore", "D?w", do_restore,
+      "A [narrower|lower|nowhere|coherent|incoherent]",
+      "the next kernel has the domain; what it got wrong, or takes it for" },
+    { "refuse", "D", do_refuse, "A", "the next kernel cannot have it" },
     { "take", "D?wal", do_take, "A [but +0 leaf]",
       "its tables are taken over from KHO" },
     { "take-table", "Dal", do_take_table, "A +0 leaf", "one is" },
@@ -352,6 +406,8 @@ const ReproVerb repro_handoff_verbs[] = {
       "write it with these bits and no others" },
     { "reg-point", "wm", do_reg_point, "STRTAB_BASE p",
       "write it with another address" },
+    { "change", "wn", do_change, "ril 0",
+      "what the IOMMU offers is another thing: lu-change-capability" },
     { "command", "nn", do_command, "0x46 0", "any command, as two words" },
     { }
 };

@@ -198,6 +198,7 @@ static bool landed(ReproWorld *w, const Arg *a, CaseDma dma, bool read,
 {
     bool fault;
 
+    w->dma = dma.landed ? REPRO_LANDED : REPRO_REFUSED;
     if (!a[0].given) {
         return true;
     }
@@ -245,8 +246,8 @@ static bool do_bus_master(ReproWorld *w, const Arg *a, Error **errp)
 
 static bool do_read_unsnooped(ReproWorld *w, const Arg *a, Error **errp)
 {
-    case_read_unsnooped(w->c, a[0].engine, a[1].number);
-    return true;
+    return landed(w, a + 3, case_read_unsnooped(w->c, a[0].engine,
+                                                a[1].number), true, errp);
 }
 
 const ReproVerb repro_streams_verbs[] = {
@@ -266,10 +267,10 @@ const ReproVerb repro_streams_verbs[] = {
     { "inner-flip", "enn", do_inner_flip, "dev0 1 0x40",
       "the same of its CD or PASID entry" },
     { "inner-copy", "ee", do_inner_copy, "dev0 dev1", "the same" },
-    { "read", "ea?wm", do_read, "dev0 +0 [= p|fault]",
+    { "read", "ea?=m", do_read, "dev0 +0 [= p|fault]",
       "DMA; what must come of it" },
-    { "write", "ea?wm", do_write, "dev0 +0 [= p|fault]", "the same" },
-    { "read-unsnooped", "ea", do_read_unsnooped, "dev0 +0",
+    { "write", "ea?=m", do_write, "dev0 +0 [= p|fault]", "the same" },
+    { "read-unsnooped", "ea?=m", do_read_unsnooped, "dev0 +0 [= p|fault]",
       "with No_snoop" },
     { "bus-master", "ew", do_bus_master, "dev0 on|off",
       "PCI lets the device do DMA, or not" },

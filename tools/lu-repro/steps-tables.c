@@ -342,6 +342,24 @@ static bool do_name_table(ReproWorld *w, const Arg *a, Error **errp)
     return true;
 }
 
+/* Stores by the CPU, which caches have. */
+static bool do_copy_table(ReproWorld *w, const Arg *a, Error **errp)
+{
+    unsigned n = repro_granule(w) / 8;
+    g_autofree uint64_t *desc = g_new(uint64_t, n);
+    uint64_t table;
+
+    if (!repro_table_of(w, a + 1, &table, errp)) {
+        return false;
+    }
+    qtest_memread(w->c->pq.qts, table, desc, repro_granule(w));
+    for (unsigned i = 0; i < n; i++) {
+        desc[i] = le64_to_cpu(desc[i]);
+    }
+    case_set_all(w->c, a[0].number, desc, n);
+    return true;
+}
+
 /* What is free in it becomes leaves that lead to one page. */
 static bool do_fill_table(ReproWorld *w, const Arg *a, Error **errp)
 {
@@ -374,7 +392,7 @@ static bool do_scribble_table(ReproWorld *w, const Arg *a, Error **errp)
 }
 
 const ReproVerb repro_tables_verbs[] = {
-    { "domain", "N?wD", do_domain, "A [like B]",
+    { "domain", "N?LD", do_domain, "A [like B]",
       "an empty domain, with tags of its own, or those of B" },
     { "fwb", "D", do_fwb, "A", "its stage 2 forces memory types" },
     { "map", "Dam?w", do_map, "A +0 p [block|ro|nc|snoop]",
@@ -400,6 +418,8 @@ const ReproVerb repro_tables_verbs[] = {
       "so is the table in which that descriptor is" },
     { "name-table", "MDal", do_name_table, "t A +0 leaf",
       "that table is called t from now on" },
+    { "copy-table", "mDal", do_copy_table, "v A +0 leaf",
+      "the CPU stores in v what that table has" },
     { "fill-table", "Dmm", do_fill_table, "A t q",
       "t, a table of A's once, gets leaves where it had none" },
     { "window", "M", do_window, "v",

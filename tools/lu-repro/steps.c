@@ -90,6 +90,14 @@ static bool parse_arg(char letter, const char *word, Arg *a, Error **errp)
             return false;
         }
         return true;
+    case '=':
+    case 'L':
+        if (!g_str_equal(word, letter == 'L' ? "like" : "=")) {
+            error_setg(errp, "'%s' where '%s' belongs", word,
+                       letter == 'L' ? "like" : "=");
+            return false;
+        }
+        return true;
     case 'n':
         return parse_number(word, &a->number, errp);
     default:
@@ -185,8 +193,14 @@ bool repro_step_do(ReproWorld *w, char **words, Error **errp)
     const ReproVerb *v = verb_of(words[0]);
     Arg a[REPRO_ARGS_MAX];
 
+    w->dma = REPRO_NO_DMA;
     return parse_args(v, words, a, errp) && resolve(w, v, a, errp) &&
            v->fn(w, a, errp);
+}
+
+ReproDma repro_world_dma(const ReproWorld *w)
+{
+    return w->dma;
 }
 
 ReproWorld *repro_world_new(Case *c)

@@ -23,6 +23,7 @@ struct ReproWorld {
     unsigned blocks;            /* given out */
     Domain *behind[CASE_ENGINES];
     uint64_t ram;
+    ReproDma dma;               /* of the step */
 };
 
 /* One argument, by the letter of its kind. */
@@ -40,7 +41,8 @@ typedef bool StepFn(ReproWorld *w, const Arg *a, Error **errp);
 /*
  * Arguments, a letter each: N a domain that is new, D one there is, e a
  * device, a an input address, l a level, m memory, M a name for some, n a
- * number, w a word; what follows "?" may be missing.
+ * number, w a word, = and L the words "=" and "like"; what follows "?" may be
+ * missing.
  */
 typedef struct ReproVerb {
     const char *name, *args;

@@ -58,10 +58,16 @@ char *lu_vm_find_init(LuVmArch arch, Error **errp)
     return path;
 }
 
-char *lu_vm_find_given(const char *path, const char *what, Error **errp)
+char *lu_vm_find_given(const char *path, const char *what, GFileTest kind,
+                       Error **errp)
 {
     if (access(path, R_OK)) {
         error_setg(errp, "%s '%s': %s", what, path, strerror(errno));
+        return NULL;
+    }
+    if (!g_file_test(path, kind)) {
+        error_setg(errp, "%s '%s': not a %s", what, path,
+                   kind == G_FILE_TEST_IS_DIR ? "directory" : "regular file");
         return NULL;
     }
     return g_canonicalize_filename(path, NULL);
@@ -81,6 +87,7 @@ bool lu_vm_probe_file(const char *path, LuVmArch *arch, Error **errp)
     ERRP_GUARD();
     FILE *file = fopen(path, "re");
     uint8_t start[PROBE_BYTES];
+    struct stat st = { };
     size_t got;
     bool ok;
 
@@ -88,9 +95,10 @@ bool lu_vm_probe_file(const char *path, LuVmArch *arch, Error **errp)
         error_setg(errp, "%s: %s", path, strerror(errno));
         return false;
     }
+    fstat(fileno(file), &st);
     got = fread(start, 1, sizeof(start), file);
     fclose(file);
-    ok = lu_vm_image_probe(start, got, arch, errp);
+    ok = lu_vm_image_probe(start, got, st.st_size, arch, errp);
     if (!ok) {
         error_prepend(errp, "%s: ", path);
     }

@@ -11,8 +11,12 @@
 /* Each returns an absolute path, or NULL with an error that says what to do. */
 char *lu_vm_find_qemu(LuVmArch arch, Error **errp);
 char *lu_vm_find_init(LuVmArch arch, Error **errp);
-/* @what names the file in the error. */
-char *lu_vm_find_given(const char *path, const char *what, Error **errp);
+/*
+ * @what names the path in the error; what it leads to must be of this @kind:
+ * opening a pipe for a kernel would wait for ever.
+ */
+char *lu_vm_find_given(const char *path, const char *what, GFileTest kind,
+                       Error **errp);
 
 /* "modules" beside the kernel, or NULL. */
 char *lu_vm_find_modules(const char *kernel);

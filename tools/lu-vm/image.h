@@ -18,12 +18,13 @@ const char *lu_vm_arch_name(LuVmArch arch);
 bool lu_vm_arch_parse(const char *name, LuVmArch *arch);
 
 /*
- * Look at the first bytes of an image: an x86 bzImage with a 64-bit entry
- * (Linux Documentation/arch/x86/boot.rst) or an arm64 Image
- * (Documentation/arch/arm64/booting.rst).  Anything else, and what is wrapped
- * in a compressed file, is refused with a message that says what to do.
+ * Look at the first @size bytes of an image in a file of @file_size: an x86
+ * bzImage with a 64-bit entry (Linux Documentation/arch/x86/boot.rst) or an
+ * arm64 Image (Documentation/arch/arm64/booting.rst).  Anything else, what is
+ * wrapped in a compressed file, and what is not all there, if the image says
+ * so, is refused with a message that says what to do.
  */
-bool lu_vm_image_probe(const uint8_t *data, size_t size, LuVmArch *arch,
-                       Error **errp);
+bool lu_vm_image_probe(const uint8_t *data, size_t size, uint64_t file_size,
+                       LuVmArch *arch, Error **errp);
 
 #endif

@@ -58,6 +58,52 @@ static void check_emulator(const Judge *j)
     }
 }
 
+/* Before its first line a kernel has no words for what it lacks. */
+static void no_kernel(const Judge *j)
+{
+    static const char *const consoles[LU_VM_ARCH__MAX] = {
+        [LU_VM_X86_64] = "CONFIG_SERIAL_8250_CONSOLE=y",
+        [LU_VM_AARCH64] = "CONFIG_SERIAL_AMBA_PL011_CONSOLE=y",
+    };
+
+    lu_vm_reason(j->v, LU_VM_CANNOT_RUN, "the kernel did not boot: no "
+                 "\"Linux version\" on the console");
+    if (WIFEXITED(j->run->status) && WEXITSTATUS(j->run->status) == 1) {
+        return;                 /* QEMU did not run: it says why */
+    }
+    lu_vm_reason(j->v, LU_VM_CANNOT_RUN, "the image may be damaged, made for "
+                 "another machine, or too large for this one; a kernel that "
+                 "boots and is not heard lacks %s, or its command line says "
+                 "quiet",
+                 consoles[j->run->o->arch]);
+}
+
+/* Kernels died, and their last words tell what they were in need of. */
+static void died(const Judge *j, LuVmOutcome outcome, const char *who)
+{
+    static const struct {
+        const char *words, *what;
+    } causes[] = {
+        { "Unable to mount root fs", "it takes no initial file system, or not "
+          "this one: CONFIG_BLK_DEV_INITRD=y, and enough memory "
+          "(--qemu-opt '-m 2G')" },
+        { "No working init found", "it cannot run /init: "
+          "CONFIG_BINFMT_ELF=y" },
+        { "out of memory", "give it more: --qemu-opt '-m 2G'" },
+        { "deadlocked on memory", "give it more: --qemu-opt '-m 2G'" },
+    };
+    const GPtrArray *deaths = j->run->guest.deaths;
+
+    reasons(j, outcome, who, deaths);
+    for (guint i = 0; i < deaths->len; i++) {
+        for (size_t n = 0; n < ARRAY_SIZE(causes); n++) {
+            if (strstr(g_ptr_array_index(deaths, i), causes[n].words)) {
+                lu_vm_reason(j->v, outcome, "%s", causes[n].what);
+            }
+        }
+    }
+}
+
 /* The first kernel booted, and came as far as DMA. */
 static void check_boot(const Judge *j)
 {
@@ -67,14 +113,13 @@ static void check_boot(const Judge *j)
         return;
     }
     if (!g->kernels->len) {
-        lu_vm_reason(j->v, LU_VM_CANNOT_RUN, "the kernel did not boot: no "
-                     "\"Linux version\" on the console");
+        no_kernel(j);
     } else if (j->run->o->own_initrd && !said(j, "counters", "started",
                                               "done")) {
         lu_vm_reason(j->v, LU_VM_CANNOT_RUN, "the kernel did not get as far "
                      "as DMA");
         reasons(j, LU_VM_CANNOT_RUN, "guest", g->failures);
-        reasons(j, LU_VM_CANNOT_RUN, "kernel", g->deaths);
+        died(j, LU_VM_CANNOT_RUN, "kernel");
         reasons(j, LU_VM_CANNOT_RUN, "the kernel lacks", g->unsupported);
     }
 }
@@ -87,9 +132,8 @@ static void check_guest(const Judge *j)
     if (lu_vm_verdict_outcome(j->v) == LU_VM_CANNOT_RUN) {
         return;
     }
-    reasons(j, LU_VM_INCONCLUSIVE,
-            g->kernels->len > 1 ? "the second kernel died" : "the kernel died",
-            g->deaths);
+    died(j, LU_VM_INCONCLUSIVE, g->kernels->len > 1 ?
+         "the second kernel died" : "the kernel died");
     if (!j->run->o->own_initrd) {
         return;
     }

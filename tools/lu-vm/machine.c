@@ -85,6 +85,16 @@ static char *command_line(const LuVmOptions *o)
     return g_string_free(text, false);
 }
 
+/* The device and its properties are one word. */
+static void add_iommu(GPtrArray *argv, const LuVmOptions *o)
+{
+    const Machine *m = &machines[o->arch];
+    g_autofree char *more = o->iommu ? g_strjoinv(",", o->iommu) : NULL;
+
+    add(argv, "%s%s%s", o->stock ? m->stock : m->iommu, more ? "," : "",
+        more ?: "");
+}
+
 char **lu_vm_machine_argv(const LuVmOptions *o, int qmp, Error **errp)
 {
     const Machine *m = &machines[o->arch];
@@ -99,8 +109,7 @@ char **lu_vm_machine_argv(const LuVmOptions *o, int qmp, Error **errp)
     add(argv, "lu-monitor,id=lu0,report=" LU_VM_FILE_REPORT "%s%s",
         o->record ? ",record=" : "", o->record ?: "");
     add(argv, "-device");
-    add(argv, "%s%s%s", o->stock ? m->stock : m->iommu, o->iommu ? "," : "",
-        o->iommu ?: "");
+    add_iommu(argv, o);
     add_words(argv, "-device lu-ctl,addr=0x10 -device lu-dma,addr=0x11 "
               "-chardev stdio,id=console,signal=off -serial chardev:console "
               "-mon chardev=qmp,mode=control -D " LU_VM_FILE_TRACE,

@@ -24,7 +24,7 @@ static char *scenario_help(void)
     GString *text = g_string_new("Scenarios:\n");
 
     for (const LuVmScenario *s = lu_vm_scenarios; s->name; s++) {
-        g_string_append_printf(text, "  %-8s %s\n", s->name, s->what);
+        g_string_append_printf(text, "  %-12s%s\n", s->name, s->what);
     }
     g_string_append(text,
         "\nExit status: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 could not run, "
@@ -57,8 +57,8 @@ static bool parse(LuVmOptions *o, Given *given, int argc, char **argv,
           "Append to the command line of both kernels (repeatable)", "WORDS" },
         { "kexec-append", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->kexec_append,
           "Append to that of the second kernel (repeatable)", "WORDS" },
-        { "iommu", 0, 0, G_OPTION_ARG_STRING, &o->iommu,
-          "Further properties of the IOMMU", "NAME=VALUE,..." },
+        { "iommu", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->iommu,
+          "Further properties of the IOMMU (repeatable)", "NAME=VALUE,..." },
         { "stock", 0, 0, G_OPTION_ARG_NONE, &o->stock,
           "QEMU's own IOMMU, which checks nothing, for comparison", NULL },
         { "history", 0, 0, G_OPTION_ARG_NONE, &o->history,
@@ -105,6 +105,11 @@ static bool parse(LuVmOptions *o, Given *given, int argc, char **argv,
     }
     if (argc > 1) {
         error_setg(errp, "what is '%s'? See lu-vm --help", argv[1]);
+        return false;
+    }
+    if (o->timeout < 0) {
+        error_setg(errp, "--timeout is a number of seconds, and 0 for none; "
+                   "not %d", o->timeout);
         return false;
     }
     return true;
@@ -158,12 +163,18 @@ static bool choose_arch(LuVmOptions *o, const Given *given, Error **errp)
     return true;
 }
 
-/* True if the option was not given, or names a file, which goes to @to. */
+/* True if the option was not given, or names a @kind, which goes to @to. */
+static bool given_path(const char *path, const char *what, GFileTest kind,
+                       char **to, Error **errp)
+{
+    *to = path ? lu_vm_find_given(path, what, kind, errp) : NULL;
+    return !path || *to;
+}
+
 static bool given_file(const char *path, const char *what, char **to,
                        Error **errp)
 {
-    *to = path ? lu_vm_find_given(path, what, errp) : NULL;
-    return !path || *to;
+    return given_path(path, what, G_FILE_TEST_IS_REGULAR, to, errp);
 }
 
 static bool find_files(LuVmOptions *o, const Given *given, Error **errp)
@@ -175,8 +186,11 @@ static bool find_files(LuVmOptions *o, const Given *given, Error **errp)
     if (!given_file(given->kernel, "kernel", &o->kernel, errp) ||
         !given_file(given->kexec_kernel ?: given->kernel, "second kernel",
                     &o->kexec_kernel, errp) ||
-        !given_file(given->modules, "modules", &o->modules, errp) ||
-        !given_file(given->baseline, "baseline", &o->baseline, errp) ||
+        !given_path(given->modules, "modules", G_FILE_TEST_IS_DIR,
+                    &o->modules, errp) ||
+        /* a pipe will do */
+        !given_path(given->baseline, "baseline", G_FILE_TEST_EXISTS,
+                    &o->baseline, errp) ||
         !given_file(given->qemu, "emulator", &o->qemu, errp)) {
         return false;
     }
@@ -249,5 +263,5 @@ void lu_vm_options_destroy(LuVmOptions *o)
     g_strfreev(o->append);
     g_strfreev(o->kexec_append);
     g_strfreev(o->qemu_opts);
-    g_free(o->iommu);
+    g_strfreev(o->iommu);
 }

@@ -31,7 +31,7 @@ typedef struct LuVmOptions {
     char **append;              /* to both kernels; NULL or a vector */
     char **kexec_append;        /* to the second */
     char **qemu_opts;           /* each split as a shell does */
-    char *iommu;                /* further properties, NULL for none */
+    char **iommu;               /* further properties of it; likewise */
     int timeout;                /* seconds; 0: none */
     int seed;
     /* Not bool: GLib's parser writes a gboolean. */

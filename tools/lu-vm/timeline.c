@@ -40,6 +40,8 @@ typedef struct Timeline {
     GHashTable *by_rid;         /* Stream by requester ID + 1 */
     GPtrArray *streams;         /* the same, in the order they came */
     GHashTable *preserved;      /* GArray of Place, so: when claimed */
+    uint64_t token;             /* of the operation that goes on */
+    bool has_token;
     QList *writes, *edges, *findings;
     uint64_t more_writes;
     QDict *verdict;
@@ -141,6 +143,11 @@ static void take_op(Timeline *t, const LuRecordLine *l)
     gpointer key = GUINT_TO_POINTER((uint16_t)l->arg[1] + 1);
     GArray *at = g_hash_table_lookup(t->preserved, key);
 
+    t->has_token = l->arg[0] == LU_CTL_OP_RESTORE ||
+                   l->arg[0] == LU_CTL_OP_REPLACE ||
+                   l->arg[0] == LU_CTL_OP_FINISH ||
+                   l->arg[0] == LU_CTL_OP_REFUSE;
+    t->token = l->arg[3];
     if (l->arg[0] == LU_CTL_OP_PRESERVE) {
         if (!at) {
             at = g_array_new(false, false, sizeof(Place));
@@ -171,6 +178,9 @@ static bool take_report(Timeline *t, const char *text, Error **errp)
         qobject_unref(dict);
     } else {
         put_place(dict, t->now);
+        if (t->has_token && g_str_equal(type, "edge")) {
+            qdict_put_int(dict, "token", t->token);
+        }
         qlist_append(g_str_equal(type, "finding") ? t->findings : t->edges,
                      dict);
     }
@@ -180,6 +190,7 @@ static bool take_report(Timeline *t, const char *text, Error **errp)
 static bool take_line(Timeline *t, const LuRecordLine *l, Error **errp)
 {
     if (lu_record_is_event(l->kind)) {
+        t->has_token = false;
         t->now = (Place) { l->ns, t->now.nr + 1 };
         if (!t->begun) {
             t->begun = true;
@@ -236,6 +247,7 @@ static const char *state_after(const char *op)
         { "kexec", "blackout" }, { "crash", "blackout" },
         { "boot", "restoring" }, { "restore", "restored" },
         { "replace", "replaced" }, { "finish", "finished" },
+        { "refuse", "refused" },
         { "abort", "preserved" },
     };
 
@@ -254,15 +266,24 @@ static Place place_of(const QDict *dict)
     };
 }
 
+/* Whether @edge is one of @claim: most are of all. */
+static bool is_of(const QDict *edge, const QDict *claim)
+{
+    return !qdict_haskey(edge, "token") ||
+           qdict_get_int(edge, "token") ==
+           qdict_get_try_int(claim, "token", 0);
+}
+
 /* The first edge at or after @from that leads to @state; else @from. */
-static Place edge_to(const Timeline *t, const char *state, Place from)
+static Place edge_to(const Timeline *t, const QDict *claim, const char *state,
+                     Place from)
 {
     const QListEntry *e;
 
     QLIST_FOREACH_ENTRY(t->edges, e) {
         const QDict *edge = qobject_to(QDict, qlist_entry_obj(e));
 
-        if (place_of(edge).nr >= from.nr &&
+        if (place_of(edge).nr >= from.nr && is_of(edge, claim) &&
             g_strcmp0(state_after(qdict_get_try_str(edge, "op")),
                       state) == 0) {
             return place_of(edge);
@@ -303,10 +324,20 @@ static Place claimed_at(const Timeline *t, const QDict *claim,
     return t->from;
 }
 
-static QList *phases_of(const Timeline *t, const QDict *claim, Place at)
+static gint by_place(gconstpointer a, gconstpointer b)
+{
+    int64_t x = place_of(*(QDict *const *)a).nr;
+    int64_t y = place_of(*(QDict *const *)b).nr;
+
+    return (x > y) - (x < y);
+}
+
+/* The report has the phases in no order of time. */
+static QList *phases_of(const Timeline *t, const QDict *claim, Place claimed)
 {
     QList *phases = qdict_haskey(claim, "phases")
                     ? qobject_to(QList, qdict_get(claim, "phases")) : NULL;
+    g_autoptr(GPtrArray) placed = g_ptr_array_new();
     QList *list = qlist_new();
     const QListEntry *e;
 
@@ -319,14 +350,17 @@ static QList *phases_of(const Timeline *t, const QDict *claim, Place at)
         QDict *dict;
 
         if (state) {
-            at = edge_to(t, state, at);
             dict = qdict_new();
-            put_place(dict, at);
+            put_place(dict, edge_to(t, claim, state, claimed));
             qdict_put_str(dict, "state", state);
             qdict_put_str(dict, "source",
                           qdict_get_try_str(phase, "source") ?: "");
-            qlist_append(list, dict);
+            g_ptr_array_add(placed, dict);
         }
+    }
+    g_ptr_array_sort(placed, by_place);
+    for (guint i = 0; i < placed->len; i++) {
+        qlist_append(list, (QDict *)g_ptr_array_index(placed, i));
     }
     return list;
 }
@@ -650,25 +684,45 @@ static bool write_files(const Timeline *t, const char *directory, Error **errp)
            write_file(directory, LU_TIMELINE_PERFETTO, trace->str, errp);
 }
 
+static Timeline *timeline_new(void)
+{
+    Timeline *t = g_new0(Timeline, 1);
+
+    t->by_rid = g_hash_table_new(NULL, NULL);
+    t->streams = g_ptr_array_new_with_free_func(stream_free);
+    t->preserved = g_hash_table_new_full(NULL, NULL, NULL,
+                                         (GDestroyNotify)g_array_unref);
+    t->writes = qlist_new();
+    t->edges = qlist_new();
+    t->findings = qlist_new();
+    return t;
+}
+
+static void timeline_free(Timeline *t)
+{
+    g_hash_table_unref(t->by_rid);
+    g_ptr_array_unref(t->streams);
+    g_hash_table_unref(t->preserved);
+    qobject_unref(t->writes);
+    qobject_unref(t->edges);
+    qobject_unref(t->findings);
+    qobject_unref(t->verdict);
+    g_free(t->machine);
+    g_free(t);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Timeline, timeline_free)
+
+QDict *lu_timeline_data(const char *record, Error **errp)
+{
+    g_autoptr(Timeline) t = timeline_new();
+
+    return collect(t, record, errp) ? data_of(t) : NULL;
+}
+
 bool lu_timeline_write(const char *record, const char *directory,
                        Error **errp)
 {
-    Timeline t = {
-        .by_rid = g_hash_table_new(NULL, NULL),
-        .streams = g_ptr_array_new_with_free_func(stream_free),
-        .preserved = g_hash_table_new_full(NULL, NULL, NULL,
-                                           (GDestroyNotify)g_array_unref),
-        .writes = qlist_new(), .edges = qlist_new(), .findings = qlist_new(),
-    };
-    bool ok = collect(&t, record, errp) && write_files(&t, directory, errp);
+    g_autoptr(Timeline) t = timeline_new();
 
-    g_hash_table_unref(t.by_rid);
-    g_ptr_array_unref(t.streams);
-    g_hash_table_unref(t.preserved);
-    qobject_unref(t.writes);
-    qobject_unref(t.edges);
-    qobject_unref(t.findings);
-    qobject_unref(t.verdict);
-    g_free(t.machine);
-    return ok;
+    return collect(t, record, errp) && write_files(t, directory, errp);
 }

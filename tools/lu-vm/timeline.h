@@ -8,11 +8,20 @@
 #ifndef LU_VM_TIMELINE_H
 #define LU_VM_TIMELINE_H
 
+#include "qobject/qdict.h"
+
 #define LU_TIMELINE_HTML        "timeline.html"
 #define LU_TIMELINE_PERFETTO    "timeline.perfetto.json"
 
 /* timeline.html of the sources */
 extern const char lu_timeline_page[];
+
+/*
+ * What there is to show of @record; NULL with an error.  "writes", "edges" and
+ * "findings" are lists of what came one after the other, "claims" has "phases";
+ * each with its place: "ns", virtual time, and "nr", which event it was.
+ */
+QDict *lu_timeline_data(const char *record, Error **errp);
 
 /* Writes both files into @directory, out of @record. */
 bool lu_timeline_write(const char *record, const char *directory,

@@ -122,6 +122,13 @@ void lu_claim_freeze(LuBooks *books, LuClaim *c);
 void lu_claim_judge_frozen(LuBooks *books, LuClaim *c);
 
 /*
+ * DOM-1: @c has the domain it had when it was preserved, and that its siblings
+ * were frozen with.  The first that comes freezes it.  Returns whether the
+ * tables of @c are to be entered in the ledger.
+ */
+bool lu_domain_freeze(LuBooks *books, LuClaim *c);
+
+/*
  * Whether the map holds what @ctx translates by, in whole or in part: tables
  * of the stage that the host owns, or what leads only there (a CD table).
  * Configuration that others share says nothing.  *@token is then the address

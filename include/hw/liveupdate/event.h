@@ -21,6 +21,7 @@
 typedef enum LuEventKind {
     LU_EVENT_ACCESS = 'a',      /* rid, pasid, iova, LuPerm, LuAccessFlag */
     LU_EVENT_CLOSE = 'c',       /* the machine stops */
+    LU_EVENT_CAPABILITY = 'g',  /* value; text: of what the unit offers */
     LU_EVENT_JUDGE = 'j',       /* stores that were caught are judged */
     LU_EVENT_LOOK = 'l',        /* somebody asks; nothing changes */
     /* op, rid, pasid, token, addr, len, param; text: its source */

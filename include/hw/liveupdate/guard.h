@@ -19,6 +19,7 @@
 typedef struct LuGuard {
     LuSession *session;
     bool trap;                  /* traps are wanted */
+    uint64_t watch;             /* number of the watch, from 1 */
     QEMUBH *caught;
     Notifier machine_done;
 } LuGuard;

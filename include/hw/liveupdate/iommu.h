@@ -37,6 +37,13 @@ bool lu_iommu_hold(LuIommu *iommu, const LuCaps *caps, const char *tlb,
 void lu_iommu_reset(LuIommu *iommu);
 
 /*
+ * The unit offers @value of @capability from now on, and holds nothing of what
+ * it was.  BQL held.  False: @errp says what there is, nothing was changed.
+ */
+bool lu_iommu_change(LuIommu *iommu, const char *capability, uint32_t value,
+                     Error **errp);
+
+/*
  * The unit's state was loaded from a snapshot or a migration: nothing is held,
  * its claims end, and the verdict says that history is truncated.  BQL held.
  */

@@ -20,6 +20,7 @@
 
 #define LU_KHO_VERSION      "kho-v4"
 #define LU_KHO_FDT_MAX      65536   /* a page of the largest base size */
+#define LU_KHO_HEAD_BYTES   40      /* of a device tree; sizes of its parts */
 #define LU_KHO_BLOBS_MAX    64      /* kept for the report */
 #define LU_KHO_FOUND_MAX    256     /* device trees of KHO one scan looks at */
 #define LU_KHO_SCRATCH_MAX  1024    /* scratch areas */

@@ -25,7 +25,7 @@
  * counts once for each domain that reaches it and as 4 KiB at least, so that
  * this bounds what one operation compares, too.
  */
-#define LU_LEDGER_BYTES_MAX (256 * 1024 * 1024ull)
+#define LU_LEDGER_BYTES_MAX (512 * 1024 * 1024ull)
 
 /* Tables that one operation visits, over all claims: to enter and to judge. */
 #define LU_LEDGER_VISITS_MAX (2 * (LU_LEDGER_BYTES_MAX / 4096))
@@ -44,7 +44,8 @@ typedef struct LuPage {
     hwaddr taken;               /* bytes declared taken over */
     hwaddr freed;               /* bytes declared freed */
     bool retired;               /* freed, and its memory is a table again */
-    bool watched;               /* since it was shadowed */
+    uint64_t watched;           /* in the watch of that number; 0: in none */
+    uint64_t met;               /* LuLedger.entry that met it last */
     LuFinding *cause;           /* what is already known to be broken */
 } LuPage;
 
@@ -53,6 +54,7 @@ typedef struct LuLedger {
     IntervalTreeRoot pages;
     hwaddr bytes, bytes_max;    /* LU_LEDGER_BYTES_MAX */
     unsigned visits;            /* left to the operation under way */
+    uint64_t entry;             /* lu_ledger_enter() so far */
     bool truncated;
 } LuLedger;
 

@@ -35,6 +35,7 @@ typedef struct LuMemMap {
     bool known;                 /* a scan has found it at @found */
     hwaddr found;
     hwaddr luo;                 /* the record of LUO, once seen; 0: not yet */
+    uint8_t head[LU_KHO_HEAD_BYTES];    /* of the tree that did not name it */
     GArray *past;               /* LuKhoPast, the kernel before comes last */
     GPtrArray *past_sessions;   /* names of its sessions of LUO; or NULL */
     LuKhoTold told;             /* by the kernel before to this one */

@@ -60,7 +60,8 @@ struct LuSession {
     bool looked;                /* the map was read for this generation */
     const char *jump;           /* static: who said the jump comes; or NULL */
     bool booted;                /* the registers told of this kernel's boot */
-    unsigned scans;             /* for want of a device tree, this generation */
+    /* For want of a device tree, in this generation: by a sign, by time. */
+    unsigned scans, waits;
     int64_t next_scan_ns;
     /* Called after each operation that may move claims; lock held. */
     void (*edge)(void *opaque, const LuOp *op, unsigned moved);
@@ -194,6 +195,12 @@ void lu_session_register_ok(LuSession *s, LuRule rule);
  */
 void lu_session_served(LuSession *s, LuIommu *iommu, const LuAccess *access,
                        LuRule rule, const LuServedWhy *why);
+
+/*
+ * The records of the kernel that leaves are complete: note where they and the
+ * claims disagree.  Nothing is judged.  All locks are held.
+ */
+void lu_session_compare_sources(LuSession *s);
 
 /* The machine stops: claims that were seen and are replaced have ended. */
 void lu_session_close(LuSession *s);

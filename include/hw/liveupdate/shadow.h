@@ -128,14 +128,15 @@ void lu_shadow_clear(LuShadow *shadow, uint64_t in, unsigned level,
                      uint64_t seq);
 
 /*
- * Call @fn for every live entry that translates part of [@first, @last] (all
- * levels), versions included.  At most @budget slots are looked at; returns
- * false when they were not enough.  @fn may clear the entry (flags = 0).
+ * Call @fn for every live entry with a flag of @flags that translates part of
+ * [@first, @last] (all levels), versions included.  At most @budget slots are
+ * looked at; returns false when they were not enough.  @fn may clear the entry
+ * (flags = 0).
  */
 typedef void LuShadowFn(void *opaque, const LuShadowEntry *entry);
 bool lu_shadow_visit(LuShadow *shadow, uint64_t first, uint64_t last,
-                     LuDead dead, unsigned *budget, LuShadowFn *fn,
-                     void *opaque);
+                     LuDead dead, unsigned flags, unsigned *budget,
+                     LuShadowFn *fn, void *opaque);
 
 /*
  * Drop entries older than @seq in [@first, @last].  @leaves and @tables say

@@ -134,6 +134,7 @@ typedef enum LuStale {
 typedef enum LuSign {
     LU_SIGN_DOORBELL,           /* invalidations were rung for */
     LU_SIGN_OFF,                /* the queue, or translation, is turned off */
+    LU_SIGN_ALL,                /* all configuration is invalidated */
     LU_SIGN_QUEUE_ON,
 } LuSign;
 

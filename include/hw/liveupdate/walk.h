@@ -144,9 +144,19 @@ typedef struct LuTreeDesc {
     uint8_t perm;               /* LEAF: with upper levels applied */
 } LuTreeDesc;
 
+/* Words of a table that a visit looks at together; no page ends within. */
+#define LU_TREE_WORDS 64
+
 typedef struct LuTreeOps {
     /* May be NULL.  Return false not to descend into this table. */
     bool (*table)(void *opaque, const LuTreeTable *table);
+    /*
+     * May be NULL.  The LU_TREE_WORDS words of @table from byte @from on, or
+     * the rest of it, of which the caller has a copy by now that lasts as long
+     * as the visit.  NULL: it has none, and memory is read.
+     */
+    const uint64_t *(*words)(void *opaque, const LuTreeTable *table,
+                             hwaddr from);
     /* May be NULL.  For each leaf, and each reserved descriptor. */
     void (*desc)(void *opaque, const LuTreeDesc *desc);
     bool reserved_only;         /* @desc does not need to see leaves */

@@ -25,6 +25,12 @@ const char *lu_watch_missing(void);
  */
 void lu_watch_set(hwaddr *pa, unsigned n);
 
+/*
+ * No page is watched any more: nothing is logged on our account, and RAM that
+ * was unplugged meanwhile goes.  BQL held.
+ */
+void lu_watch_end(void);
+
 /* Whether any of the pages that [@pa, @pa + @len) touches was written. */
 bool lu_watch_written(hwaddr pa, hwaddr len);
 
