@@ -132,7 +132,7 @@ extern const VfioWay vfio_type1;
 extern const VfioWay vfio_iommufd;
 bool iommufd_offered(const Guest *g);
 
-/* load.c: map, use and unmap memory for some seconds */
+/* load.c: map, use and unmap memory many times */
 int load_run(Guest *g);
 
 /* luo.c: a memfd that the kernel is to carry over */
