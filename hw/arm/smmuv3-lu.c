@@ -161,11 +161,6 @@ static void target_uncached(LuDmaTarget *target, const LuAccess *access,
     lu_uncached(&ARM_SMMUV3_LU(target)->iommu, access, x, stale);
 }
 
-static bool target_owns(LuDmaTarget *target, uint16_t rid)
-{
-    return smmuv3_lu_owns(target, rid);
-}
-
 static const LuFrontEnd smmuv3_lu_front_end = {
     .resolve = smmuv3_lu_resolve,
     .fault = smmuv3_lu_fault,
@@ -331,7 +326,6 @@ static void smmuv3_lu_class_init(ObjectClass *oc, const void *data)
     smmuv3_lu_describe_properties(oc);
     target->translate = target_translate;
     target->uncached = target_uncached;
-    target->owns = target_owns;
 }
 
 static void smmuv3_lu_region_class_init(ObjectClass *oc, const void *data)

@@ -450,14 +450,6 @@ static void lu_vtd_dma_uncached(LuDmaTarget *target, const LuAccess *access,
     lu_uncached(&INTEL_IOMMU_LU(target)->iommu, access, x, stale);
 }
 
-static bool lu_vtd_dma_owns(LuDmaTarget *target, uint16_t rid)
-{
-    LuVtdState *lu = INTEL_IOMMU_LU(target);
-
-    QEMU_LOCK_GUARD(&lu->iommu.lock);
-    return lu_vtd_owns(lu, rid);
-}
-
 static const Property lu_vtd_properties[] = {
     DEFINE_PROP_STRING("tlb", LuVtdState, tlb),
     DEFINE_PROP_STRING("stale", LuVtdState, stale),
@@ -546,7 +538,6 @@ static void lu_vtd_class_init(ObjectClass *klass, const void *data)
                                        &lvc->parent_phases);
     ldc->translate = lu_vtd_dma_translate;
     ldc->uncached = lu_vtd_dma_uncached;
-    ldc->owns = lu_vtd_dma_owns;
     device_class_set_props(dc, lu_vtd_properties);
     for (size_t i = 0; i < ARRAY_SIZE(lu_vtd_help); i++) {
         explain(klass, lu_vtd_help[i].name, lu_vtd_help[i].text);

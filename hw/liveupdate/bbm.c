@@ -131,18 +131,24 @@ static const char *group_flaw(LuJudge *j, const LuChange *c,
     return NULL;
 }
 
-/* Two leaves of one level. */
+/* A read-only page in place of another, of the same bytes. */
+static bool is_copy(LuJudge *j, const LuChange *c, const LuDesc *was,
+                    const LuDesc *now)
+{
+    return !((was->perm | now->perm) & LU_PERM_W) &&
+           same_contents(j, c->s2, was->addr, now->addr,
+                         1ull << lu_stage_shift(c->stage, c->level));
+}
+
+/* Two leaves of one level.  Warnings come last: they must not hide errors. */
 static LuRule judge_leaf(LuJudge *j, const LuChange *c, const LuDesc *was,
                          const LuDesc *now, const char **detail)
 {
-    if (was->addr != now->addr) {
+    bool moved = was->addr != now->addr;
+    bool grouped = was->contig != now->contig;
+
+    if (moved && !is_copy(j, c, was, now)) {
         *detail = "another output address";
-        if (!((was->perm | now->perm) & LU_PERM_W) &&
-            same_contents(j, c->s2, was->addr, now->addr,
-                          1ull << lu_stage_shift(c->stage, c->level))) {
-            *detail = "another output address, read only, of the same bytes";
-            return LU_RULE_BBM_1W;
-        }
         return LU_RULE_BBM_1;
     }
     if (memory_type(c->stage, was) != memory_type(c->stage, now)) {
@@ -153,13 +159,9 @@ static LuRule judge_leaf(LuJudge *j, const LuChange *c, const LuDesc *was,
         *detail = "global in place of non-global";
         return LU_RULE_BBM_5;
     }
-    if (was->contig != now->contig && !j->bbml) {
+    if (grouped && !j->bbml) {
         *detail = "the contiguous bit alone, which needs BBML 1";
         return LU_RULE_BBM_4;
-    }
-    if (was->sh != now->sh) {
-        *detail = "another shareability";
-        return c->stage->flags & LU_STAGE_CPU ? LU_RULE_BBM_6 : LU_RULE_BBM_2W;
     }
     if (was->contig || now->contig) {
         *detail = group_flaw(j, c, now);
@@ -167,11 +169,21 @@ static LuRule judge_leaf(LuJudge *j, const LuChange *c, const LuDesc *was,
             return LU_RULE_BBM_4;
         }
     }
-    if (was->contig != now->contig && !common_bbml(j, c->stage)) {
+    if (grouped && !common_bbml(j, c->stage)) {
         *detail = not_for_cpus;
         return LU_RULE_BBM_6;
     }
-    return LU_RULE__MAX;
+    if (was->sh != now->sh) {
+        *detail = "another shareability";
+        if (c->stage->flags & LU_STAGE_CPU) {
+            return LU_RULE_BBM_6;
+        }
+    }
+    if (moved) {
+        *detail = "another output address, read only, of the same bytes";
+        return LU_RULE_BBM_1W;
+    }
+    return was->sh != now->sh ? LU_RULE_BBM_2W : LU_RULE__MAX;
 }
 
 /* A table in the place of a block, or the reverse: do they agree? */

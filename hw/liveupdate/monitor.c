@@ -28,6 +28,7 @@
 #include "hw/liveupdate/baseline.h"
 #include "hw/liveupdate/carry.h"
 #include "hw/liveupdate/guard.h"
+#include "hw/liveupdate/master.h"
 #include "hw/liveupdate/monitor.h"
 #include "hw/liveupdate/record.h"
 #include "hw/liveupdate/report.h"
@@ -184,6 +185,7 @@ static void on_settled(void *opaque)
     LuMonitor *m = opaque;
 
     lu_guard_settle(&m->guard);
+    lu_master_watch_settle();
 }
 
 static void on_reset(void *opaque)
@@ -428,6 +430,7 @@ static void lu_monitor_complete(UserCreatable *uc, Error **errp)
         !lu_guard_start(&m->guard, &m->session, errp)) {
         return;
     }
+    lu_master_watch_start(&m->session);
     report_line(m, lu_report_run());
     m->session.books.sink.known = is_known;
     m->session.books.sink.notify = on_finding;
@@ -560,6 +563,7 @@ static void lu_monitor_finalize(Object *obj)
     LuMonitor *m = LU_MONITOR(obj);
 
     if (m->ready) {
+        lu_master_watch_stop();
         lu_guard_stop(&m->guard);
         qemu_unregister_reset(on_reset, m);
         vmstate_unregister(NULL, &vmstate_lu_monitor, m);

@@ -24,6 +24,7 @@ static const Shape shapes[] = {
     { LU_EVENT_CAPABILITY, true, true, 2, 2 },
     { LU_EVENT_JUDGE, true, false, 0, 0 },
     { LU_EVENT_LOOK, true, false, 0, 0 },
+    { LU_EVENT_MASTER, true, false, 2, 2 },
     { LU_EVENT_OP, true, true, 7, 7 },
     { LU_EVENT_RESET, true, false, 1, 1 },
     { LU_EVENT_SESSION_RESET, true, false, 0, 0 },

@@ -17,6 +17,7 @@
 #include "system/system.h"
 #include "hw/liveupdate/event.h"
 #include "hw/liveupdate/iommu.h"
+#include "hw/liveupdate/master.h"
 #include "hw/liveupdate/record.h"
 #include "hw/liveupdate/record-file.h"
 #include "hw/liveupdate/sparse.h"
@@ -383,6 +384,15 @@ static void play_look(LuIommu *iommu, const uint64_t *arg, const char *text)
 {
 }
 
+static void play_master(LuIommu *iommu, const uint64_t *arg, const char *text)
+{
+    if (arg[1] > LU_MASTER_GONE) {
+        wrong("a device in a state that is none");
+        return;
+    }
+    lu_session_master(play.session, arg[0], arg[1]);
+}
+
 static void play_op(LuIommu *iommu, const uint64_t *arg, const char *text)
 {
     LuOp op = {
@@ -455,6 +465,7 @@ static const struct {
     { LU_EVENT_CAPABILITY, true, play_capability },
     { LU_EVENT_JUDGE, false, play_judge },
     { LU_EVENT_LOOK, false, play_look },
+    { LU_EVENT_MASTER, false, play_master },
     { LU_EVENT_OP, false, play_op },
     { LU_EVENT_RESET, true, play_reset },
     { LU_EVENT_SESSION_RESET, false, play_session_reset },

@@ -8,8 +8,10 @@
 #include "qemu/osdep.h"
 #include "hw/liveupdate/session.h"
 
-#define STREAM_FMT      "%02x:%02x.%x"
-#define STREAM_ARGS(r)  (r) >> 8, (r) >> 3 & 0x1f, (r) & 7
+static char *name_of(uint16_t rid)
+{
+    return g_strdup_printf("%02x:%02x.%x", rid >> 8, rid >> 3 & 0x1f, rid & 7);
+}
 
 static bool lists(const GArray *devices, uint16_t rid)
 {
@@ -50,12 +52,12 @@ static void compare_devices(LuSession *s, const GArray *devices)
 {
     for (guint i = 0; devices && i < devices->len; i++) {
         const LuPostedDevice *d = &g_array_index(devices, LuPostedDevice, i);
+        g_autofree char *name = name_of(d->rid);
 
         if (!d->pci_domain && !is_claimed(s, d->rid) &&
             is_translated(s, d->rid)) {
-            lu_note(&s->books.sink, "the records of LUO list the device "
-                    STREAM_FMT ", and its stream is not claimed",
-                    STREAM_ARGS(d->rid));
+            lu_note(&s->books.sink, "the records of LUO list the device %s, "
+                    "and its stream is not claimed", name);
         }
     }
 }
@@ -70,14 +72,15 @@ static hwaddr top_of(const LuCtx *ctx)
 static void compare_token(LuSession *s, const LuClaim *c,
                           const GArray *domains)
 {
+    g_autofree char *name = name_of(c->rid);
+
     for (guint i = 0; domains && i < domains->len; i++) {
         const LuPostedDomain *d = &g_array_index(domains, LuPostedDomain, i);
 
         if (d->named && d->top == top_of(&c->ctx) && d->token != c->token) {
-            lu_note(&s->books.sink, "stream " STREAM_FMT " was announced with "
-                    "token 0x%" PRIx64 ", and its tables are 0x%" PRIx64
-                    " in the records of LUO", STREAM_ARGS(c->rid), c->token,
-                    d->token);
+            lu_note(&s->books.sink, "stream %s was announced with token 0x%"
+                    PRIx64 ", and its tables are 0x%" PRIx64 " in the records "
+                    "of LUO", name, c->token, d->token);
         }
     }
 }
@@ -85,6 +88,7 @@ static void compare_token(LuSession *s, const LuClaim *c,
 static void compare_claim(LuSession *s, const LuClaim *c, const LuKho *kho)
 {
     const LuPosted *p = &kho->posted;
+    g_autofree char *name = name_of(c->rid);
     bool some = (p->devices && p->devices->len) ||
                 (p->functions && p->functions->len);
 
@@ -93,9 +97,9 @@ static void compare_claim(LuSession *s, const LuClaim *c, const LuKho *kho)
                 "name no session");
     }
     if (some && !lists(p->devices, c->rid) && !lists(p->functions, c->rid)) {
-        lu_note(&s->books.sink, "stream " STREAM_FMT " is claimed by %s, and "
-                "the records of LUO list other devices and not this one",
-                STREAM_ARGS(c->rid), c->said[LU_CLAIM_PRESERVED]);
+        lu_note(&s->books.sink, "stream %s is claimed by %s, and the records "
+                "of LUO list other devices and not this one", name,
+                c->said[LU_CLAIM_PRESERVED]);
     }
     if (!c->seen) {
         compare_token(s, c, p->domains);

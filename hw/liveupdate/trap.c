@@ -13,6 +13,7 @@
 #include "qemu/atomic.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
+#include "qemu/rcu.h"
 #include "exec/target_page.h"
 #include "exec/translation-block.h"
 #include "hw/core/cpu.h"
@@ -329,6 +330,24 @@ AddressSpace *lu_trap_behind(MemoryRegion *mr, hwaddr *offset)
     }
     *offset += BEHIND_BASE + t->offset;
     return t->behind->as;
+}
+
+bool lu_trap_only_ram(AddressSpace *as, hwaddr addr, hwaddr len, bool is_write)
+{
+    RCU_READ_LOCK_GUARD();
+    while (len) {
+        hwaddr offset, some = len;
+        MemoryRegion *mr = address_space_translate(as, addr, &offset, &some,
+                                                   is_write,
+                                                   MEMTXATTRS_UNSPECIFIED);
+
+        if (!memory_region_is_ram(mr) && !trap_of(mr)) {
+            return false;
+        }
+        addr += some;
+        len -= some;
+    }
+    return true;
 }
 
 MemoryRegion *lu_trap_ram(MemoryRegion *mr, hwaddr *offset)

@@ -35,34 +35,18 @@ static uint32_t op_of(const LuDmaChannel *c)
     return (c->r.ctrl & LU_DMA_CTRL_OP_MASK) >> LU_DMA_CTRL_OP_SHIFT;
 }
 
-/* The unit with attributes, if this function is behind one of ours. */
-
-typedef struct TargetSearch {
-    uint16_t rid;
-    LuDmaTarget *found;
-} TargetSearch;
-
-static int visit_target(Object *obj, void *opaque)
-{
-    TargetSearch *search = opaque;
-    LuDmaTarget *t = (LuDmaTarget *)object_dynamic_cast(obj,
-                                                        TYPE_LU_DMA_TARGET);
-
-    if (t && LU_DMA_TARGET_GET_CLASS(t)->owns(t, search->rid)) {
-        search->found = t;
-    }
-    return search->found != NULL;
-}
-
-/* IOMMUs neither come nor go while a machine runs: looked for once. */
+/*
+ * The unit with attributes, if this function is behind one of ours: whose the
+ * address space is that it has, for good.  Requester IDs would not tell, since
+ * a guest numbers buses as it likes.
+ */
 LuDmaTarget *lu_dma_target(LuDmaState *s)
 {
     if (!s->target_sought) {
-        TargetSearch search = { .rid = lu_dma_rid(s) };
+        AddressSpace *as = pci_device_iommu_address_space(PCI_DEVICE(s));
 
-        object_child_foreach_recursive(object_get_root(), visit_target,
-                                       &search);
-        s->target = search.found;
+        s->target = (LuDmaTarget *)object_dynamic_cast(
+            memory_region_owner(as->root), TYPE_LU_DMA_TARGET);
         s->target_sought = true;
     }
     return s->target;
@@ -75,6 +59,12 @@ static void note_attrs(LuDmaChannel *c, LuAttrs a)
     c->r.attrs = LU_DMA_ATTRS_KNOWN | a.type | a.sh << LU_DMA_ATTRS_SH_SHIFT |
                  (a.snooped ? LU_DMA_ATTRS_SNOOPED : 0) |
                  (lu_attrs_coherent(a) ? LU_DMA_ATTRS_COHERENT : 0);
+}
+
+/* Never a register: where pages are trapped, QEMU does not see to that. */
+static bool is_memory(AddressSpace *as, hwaddr addr, hwaddr len, bool is_write)
+{
+    return !lu_trap_any() || lu_trap_only_ram(as, addr, len, is_write);
 }
 
 /* The translated address, with its attributes. */
@@ -116,6 +106,7 @@ static bool access_target(LuDmaChannel *c, hwaddr iova, hwaddr bytes,
         hwaddr n = MIN(bytes - 1, xlat.mask & ~access.iova) + 1;
 
         if (xlat.status != LU_XLATE_OK ||
+            !is_memory(&address_space_memory, xlat.pa, n, is_write) ||
             !reach_memory(s, &access, &xlat, attrs, buf, n, is_write)) {
             return false;
         }
@@ -146,7 +137,8 @@ bool lu_dma_access(LuDmaChannel *c, hwaddr iova, void *buf, uint32_t len,
         if (lu_dma_target(s)) {
             ok = access_target(c, at, bytes, buf + pos, is_write, attrs);
         } else {
-            ok = pci_dma_rw(pdev, at, buf + pos, bytes,
+            ok = is_memory(pci_get_address_space(pdev), at, bytes, is_write) &&
+                 pci_dma_rw(pdev, at, buf + pos, bytes,
                             is_write ? DMA_DIRECTION_FROM_DEVICE
                                      : DMA_DIRECTION_TO_DEVICE,
                             attrs) == MEMTX_OK;

@@ -239,6 +239,39 @@ static void test_two(void)
     stop(&m);
 }
 
+/*
+ * While lu-dma is asked whether an IOMMU of ours is before it, a bus behind
+ * the other one has the number of its own.  It stays behind its own, whatever
+ * that is called: @id.
+ */
+static void test_two_renumbered(const void *id)
+{
+    unsigned port = DEVFN(3), bus = PXB + 1;
+    g_autofree char *options = g_strdup_printf(
+        "-device pxb-pcie,id=pxb,bus_nr=8,bus=pcie.0,addr=5 "
+        "-device arm-smmuv3-lu,primary-bus=pxb,id=%s "
+        "-device pcie-root-port,id=rp,addr=3,chassis=1 -device lu-dma,bus=rp "
+        "-device pcie-root-port,id=rp1,bus=pxb,addr=0,chassis=2 "
+        "-device lu-dma,bus=rp1", (const char *)id);
+    uint64_t page;
+    Machine m;
+
+    start_with(&m, options);
+    page = new_stream(&m, m.strtab, BUS(bus));
+    qtest_writel(m.qts, SMMU1 + STRTAB_BASE_CFG, 12);
+    qtest_writeq(m.qts, SMMU1 + STRTAB_BASE, m.strtab);
+    qtest_writel(m.qts, SMMU1 + CR0, SMMUEN);
+    setup_bridge(&m, BUS(PXB), bus, bus);
+    use_dma(&m, BUS(bus));
+    qtest_writel(m.qts, cfg(port) + 0x18, bus << 8 | bus << 16);
+    g_assert_cmphex(qtest_readl(m.qts, BAR + LU_DMA_CAPS), ==,
+                    LU_DMA_CHANNELS | LU_DMA_CAPS_ATTRS);
+    qtest_writel(m.qts, cfg(port) + 0x18, 0);
+    qtest_writel(m.qts, GBPA + SMMU, GBPA_UPDATE | GBPA_ABORT);
+    assert_reaches(&m, IOVA, page);
+    stop(&m);
+}
+
 /* Those who are told what is unmapped: registers beside those of lu-dma. */
 #define NOTIFIED        (BAR + MiB)
 #define LATENCY         1000
@@ -429,10 +462,18 @@ static void test_snapshot(void)
 
 int main(int argc, char **argv)
 {
+    static const char *const ids[] = { "a", "smmu1", "z" };
+
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("lu-smmuv3-neighbours/root-port", test_root_port);
     qtest_add_func("lu-smmuv3-neighbours/alias", test_alias);
     qtest_add_func("lu-smmuv3-neighbours/two", test_two);
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+        g_autofree char *path = g_strdup_printf(
+            "lu-smmuv3-neighbours/two/renumbered/%s", ids[i]);
+
+        qtest_add_data_func(path, ids[i], test_two_renumbered);
+    }
     qtest_add_func("lu-smmuv3-neighbours/notified/unmaps", test_unmaps);
     qtest_add_func("lu-smmuv3-neighbours/notified/maps", test_maps);
     qtest_add_func("lu-smmuv3-neighbours/notified/opaque", test_opaque);

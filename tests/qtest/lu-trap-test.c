@@ -105,6 +105,28 @@ static void test_device(Case *c)
     case_take_back(c, 0);
 }
 
+/* DMA does not reach registers because somewhere there is a trap. */
+static void test_registers(Case *c)
+{
+    const uint64_t reg = c->engine[2].dma.regs + LU_DMA_CHAN(0) + LU_DMA_SEED;
+    uint64_t iova = c->kind->iova, size = case_size(c, 0);
+    IommuDomain *d = case_domain(c), *claimed = case_domain(c);
+
+    case_map(c, claimed, iova, case_page(c), 0);
+    case_attach(c, 1, claimed);
+    case_claim(c, 1, TOKEN);
+    case_map(c, d, iova, case_page(c), 0);
+    case_map(c, d, iova ^ size, reg & -size, 0);
+    case_attach(c, 0, d);
+    plat_w64(&c->pq.plat, reg, 0x5eed);
+    g_assert_true(case_write(c, 0, iova, 1).landed);
+    g_assert_false(case_write(c, 0, (iova ^ size) + (reg & (size - 1)),
+                              ~0ull).landed);
+    g_assert_cmphex(plat_r64(&c->pq.plat, reg), ==, 0x5eed);
+    case_expect(c, "");
+    case_take_back(c, 1);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -118,6 +140,7 @@ int main(int argc, char **argv)
         /* Nested: stage 2 lets nobody write tables. */
         { "device", "s1-4k s1-16k s1-64k s2-4k s2-16k s2-64k ss-legacy "
           "ss-scalable fs", test_device },
+        { "registers", "s1-4k s1-64k s2-4k ss-legacy fs", test_registers },
     };
 
     g_test_init(&argc, &argv, NULL);

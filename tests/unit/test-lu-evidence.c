@@ -583,8 +583,8 @@ static void test_forgotten(void)
 }
 
 /*
- * Of the streams of a session, or of two, one is taken over and the other never:
- * the reason names the one.
+ * Of the streams of a session, or of two, one is taken over and the other
+ * never: the reason names that one.
  */
 static void test_in_part(void)
 {

@@ -1,7 +1,8 @@
 /*
  * LuDmaTarget: an IOMMU that takes accesses with attributes QEMU's PCI API
  * has no carrier for: PASID, privilege, No_snoop.  Implemented by our
- * front-ends, used by lu-dma.
+ * front-ends, which own the address spaces of what is behind them, used by
+ * lu-dma.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -23,8 +24,6 @@ typedef struct LuDmaTargetClass {
     /* As lu_uncached(). */
     void (*uncached)(LuDmaTarget *target, const LuAccess *access,
                      const LuXlat *x, bool stale);
-    /* Whether this unit translates PCI requester @rid.  BQL held. */
-    bool (*owns)(LuDmaTarget *target, uint16_t rid);
 } LuDmaTargetClass;
 
 DECLARE_CLASS_CHECKERS(LuDmaTargetClass, LU_DMA_TARGET, TYPE_LU_DMA_TARGET)

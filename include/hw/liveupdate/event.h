@@ -24,6 +24,7 @@ typedef enum LuEventKind {
     LU_EVENT_CAPABILITY = 'g',  /* value; text: of what the unit offers */
     LU_EVENT_JUDGE = 'j',       /* stores that were caught are judged */
     LU_EVENT_LOOK = 'l',        /* somebody asks; nothing changes */
+    LU_EVENT_MASTER = 'm',      /* rid, LuMaster */
     /* op, rid, pasid, token, addr, len, param; text: its source */
     LU_EVENT_OP = 'o',
     LU_EVENT_RESET = 'r',       /* of the unit */

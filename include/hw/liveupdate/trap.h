@@ -33,6 +33,13 @@ void lu_trap_set(const hwaddr *pa, unsigned n, LuTrapFn *fn, void *opaque);
 bool lu_trap_any(void);
 
 /*
+ * Whether all of [@addr, @addr + @len) of @as is RAM, with or without a trap
+ * in front of it, which to QEMU is no RAM.
+ */
+bool lu_trap_only_ram(AddressSpace *as, hwaddr addr, hwaddr len,
+                      bool is_write);
+
+/*
  * If @mr is a trap: the address space that is the RAM behind it, alone, with
  * @offset into @mr made an address in it.  NULL if it is none.  Under RCU.
  */

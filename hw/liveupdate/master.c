@@ -1,0 +1,60 @@
+/*
+ * Bus mastering of claimed devices: CON-9.  Without it DMA stops, and nothing
+ * faults; the IOMMU alone would never know why.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qemu/lockable.h"
+#include "hw/liveupdate/event.h"
+#include "hw/liveupdate/master.h"
+
+static const char *const details[] = {
+    [LU_MASTER_OFF] = "Bus Master Enable was cleared",
+    [LU_MASTER_RESET] = "Bus Master Enable is clear: the device was reset",
+    [LU_MASTER_GONE] = "the device was switched off, or unplugged",
+};
+
+/* The first claim of @rid that must go on, whatever its PASID; or NULL. */
+static LuClaim *claim_of(LuSession *s, uint16_t rid)
+{
+    for (guint i = 0; i < s->open->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->open, i);
+
+        if (c->rid == rid && lu_claim_checked(c)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static void judge(LuSession *s, LuClaim *c, LuMaster now)
+{
+    LuEvidence ev = lu_claim_evidence(c);
+
+    lu_evaluated(&s->books.sink, LU_RULE_CON_9);
+    if (now != LU_MASTER_ON) {
+        ev.has &= ~LU_EV_PASID;         /* it is the whole device */
+        ev.detail = details[now];
+        lu_finding(&s->books.sink, LU_RULE_CON_9, &ev);
+    }
+}
+
+void lu_session_master(LuSession *s, uint16_t rid, LuMaster now)
+{
+    lu_event_begin(.kind = LU_EVENT_MASTER, .arg = { rid, now });
+    WITH_QEMU_LOCK_GUARD(&s->lock) {
+        LuClaim *c = claim_of(s, rid);
+
+        if (c) {
+            judge(s, c, now);
+        }
+    }
+    lu_event_end();
+}
+
+bool lu_session_must_master(LuSession *s, uint16_t rid)
+{
+    QEMU_LOCK_GUARD(&s->lock);
+    return claim_of(s, rid);
+}
