@@ -293,6 +293,26 @@ static void resident_piece(const Resident *r, uint8_t *host, hwaddr pa,
     }
 }
 
+/*
+ * Bytes from @offset of @rb on, at most @left, that its file has not: whole
+ * pages.  Of a file the host looks up page by page, which for much of nothing
+ * takes long.
+ */
+static hwaddr hole_at(RAMBlock *rb, hwaddr offset, hwaddr left, size_t page)
+{
+    int fd = qemu_ram_get_fd(rb);
+    off_t from = offset + qemu_ram_get_fd_offset(rb), data;
+
+    if (fd < 0 || !qemu_ram_is_shared(rb)) {
+        return 0;
+    }
+    data = lseek(fd, from, SEEK_DATA);
+    if (data < 0) {
+        return errno == ENXIO ? ROUND_DOWN(left, page) : 0;
+    }
+    return ROUND_DOWN(MIN(left, data - from), page);
+}
+
 static bool resident_range(Int128 start, Int128 len, const MemoryRegion *mr,
                            hwaddr offset, void *opaque)
 {
@@ -314,12 +334,16 @@ static bool resident_range(Int128 start, Int128 len, const MemoryRegion *mr,
         return false;           /* no page of its own: no kernel lives there */
     }
     while (left >= page) {
-        unsigned n = MIN(left / page, MINCORE_PAGES);
+        hwaddr some = hole_at(mr->ram_block, offset, left, page);
 
-        resident_piece(r, host, pa, page, n);
-        host += n * page;
-        pa += (hwaddr)n * page;
-        left -= (hwaddr)n * page;
+        if (!some) {
+            some = ROUND_DOWN(MIN(left, MINCORE_PAGES * page), page);
+            resident_piece(r, host, pa, page, some / page);
+        }
+        host += some;
+        pa += some;
+        offset += some;
+        left -= some;
     }
     return false;
 }

@@ -207,7 +207,7 @@ static uint64_t make_table(const Place *p, Shape shape)
     default:
         break;
     }
-    case_set_all(p->c, at, desc, n);
+    case_fill(p->c, at, desc, n);
     return p->d->pt.fmt->table(at + p->d->pt.ptr_off) |
            (shape == TABLE_RO ? DESC_AP_RO : 0);
 }

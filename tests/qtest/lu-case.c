@@ -329,6 +329,13 @@ void case_set(Case *c, const IommuDomain *d, uint64_t iova, unsigned level,
     plat_w64(&c->pq.plat, case_at(c, d, iova, level), desc);
 }
 
+void case_fill(Case *c, uint64_t at, const uint64_t *desc, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        stq_le_p(plat_qtest_at(&c->pq, at + 8 * i), desc[i]);
+    }
+}
+
 void case_set_all(Case *c, uint64_t at, const uint64_t *desc, unsigned n)
 {
     g_autofree uint64_t *le = g_new(uint64_t, n);

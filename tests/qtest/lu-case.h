@@ -119,6 +119,8 @@ void case_set(Case *c, const IommuDomain *d, uint64_t iova, unsigned level,
               uint64_t desc);
 /* The same for @n descriptors side by side, in one piece. */
 void case_set_all(Case *c, uint64_t at, const uint64_t *desc, unsigned n);
+/* ... in a table that nothing leads to yet: nobody sees who writes it. */
+void case_fill(Case *c, uint64_t at, const uint64_t *desc, unsigned n);
 
 /* One command that names [@iova, @iova + @bytes), a power of two, aligned. */
 typedef enum CaseScope {
