@@ -63,6 +63,13 @@ static bool unit_differs(const Entry *e, unsigned unit, const uint64_t *a,
     return false;
 }
 
+static void copy_words(uint64_t *to, const uint64_t *from)
+{
+    for (unsigned i = 0; i < WORDS; i++) {
+        to[i] = from[i];
+    }
+}
+
 static void put_unit(Entry *e, unsigned unit, const uint64_t *w)
 {
     case_set_all(e->c, e->at + 8 * unit, w + unit,
@@ -458,22 +465,22 @@ static void make_stes(Entry *e, uint64_t w[][WORDS])
     w[BYPASS][0] = BYPASSING;
     w[BYPASS][1] = BIT_ULL(44);
     words_of(e, s1, ste_at, w[STAGE1]);
-    memcpy(w[STAGE1_CD], w[STAGE1], sizeof(w[0]));
+    copy_words(w[STAGE1_CD], w[STAGE1]);
     w[STAGE1_CD][0] = (w[STAGE1][0] & ~POINTER) |
                       copy_of(e->c, w[STAGE1][0] & POINTER);
     words_of(e, s2, ste_at, w[STAGE2_VMID]);
-    memcpy(w[STAGE2], w[STAGE2_VMID], sizeof(w[0]));
+    copy_words(w[STAGE2], w[STAGE2_VMID]);
     w[STAGE2][2] &= ~STE2_VMID;
     words_of(e, other, ste_at, w[STAGE2_BOTH]);
-    memcpy(w[STAGE2_TTB], w[STAGE2], sizeof(w[0]));
+    copy_words(w[STAGE2_TTB], w[STAGE2]);
     w[STAGE2_TTB][3] = w[STAGE2_BOTH][3];
     words_of(e, nest, ste_at, w[NEST_VMID]);
-    memcpy(w[NEST], w[NEST_VMID], sizeof(w[0]));
+    copy_words(w[NEST], w[NEST_VMID]);
     w[NEST][2] &= ~STE2_VMID;
     for (unsigned i = SUB; i <= SUB_TERMINATE; i++) {
         static const uint8_t dss[] = { DSS_FIRST, DSS_BYPASS, DSS_TERMINATE };
 
-        memcpy(w[i], w[STAGE1], sizeof(w[0]));
+        copy_words(w[i], w[STAGE1]);
         w[i][0] |= SUBSTREAMS;
         w[i][1] |= dss[i - SUB];
     }
@@ -709,9 +716,9 @@ static void vtd_told(Entry *e)
 static void mix(uint64_t w[][WORDS], unsigned table, unsigned did,
                 unsigned base, unsigned both, unsigned pointer)
 {
-    memcpy(w[table], w[base], sizeof(w[0]));
+    copy_words(w[table], w[base]);
     w[table][pointer] = w[both][pointer];
-    memcpy(w[did], w[base], sizeof(w[0]));
+    copy_words(w[did], w[base]);
     w[did][1] = w[both][1];
 }
 
@@ -724,7 +731,7 @@ static void make_second(Entry *e, uint64_t w[][WORDS], const CaseKind *kind,
     words_of(e, d, at, w[SS]);
     words_of(e, domain_of(e, kind), at, w[SS_BOTH]);
     mix(w, SS_TTB, SS_DID, SS, SS_BOTH, 0);
-    memcpy(w[PASS], w[SS], sizeof(w[0]));
+    copy_words(w[PASS], w[SS]);
     case_attach(e->c, 0, d);
     e->at = at(e->c);
 }
@@ -754,7 +761,7 @@ static void make_pasids(Entry *e, uint64_t w[][WORDS])
 {
     words_of(e, domain_of(e, case_kind("fs")), pasid_at, w[FS]);
     words_of(e, domain_of(e, case_kind("fs")), pasid_at, w[FS_BOTH]);
-    memcpy(w[FS_TTB], w[FS], sizeof(w[0]));
+    copy_words(w[FS_TTB], w[FS]);
     w[FS_TTB][2] = w[FS_BOTH][2];
     make_nested(e, w);
     make_second(e, w, case_kind("ss-scalable"), pasid_at);
@@ -810,7 +817,7 @@ static void make_dirs(Entry *e, uint64_t w[][WORDS])
                  plat_r64(plat, pasid_at(e->c) + 8 * i));
     }
     all_pointers(e, w, ADDRESS);
-    memcpy(w[DIR_PASID], w[DIR_ONE], sizeof(w[0]));
+    copy_words(w[DIR_PASID], w[DIR_ONE]);
     w[DIR_PASID][0] &= ~ADDRESS;
     w[DIR_PASID][0] |= case_table(e->c);
     w[DIR_PASID][1] = PASID;
