@@ -121,3 +121,8 @@ void lu_note(LuSink *sink, const char *fmt, ...)
         g_ptr_array_add(sink->notes, g_steal_pointer(&note));
     }
 }
+
+char *lu_stream_name(uint16_t rid)
+{
+    return g_strdup_printf("%02x:%02x.%x", rid >> 8, rid >> 3 & 0x1f, rid & 7);
+}

@@ -86,8 +86,7 @@ static LuPostedDeviceInfoList *report_devices(const GArray *devices)
         LuPostedDeviceInfo *i = g_new0(LuPostedDeviceInfo, 1);
 
         i->pci_domain = d->pci_domain;
-        i->stream = g_strdup_printf("%02x:%02x.%x", d->rid >> 8,
-                                    d->rid >> 3 & 0x1f, d->rid & 7);
+        i->stream = lu_stream_name(d->rid);
         i->attachment = d->attachment;
         i->domain = d->domain;
         QAPI_LIST_APPEND(tail, i);

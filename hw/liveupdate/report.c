@@ -15,11 +15,6 @@
 #include "hw/liveupdate/served.h"
 #include "hw/liveupdate/stream.h"
 
-static char *stream_name(uint16_t rid)
-{
-    return g_strdup_printf("%02x:%02x.%x", rid >> 8, rid >> 3 & 0x1f, rid & 7);
-}
-
 LuFindingInfo *lu_report_finding(const LuFinding *f)
 {
     const LuRuleInfo *rule = &lu_rule_info[f->rule];
@@ -33,7 +28,7 @@ LuFindingInfo *lu_report_finding(const LuFinding *f)
     i->text = g_strdup(rule->text);
     i->basis = g_strdup(rule->basis);
     i->iommu = g_strdup(ev->unit);
-    i->stream = ev->has & LU_EV_STREAM ? stream_name(ev->rid) : NULL;
+    i->stream = ev->has & LU_EV_STREAM ? lu_stream_name(ev->rid) : NULL;
     i->has_pasid = ev->has & LU_EV_PASID;
     i->pasid = ev->pasid;
     i->has_token = ev->has & LU_EV_TOKEN;
@@ -84,7 +79,7 @@ static LuClaimInfo *report_claim(const LuClaim *c)
     LuClaimInfo *i = g_new0(LuClaimInfo, 1);
 
     i->iommu = g_strdup(c->unit);
-    i->stream = stream_name(c->rid);
+    i->stream = lu_stream_name(c->rid);
     i->has_pasid = c->pasid != LU_NO_PASID;
     i->pasid = c->pasid;
     i->token = c->token;

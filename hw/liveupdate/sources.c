@@ -6,12 +6,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
-#include "hw/liveupdate/session.h"
-
-static char *name_of(uint16_t rid)
-{
-    return g_strdup_printf("%02x:%02x.%x", rid >> 8, rid >> 3 & 0x1f, rid & 7);
-}
+#include "session-internal.h"
 
 static bool lists(const GArray *devices, uint16_t rid)
 {
@@ -35,27 +30,15 @@ static bool is_claimed(const LuSession *s, uint16_t rid)
     return false;
 }
 
-static bool is_translated(const LuSession *s, uint16_t rid)
-{
-    for (guint i = 0; i < s->iommus->len; i++) {
-        LuIommu *iommu = g_ptr_array_index(s->iommus, i);
-
-        if (iommu->ops->owns(iommu->fe, rid)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Devices that the IOMMU core has recorded, and no claim is of. */
 static void compare_devices(LuSession *s, const GArray *devices)
 {
     for (guint i = 0; devices && i < devices->len; i++) {
         const LuPostedDevice *d = &g_array_index(devices, LuPostedDevice, i);
-        g_autofree char *name = name_of(d->rid);
+        g_autofree char *name = lu_stream_name(d->rid);
 
         if (!d->pci_domain && !is_claimed(s, d->rid) &&
-            is_translated(s, d->rid)) {
+            lu_session_unit_of(s, d->rid)) {
             lu_note(&s->books.sink, "the records of LUO list the device %s, "
                     "and its stream is not claimed", name);
         }
@@ -72,7 +55,7 @@ static hwaddr top_of(const LuCtx *ctx)
 static void compare_token(LuSession *s, const LuClaim *c,
                           const GArray *domains)
 {
-    g_autofree char *name = name_of(c->rid);
+    g_autofree char *name = lu_stream_name(c->rid);
 
     for (guint i = 0; domains && i < domains->len; i++) {
         const LuPostedDomain *d = &g_array_index(domains, LuPostedDomain, i);
@@ -88,7 +71,7 @@ static void compare_token(LuSession *s, const LuClaim *c,
 static void compare_claim(LuSession *s, const LuClaim *c, const LuKho *kho)
 {
     const LuPosted *p = &kho->posted;
-    g_autofree char *name = name_of(c->rid);
+    g_autofree char *name = lu_stream_name(c->rid);
     bool some = (p->devices && p->devices->len) ||
                 (p->functions && p->functions->len);
 

@@ -41,9 +41,10 @@ bool lu_claim_handed_on(const LuClaim *c, GPtrArray *reasons)
                       "0x%" PRIx64, c->token);
     }
     if (c->state != LU_CLAIM_FINISHED) {
-        return reason(reasons, "the claim of token 0x%" PRIx64 ", stream "
-                      "%02x:%02x.%x, ended %s, not finished: %s", c->token,
-                      c->rid >> 8, c->rid >> 3 & 0x1f, c->rid & 7,
+        g_autofree char *stream = lu_stream_name(c->rid);
+
+        return reason(reasons, "the claim of token 0x%" PRIx64 ", stream %s, "
+                      "ended %s, not finished: %s", c->token, stream,
                       lu_claim_state_name(c->state), unfinished[c->state]);
     }
     if (!c->said[LU_CLAIM_BLACKOUT]) {

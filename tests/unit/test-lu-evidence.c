@@ -363,6 +363,15 @@ static void test_shared(void)
     story_end(&st);
 }
 
+/* LUO has not had its last word yet; what that will be. */
+static uint64_t take_sessions(Story *st)
+{
+    uint64_t sessions = lu_array_get(st->mem, st->luo + LUO_SESSIONS_AT);
+
+    lu_array_set(st->mem, st->luo + LUO_SESSIONS_AT, 0);
+    return sessions;
+}
+
 /* A queue that is turned off means nothing until LUO has had its last word. */
 static void test_not_final(void)
 {
@@ -371,8 +380,7 @@ static void test_not_final(void)
 
     story_begin(&st);
     preserve(&st);
-    sessions = lu_array_get(st.mem, st.luo + LUO_SESSIONS_AT);
-    lu_array_set(st.mem, st.luo + LUO_SESSIONS_AT, 0);
+    sessions = take_sessions(&st);
     sign(&st, LU_SIGN_OFF);
     sign(&st, LU_SIGN_QUEUE_ON);
     g_assert_cmpuint(st.s.history->len, ==, 0);
@@ -408,8 +416,7 @@ static void test_start(const void *arg)
 
     story_begin(&st);
     preserve(&st);
-    sessions = lu_array_get(st.mem, st.luo + LUO_SESSIONS_AT);
-    lu_array_set(st.mem, st.luo + LUO_SESSIONS_AT, 0);
+    sessions = take_sessions(&st);
     sign(&st, starts[i].sign);
     g_assert_true(st.s.books.memmap.known == starts[i].found);
     g_assert_cmpuint(st.s.history->len, ==, 0);

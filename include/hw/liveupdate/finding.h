@@ -138,6 +138,9 @@ LuFinding *lu_finding(LuSink *sink, LuRule rule, const LuEvidence *ev);
  */
 void lu_note(LuSink *sink, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
+/* Requester ID @rid as reports name it, "bus:device.function".  g_free() it. */
+char *lu_stream_name(uint16_t rid);
+
 /* The rule was decided, whatever came out: coverage. */
 static inline void lu_evaluated(LuSink *sink, LuRule rule)
 {
