@@ -293,7 +293,8 @@ static void smmuv3_lu_describe_properties(ObjectClass *oc)
     object_class_property_set_description(oc, "inv-latency",
         "virtual nanoseconds that CMD_SYNC takes");
     object_class_property_set_description(oc, "ack-latency",
-        "virtual nanoseconds until CR0ACK says what CR0 does");
+        "virtual nanoseconds until CR0ACK says what CR0 does, and GBPA.Update "
+        "is clear");
     object_class_property_set_description(smmuv3, "stage",
         "stages of translation offered: 1, 2 or nested (both)");
     object_class_property_set_description(smmu, "primary-bus",

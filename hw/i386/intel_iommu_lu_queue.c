@@ -103,6 +103,7 @@ static const char *complete_wait(LuVtdState *lu)
         completion_event(lu);
     }
     advance(lu);
+    lu_queue(&lu->iommu, "IQH", lu_vtd_get64(lu, DMAR_IQH_REG), NULL);
     return NULL;
 }
 
@@ -179,6 +180,7 @@ static void fail(LuVtdState *lu, const char *error)
     IntelIOMMUState *s = &lu->parent_obj;
 
     trace_lu_vtd_queue_error(s->iq_head, error);
+    lu_queue(&lu->iommu, "IQH", lu_vtd_get64(lu, DMAR_IQH_REG), error);
     qemu_log_mask(LOG_GUEST_ERROR, "%s: invalidation queue stops at %u of %u, "
                   "tail %u: %s\n", lu->iommu.id, s->iq_head, s->iq_size,
                   s->iq_tail, error);
@@ -219,6 +221,21 @@ static void run(LuVtdState *lu)
         }
     }
     later(lu, 0);
+}
+
+const char *lu_vtd_queue_unquiet(LuVtdState *lu)
+{
+    const IntelIOMMUState *s = &lu->parent_obj;
+
+    if (is_stopped(lu)) {
+        return NULL;
+    }
+    if (lu->waiting || s->iq_head != s->iq_tail) {
+        return "disabled before it was empty";
+    }
+    return s->iq_last_desc_type == VTD_INV_DESC_NONE ||
+           s->iq_last_desc_type == LU_VTD_INV_WAIT
+           ? NULL : "disabled without a Wait behind the last invalidation";
 }
 
 /* QIE off takes effect when the queue has drained, or has stopped. */
@@ -272,6 +289,7 @@ void lu_vtd_queue_command(LuVtdState *lu)
     if (!s->qi_enabled && lu_vtd_get32(lu, DMAR_GCMD_REG) & VTD_GCMD_QIE) {
         s->iq = iqa & VTD_IQA_IQA_MASK(s->aw_bits);
         s->iq_size = 1 << ((iqa & VTD_IQA_QS) + (s->iq_dw ? 7 : 8));
+        s->iq_last_desc_type = VTD_INV_DESC_NONE;
         s->qi_enabled = true;
         lu_vtd_set32(lu, DMAR_GSTS_REG, 0, VTD_GSTS_QIES);
         /* It should be 0, but Windows is known to fill the queue first. */

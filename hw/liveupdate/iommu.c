@@ -735,3 +735,11 @@ void lu_register_ok(LuIommu *iommu, LuRule rule)
         lu_session_register_ok(iommu->session, rule);
     }
 }
+
+void lu_queue(LuIommu *iommu, const char *reg, uint64_t head,
+              const char *error)
+{
+    if (iommu->session) {
+        lu_session_queue(iommu->session, iommu, reg, head, error);
+    }
+}

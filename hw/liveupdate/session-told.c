@@ -138,6 +138,31 @@ void lu_session_register_ok(LuSession *s, LuRule rule)
     lu_evaluated(&s->books.sink, rule);
 }
 
+void lu_session_queue(LuSession *s, LuIommu *iommu, const char *reg,
+                      uint64_t head, const char *error)
+{
+    LuEvidence ev;
+    LuClaim *c;
+
+    if (!qatomic_read(&s->n_open)) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&s->lock);
+    c = first_checked(s, iommu);
+    if (!c) {
+        return;
+    }
+    lu_evaluated(&s->books.sink, LU_RULE_QUE_6);
+    if (error) {
+        ev = lu_claim_evidence(c);
+        ev.has |= LU_EV_REG;
+        ev.reg = reg;
+        ev.old_desc = ev.new_desc = head;
+        ev.detail = error;
+        lu_finding(&s->books.sink, LU_RULE_QUE_6, &ev);
+    }
+}
+
 /* A claim whose tables have the tag of @change; NULL if none has. */
 static LuClaim *claim_by_tag(LuSession *s, LuIommu *iommu,
                              const LuChange *change)

@@ -938,6 +938,13 @@ static void switch_off(Machine *m)
     wr32(m, CR0, SMMUEN | EVENTQEN | CMDQEN);
 }
 
+/* What is behind an illegal command is not carried out. */
+static void stop_queue(Machine *m)
+{
+    command(m, 0, 0);
+    g_assert_true(cmdq_err(m));
+}
+
 /* A frozen stream, and what is done to it. */
 typedef struct ClaimCase {
     const char *name;
@@ -951,6 +958,7 @@ static const ClaimCase claim_cases[] = {
     { "hole-seen", seen_hole, "CON-5" },
     { "hole-seen-late", late_hole, "CON-5" },
     { "switched-off", switch_off, "CON-3" },
+    { "queue-stopped", stop_queue, "QUE-6" },
 };
 
 static void test_claim(const void *arg)

@@ -102,4 +102,11 @@ void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
 /* The same rule was evaluated and held. */
 void lu_register_ok(LuIommu *iommu, LuRule rule);
 
+/*
+ * The queue of invalidations came to a synchronization, or stopped: QUE-6, if
+ * a stream must go on.  @reg and @head are where, @error why; NULL: it goes on.
+ */
+void lu_queue(LuIommu *iommu, const char *reg, uint64_t head,
+              const char *error);
+
 #endif
