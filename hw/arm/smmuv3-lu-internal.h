@@ -251,6 +251,8 @@ bool smmuv3_lu_queue_store(SMMUv3LUState *s, hwaddr reg, uint32_t data);
 void smmuv3_lu_queue_kick(SMMUv3LUState *s);
 /* LuFrontEnd.tick */
 void smmuv3_lu_tick(void *fe, unsigned what);
+/* LuFrontEnd.busy */
+bool smmuv3_lu_busy(void *fe);
 /* LuFrontEnd.unmap_notify: caches outside the model forget everything. */
 void smmuv3_lu_unmap_all(void *fe);
 

@@ -276,6 +276,14 @@ bool smmuv3_lu_queue_store(SMMUv3LUState *s, hwaddr reg, uint32_t data)
     return true;
 }
 
+bool smmuv3_lu_busy(void *fe)
+{
+    SMMUv3LUState *s = fe;
+    SMMUv3State *p = &s->parent_obj;
+
+    return smmuv3_cmdq_enabled(p) && !smmuv3_q_empty(&p->cmdq);
+}
+
 void smmuv3_lu_unmap_all(void *fe)
 {
     SMMUv3LUState *s = fe;

@@ -169,6 +169,7 @@ static const LuFrontEnd smmuv3_lu_front_end = {
     .requesters = smmuv3_lu_requesters,
     .opaque = smmuv3_lu_opaque,
     .unmap_notify = smmuv3_lu_unmap_all,
+    .busy = smmuv3_lu_busy,
     .write = smmuv3_lu_write,
     .tick = smmuv3_lu_tick,
     .reset = smmuv3_lu_reset,

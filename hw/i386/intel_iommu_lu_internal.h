@@ -245,6 +245,8 @@ void lu_vtd_queue_init(LuVtdState *lu);
 void lu_vtd_queue_reset(LuVtdState *lu);
 /* The registers were loaded: what they say is under way goes on. */
 void lu_vtd_queue_loaded(LuVtdState *lu);
+/* LuFrontEnd.busy */
+bool lu_vtd_busy(void *fe);
 /* LuFrontEnd.tick: there is one timer. */
 void lu_vtd_tick(void *fe, unsigned what);
 /*

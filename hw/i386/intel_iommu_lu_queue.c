@@ -95,6 +95,10 @@ static const char *complete_wait(LuVtdState *lu)
     lu_inval_done(&lu->iommu, lu->completes);
     lu_vtd_remind(lu);
     stl_le_p(status, word >> LU_VTD_WAIT_DATA_LSB);
+    if (word & LU_VTD_WAIT_SW) {
+        lu_unit_writes(&lu->iommu, addr, sizeof(status),
+                       "the status of an Invalidation Wait of the last kernel");
+    }
     if (word & LU_VTD_WAIT_SW &&
         !lu_mem_write(lu->iommu.mem, addr, status, sizeof(status))) {
         return "status not written";
@@ -223,6 +227,14 @@ static void run(LuVtdState *lu)
     later(lu, 0);
 }
 
+bool lu_vtd_busy(void *fe)
+{
+    LuVtdState *lu = fe;
+    const IntelIOMMUState *s = &lu->parent_obj;
+
+    return s->qi_enabled && (lu->waiting || s->iq_head != s->iq_tail);
+}
+
 const char *lu_vtd_queue_unquiet(LuVtdState *lu)
 {
     const IntelIOMMUState *s = &lu->parent_obj;
@@ -230,7 +242,7 @@ const char *lu_vtd_queue_unquiet(LuVtdState *lu)
     if (is_stopped(lu)) {
         return NULL;
     }
-    if (lu->waiting || s->iq_head != s->iq_tail) {
+    if (lu_vtd_busy(lu)) {
         return "disabled before it was empty";
     }
     return s->iq_last_desc_type == VTD_INV_DESC_NONE ||

@@ -736,6 +736,13 @@ void lu_register_ok(LuIommu *iommu, LuRule rule)
     }
 }
 
+void lu_unit_writes(LuIommu *iommu, hwaddr pa, hwaddr len, const char *what)
+{
+    if (iommu->session) {
+        lu_session_unit_writes(iommu->session, iommu, pa, len, what);
+    }
+}
+
 void lu_queue(LuIommu *iommu, const char *reg, uint64_t head,
               const char *error)
 {

@@ -945,11 +945,34 @@ static void stop_queue(Machine *m)
     g_assert_true(cmdq_err(m));
 }
 
-/* A frozen stream, and what is done to it. */
+/* Nobody knows whether it is done. */
+static void leave_pending(Machine *m)
+{
+    command(m, TLBI_NSNH_ALL, 0);
+}
+
+static void leave_synced(Machine *m)
+{
+    command(m, TLBI_NSNH_ALL, 0);
+    sync_commands(m);
+}
+
+/* A record that is about no claim. */
+static void make_event(Machine *m)
+{
+    uint32_t prod = rd32(m, EVENTQ_PROD);
+
+    g_assert_false(dma(m, DMA_WRITE | LU_DMA_CTRL_PASID, 0x1000));
+    g_assert_cmphex(rd32(m, EVENTQ_PROD), ==, prod + 1);
+}
+
+/* A frozen stream, what is done to it, and what was left before the jump. */
 typedef struct ClaimCase {
     const char *name;
     void (*act)(Machine *m);
     const char *rule;
+    void (*leave)(Machine *m);
+    bool eventq_lost;           /* it is not preserved */
 } ClaimCase;
 
 static const ClaimCase claim_cases[] = {
@@ -959,6 +982,11 @@ static const ClaimCase claim_cases[] = {
     { "hole-seen-late", late_hole, "CON-5" },
     { "switched-off", switch_off, "CON-3" },
     { "queue-stopped", stop_queue, "QUE-6" },
+    { "left-pending", ring, "QUE-1", leave_pending },
+    { "left-synced", ring, NULL, leave_synced },
+    { "event-elsewhere", make_event, "OWN-6", NULL, true },
+    { "event-kept", make_event, NULL },
+    { "no-event", ring, NULL, NULL, true },
 };
 
 static void test_claim(const void *arg)
@@ -974,8 +1002,14 @@ static void test_claim(const void *arg)
     map(&m, &tree, 0x1000, alloc(&m, 4096), 3, S1_LEAF);
     smmu_enable(&m);
     ctl(&m, LU_CTL_OP_KEEP, RAM, RAM_BYTES);
+    if (t->eventq_lost) {
+        ctl(&m, LU_CTL_OP_UNKEEP, m.eventq, 4096);
+    }
     ctl(&m, LU_CTL_OP_PRESERVE, 0, 0);
     ctl(&m, LU_CTL_OP_FREEZE, 0, 0);
+    if (t->leave) {
+        t->leave(&m);
+    }
     ctl(&m, LU_CTL_OP_KEXEC, 0, 0);
     t->act(&m);
     ctl(&m, LU_CTL_OP_BOOT, 0, 0);

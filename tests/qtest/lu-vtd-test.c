@@ -669,6 +669,33 @@ static void test_queue_stops(const void *stops)
     stop(m);
 }
 
+/* What is left in the queue for the time after the jump. */
+static void test_queue_left(const void *arg)
+{
+    const char *rule = arg;
+    Machine *m = start(&slow, MONITORED);
+
+    ring_with(m, LU_CTL_OP_KEEP, NO_PASID, 0, 128 << 20);
+    if (rule && g_str_equal(rule, "OWN-6")) {
+        ring_with(m, LU_CTL_OP_UNKEEP, NO_PASID, STATUS, 4096);
+    }
+    ring(m, LU_CTL_OP_PRESERVE, NO_PASID);
+    ring(m, LU_CTL_OP_FREEZE, NO_PASID);
+    queue_start(m);
+    queue_put(m, (Desc) IOTLB_GLOBAL);
+    queue_wait(m);
+    if (!rule) {
+        qtest_clock_step(m->qts, PATIENCE);
+    }
+    ring(m, LU_CTL_OP_KEXEC, NO_PASID);
+    qtest_clock_step(m->qts, PATIENCE);
+    g_assert_true(queue_is_done(m));
+    check_findings(m, !rule ? "" : g_str_equal(rule, "QUE-1") ? "QUE-1"
+                                                              : "QUE-1 OWN-6");
+    lu_arms_tell(m->qts, NULL);
+    stop(m);
+}
+
 /* CON-4 */
 static void test_translation_dropped(const void *data)
 {
@@ -783,6 +810,9 @@ static void add_modeless(void)
     for (size_t i = 0; i < ARRAY_SIZE(rule_rows); i++) {
         add("rule", rule_rows[i].name, &rule_rows[i], test_rule_row);
     }
+    add("rule/queue-left", "done", NULL, test_queue_left);
+    add("rule/queue-left", "pending", "QUE-1", test_queue_left);
+    add("rule/queue-left", "status-elsewhere", "OWN-6", test_queue_left);
     add("rule/que-6", "goes-on", NULL, test_queue_stops);
     add("rule/que-6", "stops", &legacy, test_queue_stops);
     add("rule/con-4", "legacy", &legacy, test_translation_dropped);

@@ -109,4 +109,10 @@ void lu_register_ok(LuIommu *iommu, LuRule rule);
 void lu_queue(LuIommu *iommu, const char *reg, uint64_t head,
               const char *error);
 
+/*
+ * The unit is about to write @len bytes of its own at @pa, @what: OWN-6.
+ * LuIommu.lock may be held.
+ */
+void lu_unit_writes(LuIommu *iommu, hwaddr pa, hwaddr len, const char *what);
+
 #endif

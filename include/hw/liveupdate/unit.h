@@ -92,6 +92,11 @@ typedef struct LuFrontEnd {
      */
     void (*as_given)(void *fe, QDict *props);
     /*
+     * Whether commands were rung for that are not consumed, or a
+     * synchronization is under way.  May be NULL.
+     */
+    bool (*busy)(void *fe);
+    /*
      * For a replay, what else reaches the unit: a write of @size bytes to
      * register @offset; the time for @what, as it was told in an
      * LU_EVENT_TICK; a reset.  The BQL is held, LuIommu.lock is not.  NULL
