@@ -642,6 +642,7 @@ char *program_run(const Program *p, bool trace, unsigned *at,
             break;
         }
     }
+    counts->undecided += w.ref.undecided;
     world_destroy(&w);
     return wrong;
 }

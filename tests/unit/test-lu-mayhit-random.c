@@ -77,8 +77,9 @@ static void run(unsigned shapes, uint64_t n_ops, bool limited)
         }
     }
     g_test_message("%" PRIu64 " operations, %" PRIu64 " accesses, %" PRIu64
-                   " judged, %" PRIu64 " lacked an invalidation", n_ops,
-                   counts.accesses, counts.judged, counts.wrong);
+                   " undecided, %" PRIu64 " judged, %" PRIu64 " lacked an "
+                   "invalidation", n_ops, counts.accesses, counts.undecided,
+                   counts.judged, counts.wrong);
 }
 
 static void equal(const void *data)
