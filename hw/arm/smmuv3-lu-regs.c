@@ -44,6 +44,9 @@ static void tell_sign(SMMUv3LUState *s, hwaddr reg, uint32_t val)
     if (was & ~val & live) {
         lu_sign(&s->iommu, LU_SIGN_OFF);
     }
+    if (~was & val & (R_CR0_CMDQEN_MASK | R_CR0_EVENTQEN_MASK)) {
+        lu_unit_taken(&s->iommu);
+    }
     if (~was & val & R_CR0_CMDQEN_MASK) {
         lu_sign(&s->iommu, LU_SIGN_QUEUE_ON);
     }

@@ -130,6 +130,7 @@ static void tell_sign(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
         lu_sign(&lu->iommu, LU_SIGN_OFF);
     }
     if (~gsts & gcmd & VTD_GCMD_QIE) {
+        lu_unit_taken(&lu->iommu);
         lu_sign(&lu->iommu, LU_SIGN_QUEUE_ON);
     }
 }

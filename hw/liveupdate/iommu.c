@@ -736,9 +736,14 @@ void lu_register_ok(LuIommu *iommu, LuRule rule)
     }
 }
 
+void lu_unit_taken(LuIommu *iommu)
+{
+    qatomic_set(&iommu->left, false);
+}
+
 void lu_unit_writes(LuIommu *iommu, hwaddr pa, hwaddr len, const char *what)
 {
-    if (iommu->session) {
+    if (iommu->session && qatomic_read(&iommu->left)) {
         lu_session_unit_writes(iommu->session, iommu, pa, len, what);
     }
 }

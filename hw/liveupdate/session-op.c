@@ -65,6 +65,17 @@ static bool is_told_by_luo(const LuSession *s)
     return !g_strcmp0(s->jump, lu_by_luo);
 }
 
+/* The jump has come: queues that are on are nobody's. */
+static void jumped(LuSession *s, const char *source)
+{
+    s->jump = source;
+    for (guint i = 0; i < s->iommus->len; i++) {
+        LuIommu *iommu = g_ptr_array_index(s->iommus, i);
+
+        qatomic_set(&iommu->left, true);
+    }
+}
+
 /* What an operation does once, before any claim has moved. */
 static int before_edge(LuSession *s, const LuOp *op)
 {
@@ -75,7 +86,7 @@ static int before_edge(LuSession *s, const LuOp *op)
         /* Records are complete by now: the report has them from here. */
         lu_memmap_look_again(map);
         lu_session_compare_sources(s);
-        s->jump = op->source;
+        jumped(s, op->source);
         if (!is_told_by_luo(s)) {
             judge_queues(s);
         }
@@ -85,7 +96,7 @@ static int before_edge(LuSession *s, const LuOp *op)
             !lu_memmap_crash(map, op->addr, op->len)) {
             return LU_CTL_EINVAL;
         }
-        s->jump = op->source;
+        jumped(s, op->source);
         return LU_CTL_OK;
     case LU_CTL_OP_BOOT:
         if (is_told_by_luo(s)) {

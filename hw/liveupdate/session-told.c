@@ -171,9 +171,6 @@ void lu_session_unit_writes(LuSession *s, LuIommu *iommu, hwaddr pa,
     LuKept kept;
     LuClaim *c;
 
-    if (!qatomic_read(&s->n_open)) {
-        return;
-    }
     QEMU_LOCK_GUARD(&s->lock);
     c = first_in_blackout(s);
     kept = c ? lu_memmap_covers(&s->books.memmap, pa, len, &hole)

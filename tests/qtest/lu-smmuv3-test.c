@@ -966,6 +966,14 @@ static void make_event(Machine *m)
     g_assert_cmphex(rd32(m, EVENTQ_PROD), ==, prod + 1);
 }
 
+/* The next kernel has turned the queue on again: it is its own. */
+static void event_of_next(Machine *m)
+{
+    wr32(m, CR0, SMMUEN | CMDQEN);
+    wr32(m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    make_event(m);
+}
+
 /* A frozen stream, what is done to it, and what was left before the jump. */
 typedef struct ClaimCase {
     const char *name;
@@ -986,6 +994,7 @@ static const ClaimCase claim_cases[] = {
     { "left-synced", ring, NULL, leave_synced },
     { "event-elsewhere", make_event, "OWN-6", NULL, true },
     { "event-kept", make_event, NULL },
+    { "event-of-next", event_of_next, NULL, NULL, true },
     { "no-event", ring, NULL, NULL, true },
 };
 

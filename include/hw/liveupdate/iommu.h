@@ -114,5 +114,7 @@ void lu_queue(LuIommu *iommu, const char *reg, uint64_t head,
  * LuIommu.lock may be held.
  */
 void lu_unit_writes(LuIommu *iommu, hwaddr pa, hwaddr len, const char *what);
+/* A queue of the unit is turned on: from here on it is somebody's.  BQL. */
+void lu_unit_taken(LuIommu *iommu);
 
 #endif

@@ -157,6 +157,7 @@ struct LuIommu {
     LuSession *session;         /* NULL: plain translation, nothing checked */
     QemuMutex lock;
     bool off;                   /* no tables are walked: lu_enable() */
+    bool left;                  /* its queues are those of the last kernel */
     LuFinding *off_cause;       /* why it is off while streams are claimed */
     uint64_t inval_seq;         /* of the last invalidation consumed */
     uint64_t inval_done;        /* of the last one completed */
