@@ -40,9 +40,22 @@ static void judge(LuSession *s, LuClaim *c, LuMaster now)
     }
 }
 
+/* A kernel that leaves stops devices before it tells their IOMMU anything. */
+static void sign(LuSession *s, uint16_t rid)
+{
+    LuIommu *iommu = lu_session_owner(s, rid);
+
+    if (iommu) {
+        lu_session_sign(s, iommu, LU_SIGN_DOORBELL);
+    }
+}
+
 void lu_session_master(LuSession *s, uint16_t rid, LuMaster now)
 {
     lu_event_begin(.kind = LU_EVENT_MASTER, .arg = { rid, now });
+    if (now == LU_MASTER_OFF) {
+        sign(s, rid);
+    }
     WITH_QEMU_LOCK_GUARD(&s->lock) {
         LuClaim *c = claim_of(s, rid);
 
