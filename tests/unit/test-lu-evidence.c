@@ -466,6 +466,16 @@ static void test_master(const void *arg)
     g_assert_cmpuint(st.s.history->len, ==, masters[i].seen);
     if (masters[i].seen) {
         g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_BLACKOUT);
+        /* As long as devices are stopped the jump has not come. */
+        dma(&st);
+        g_assert_cmpuint(claim(&st, 0)->blackout, ==, 1);
+        lu_session_master(&st.s, OTHER, LU_MASTER_OFF);
+        g_assert_cmpuint(claim(&st, 0)->blackout, ==, 0);
+        g_assert_cmpuint(claim(&st, 0)->before, ==, 1);
+        sign(&st, LU_SIGN_QUEUE_ON);
+        dma(&st);
+        lu_session_master(&st.s, OTHER, LU_MASTER_OFF);
+        g_assert_cmpuint(claim(&st, 0)->after, ==, 1);
     }
     g_assert_cmpuint(findings(&st, LU_RULE_CON_9), ==, masters[i].broken);
     story_end(&st);
