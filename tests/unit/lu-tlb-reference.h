@@ -49,6 +49,8 @@ typedef struct RefEntry {
     bool global;
     bool accessed, dirty;       /* x86: are set in memory */
     uint64_t raw;               /* the descriptor, but for such bits */
+    hwaddr pa;                  /* where it was, as its table was read last */
+    bool broken;                /* was invalid when its invalidation came */
     unsigned level;             /* REF_BOTH: of the leaf of stage 1 */
     uint64_t in, size;          /* what it translates or leads to */
     uint64_t piece, piece_size; /* REF_BOTH: what it is found for */
