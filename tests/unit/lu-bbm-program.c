@@ -26,9 +26,6 @@ typedef struct Broken {
     uint64_t seq;               /* of the invalidation */
 } Broken;
 
-/* AF: it may change at any time. */
-#define MUTABLE     BIT_ULL(10)
-
 /* Words of memory that the core reads at most for one comparison. */
 #define WORDS_MAX   8192
 
@@ -291,7 +288,7 @@ static bool is_old(const Told *t, const RefEntry *e)
     uint64_t size;
 
     if (!is_tagged(&c->tag, e) || !is_shape(&t->stage, e->shape) ||
-        e->level != c->was_level || (c->was ^ e->raw) & ~MUTABLE) {
+        e->level != c->was_level || (c->was ^ e->raw) & ~REF_MUTABLE) {
         return false;
     }
     size = 1ull << gen_shift(e->shape, MAX(c->level, c->was_level));
@@ -326,7 +323,7 @@ static bool is_of_other_tables(const Told *t, const RefEntry *e)
 {
     return is_tagged(&t->change.tag, e) && !is_shape(&t->stage, e->shape) &&
            e->level == t->change.was_level && e->in == t->change.in &&
-           !((t->change.was ^ e->raw) & ~MUTABLE);
+           !((t->change.was ^ e->raw) & ~REF_MUTABLE);
 }
 
 /* The entry of @entries that @t is about, such that its rule is right. */
@@ -369,7 +366,7 @@ static char *check_told(RefBbm *b, const Told *t, const GArray *entries,
         b->found[i] += t->rule == ref_bbm_rule[i];
     }
     if (!is_ram(b, t->change.pa) ||
-        (lu_array_get(b->m, t->change.pa) ^ t->change.now) & ~MUTABLE) {
+        (lu_array_get(b->m, t->change.pa) ^ t->change.now) & ~REF_MUTABLE) {
         return wrong_change(t, "it is not in memory", 0);
     }
     if (matches(b, t, entries, behind, &held, &broken) ||
@@ -406,7 +403,7 @@ static bool is_told(const RefBbm *b, const RefEntry *e, unsigned level,
 
         if (t->rule != LU_RULE__MAX && t->change.kind != LU_CHANGE_EARLY &&
             t->change.level == level && t->change.pa == pa &&
-            !((t->change.now ^ now) & ~MUTABLE) && (!e || is_old(t, e))) {
+            !((t->change.now ^ now) & ~REF_MUTABLE) && (!e || is_old(t, e))) {
             return true;
         }
     }
@@ -569,7 +566,7 @@ static char *check_moved(RefBbm *b, const GArray *entries,
             l = leaf_of(e->shape, level, raw);
             table = l.out;
         } while (level > e->level && l.valid && l.table);
-        if (!l.valid || (level == e->level && !((raw ^ e->raw) & ~MUTABLE))) {
+        if (!l.valid || (level == e->level && !((raw ^ e->raw) & ~REF_MUTABLE))) {
             continue;
         }
         broken = breaks(b, e->shape, e->level, e->raw, level, raw, pa, e->in,
@@ -587,7 +584,7 @@ static char *check_named(RefBbm *b, const GArray *entries, RefEntry *e,
 {
     uint64_t now = is_ram(b, e->pa) ? lu_array_get(b->m, e->pa) : 0;
     RefLeaf l = leaf_of(e->shape, e->level, now);
-    bool differs = (now ^ e->raw) & ~MUTABLE, unsure = false;
+    bool differs = (now ^ e->raw) & ~REF_MUTABLE, unsure = false;
     /* Behind another stage only what is told is looked at. */
     bool behind = e->pop == REF_S1 && b->nested;
     unsigned broken;
@@ -670,7 +667,7 @@ char *ref_bbm_done(RefBbm *b, uint64_t upto)
         if (x->seq > upto) {
             break;
         }
-        early += (now ^ x->raw) & ~MUTABLE &&
+        early += (now ^ x->raw) & ~REF_MUTABLE &&
                  leaf_of(x->shape, x->level, now).valid;
     }
     g_array_remove_range(b->broken, 0, n);
@@ -684,4 +681,25 @@ char *ref_bbm_done(RefBbm *b, uint64_t upto)
     }
     b->vague &= upto < b->tlb->seq;
     return NULL;
+}
+
+bool ref_bbm_is_broken(const RefBbm *b, RefPop pop, const RefStage *stage,
+                       unsigned level, uint64_t in, uint64_t raw, bool *unsure)
+{
+    const GArray *entries = only_state(b);
+
+    for (unsigned i = 0; entries && i < entries->len; i++) {
+        const RefEntry *e = &g_array_index(entries, RefEntry, i);
+
+        if (e->pop == pop && e->kind != REF_NONE &&
+            e->domain == stage->domain && e->level == level &&
+            (pop == REF_S2 || e->global || e->space == stage->space) &&
+            in - e->in < e->size && !((e->raw ^ raw) & ~REF_MUTABLE)) {
+            /* A global one may be of other tables, which nobody can compare. */
+            *unsure |= b->vague || e->shape != stage->shape;
+            return e->broken && b->tlb->pending->len;
+        }
+    }
+    *unsure = true;
+    return false;
 }

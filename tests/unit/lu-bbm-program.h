@@ -19,6 +19,9 @@
 /* MAIR_ELx of all: two types, each under two names. */
 #define REF_MAIR    0x44ff44ffull
 
+/* AF of VMSA: it may change at any time. */
+#define REF_MUTABLE (1ull << 10)
+
 /* How the unit and the CPUs beside it can change sizes. */
 typedef struct RefLevels {
     unsigned bbml, cpu_bbml;
@@ -57,6 +60,14 @@ void ref_bbm_before(RefBbm *b);
 char *ref_bbm_access(RefBbm *b, const RefAccess *access);
 char *ref_bbm_inval(RefBbm *b, const LuInval *inval);
 char *ref_bbm_done(RefBbm *b, uint64_t upto);
+
+/*
+ * Whether the entry @raw of @pop and @stage, at @level for @in, is held, was
+ * found broken, and not all that was consumed has completed.
+ */
+bool ref_bbm_is_broken(const RefBbm *b, RefPop pop, const RefStage *stage,
+                       unsigned level, uint64_t in, uint64_t raw,
+                       bool *unsure);
 
 /*
  * Whether a rule forbids that the leaf @was at @was_level becomes @now at

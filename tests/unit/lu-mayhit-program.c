@@ -470,13 +470,66 @@ static bool agrees(const RefAccess *access)
     return !difference(access->opaque);
 }
 
-/* No break-before-make: what is wrong is a matter of invalidation alone. */
-static bool is_judged(const World *w, const Context *c)
+/* What is held is known, and it is held because it was there once. */
+static bool is_judged(const World *w)
 {
-    const GenShape *shape = w->tree[c->s1 == S2 ? S2 : c->s1].shape;
+    return !w->ref.hold_invalid && !w->ref.loose;
+}
 
-    return !is_vmsa(shape) &&
-           !w->ref.hold_invalid && !w->ref.loose;
+/* The descriptor that ended the walk of stage @nr; false: none was read. */
+static bool last_step(const LuWalk *walk, unsigned nr, LuWalkStep *step)
+{
+    for (unsigned i = walk->n_steps; i-- > 0; ) {
+        if (walk->step[i].stage == nr) {
+            *step = walk->step[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Whether the leaf that an access went by may not become that in memory; of one
+ * stage, which is known to be the one that changed.
+ */
+static bool is_forbidden(World *w, const RefAccess *access,
+                         const LuServing *s, bool *unsure)
+{
+    const RefStage *stage = access->s1 ?: access->s2;
+    const RefStage *s2 = access->s1 ? access->s2 : NULL;
+    unsigned nr = access->s1 ? 1 : 2;
+    RefPop pop = access->s1 ? REF_S1 : REF_S2;
+    bool mapped = s->is_walk->fault == LU_FAULT_NONE ||
+                  s->is_walk->fault == LU_FAULT_PERMISSION;
+    LuWalkStep was, is;
+
+    if (!w->breaks || s->got->status != LU_XLATE_OK || !mapped ||
+        s->use->reused || !last_step(s->is_walk, nr, &is)) {
+        return false;
+    }
+    if (s->use->kind == LU_USE_LEAF) {
+        was = (LuWalkStep) {
+            .level = s->use->level, .desc = s->use->desc, .pa = s->use->pa,
+        };
+    } else if (s->use->kind != LU_USE_TABLE ||
+               !last_step(s->got_walk, nr, &was)) {
+        return false;
+    }
+    if (was.pa == is.pa && was.level == is.level &&
+        !((was.desc ^ is.desc) & ~REF_MUTABLE)) {
+        return false;
+    }
+    return ref_bbm_is_broken(&w->bbm, pop, stage, s->use->level, access->iova,
+                             s->use->desc, unsure) ||
+           ref_bbm_forbids(&w->bbm, stage->shape, was.level, was.desc,
+                           is.level, is.desc, is.pa, access->iova, s2, unsure);
+}
+
+/* Of those that are broken at once, and not by what is forgotten later. */
+static bool is_at_once(LuRule rule)
+{
+    return rule != LU_RULE__MAX && rule != LU_RULE_INV_1 &&
+           rule != LU_RULE_INV_9 && rule != LU_RULE_INV_10;
 }
 
 static LuXlat xlat_of(const LuWalk *walk)
@@ -501,7 +554,8 @@ static char *judge(World *w, unsigned stream, const RefAccess *access,
     };
     LuCtx ctx = { .kind = LU_CTX_TRANSLATE, .n_s1 = !!s1, .has_s2 = s2 };
     LuJudge break_judge = {
-        .mem = &w->mem->view, .bbml = 2, .left = LU_JUDGE_MAX,
+        .mem = &w->mem->view, .bbml = w->levels.bbml,
+        .cpu_bbml = w->levels.cpu_bbml, .left = LU_JUDGE_MAX,
     };
     LuServing serving = {
         .access = &a, .judge = &break_judge, .held = &ctx, .now = &ctx,
@@ -509,8 +563,9 @@ static char *judge(World *w, unsigned stream, const RefAccess *access,
     };
     LuXlat x = xlat_of(got), is;
     LuServedWhy why;
+    bool ref, forbidden, unsure = false;
     LuWalk walk;
-    bool wrong, ref;
+    LuRule rule;
 
     if (s1) {
         ctx.s1[0] = *s1;
@@ -523,16 +578,24 @@ static char *judge(World *w, unsigned stream, const RefAccess *access,
     serving.got = &x;
     serving.is = &is;
     serving.is_walk = &walk;
-    wrong = lu_served_judge(w->served, &serving, &why) != LU_RULE__MAX;
-    ref = ref_served_wrong(&w->ref_served, stream, a.iova, answer, memory);
+    forbidden = is_forbidden(w, access, &serving, &unsure);
+    rule = lu_served_judge(w->served, &serving, &why);
+    if (unsure) {
+        forbidden = is_at_once(rule);
+    }
+    ref = ref_served_wrong(&w->ref_served, stream, a.iova, answer, memory,
+                           forbidden);
     w->counts->judged++;
     w->counts->wrong += ref;
-    if (wrong == ref) {
+    if ((rule != LU_RULE__MAX) == ref && is_at_once(rule) == (ref &&
+                                                              forbidden)) {
         return NULL;
     }
     return g_strdup_printf("access to 0x%" PRIx64 " is %s, in the reference "
-                           "%s", a.iova, wrong ? why.detail : "legal",
-                           ref ? "it is not" : "it is");
+                           "%s%s", a.iova, rule == LU_RULE__MAX ? "legal"
+                           : lu_rule_info[rule].name,
+                           ref ? "it is not" : "it is",
+                           forbidden ? ", at once" : "");
 }
 
 /* arg: context, address, offset, perm, fresh */
@@ -567,7 +630,7 @@ static char *op_access(World *w, const Op *op)
     LuChangeKind conflict;
     g_autofree char *is = NULL;
     RefAnswer answer, wanted, memory = { };
-    bool judged = is_judged(w, c) && access.need.perm && !access.fresh;
+    bool judged = is_judged(w) && access.need.perm && !access.fresh;
     char *wrong;
     LuWalk walk;
     hwaddr pa;

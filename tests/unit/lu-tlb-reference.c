@@ -907,7 +907,8 @@ void ref_served_destroy(RefServed *s)
 }
 
 bool ref_served_wrong(RefServed *s, unsigned stream, uint64_t iova,
-                      const RefAnswer *got, const RefAnswer *is)
+                      const RefAnswer *got, const RefAnswer *is,
+                      bool forbidden)
 {
     bool mapped = is->fault == LU_FAULT_NONE ||
                   is->fault == LU_FAULT_PERMISSION;
@@ -928,6 +929,9 @@ bool ref_served_wrong(RefServed *s, unsigned stream, uint64_t iova,
             g_array_remove_index(s->met, i);
         }
         return false;
+    }
+    if (mapped && forbidden) {
+        return true;
     }
     if (i == s->met->len) {
         g_array_append_val(s->met, now);

@@ -126,10 +126,10 @@ bool ref_names(const LuInval *inval, const RefEntry *e);
 RefAnswer ref_memory(const RefTlb *t, const RefAccess *access);
 
 /*
- * Completeness of invalidation, where descriptors need not be broken: whether
- * software has gone on as if what it changed were invalidated (VT-d, 6.5.3.3).
- * @stream and the page name what is accessed; @got and @is are what it got and
- * what memory says.
+ * Completeness of invalidation: whether software has gone on as if what it
+ * changed were invalidated (VT-d, 6.5.3.3).  @stream and the page name what is
+ * accessed; @got and @is are what it got and what memory says.  @forbidden: one
+ * may not become the other, whatever is invalidated later (DDI 0487, D8.16).
  */
 typedef struct RefServed {
     GArray *met;                /* differences, not decided */
@@ -139,7 +139,8 @@ typedef struct RefServed {
 void ref_served_init(RefServed *s);
 void ref_served_destroy(RefServed *s);
 bool ref_served_wrong(RefServed *s, unsigned stream, uint64_t iova,
-                      const RefAnswer *got, const RefAnswer *is);
+                      const RefAnswer *got, const RefAnswer *is,
+                      bool forbidden);
 
 char *ref_answer_text(const RefAnswer *a);
 
