@@ -317,9 +317,9 @@ static LuRule judge_break(const LuServing *s, const LuStage *stage,
         .kind = was->level == is->level ? LU_CHANGE_LEAF : LU_CHANGE_SIZE,
         .stage = stage,
         .s2 = s->now->n_s1 && s->now->has_s2 ? &s->now->s2 : NULL,
-        .in = s->access->iova, .level = is->level, .was_level = was->level,
-        .pa = is->pa, .was = was->desc,
-        .now = is->desc,
+        .in = s->access->iova & -(1ull << lu_stage_shift(stage, is->level)),
+        .level = is->level, .was_level = was->level, .pa = is->pa,
+        .was = was->desc, .now = is->desc,
     };
 
     if (s->use->broken && stage->fmt->needs_break) {
