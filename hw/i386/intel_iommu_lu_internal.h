@@ -246,6 +246,8 @@ void lu_vtd_queue_init(LuVtdState *lu);
 void lu_vtd_queue_reset(LuVtdState *lu);
 /* The registers were loaded: what they say is under way goes on. */
 void lu_vtd_queue_loaded(LuVtdState *lu);
+/* LuFrontEnd.busy */
+bool lu_vtd_busy(void *fe);
 /* LuFrontEnd.tick: there is one timer. */
 void lu_vtd_tick(void *fe, unsigned what);
 /*
@@ -255,6 +257,8 @@ void lu_vtd_tick(void *fe, unsigned what);
 void lu_vtd_queue_tail(LuVtdState *lu);
 void lu_vtd_queue_address(LuVtdState *lu);
 void lu_vtd_queue_command(LuVtdState *lu);
+/* The queue is about to be disabled: what is under way, NULL if nothing is. */
+const char *lu_vtd_queue_unquiet(LuVtdState *lu);
 /* The guest set the command bit of @reg, CCMD or IOTLB.  BQL. */
 void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg);
 /*
