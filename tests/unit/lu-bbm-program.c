@@ -703,3 +703,28 @@ bool ref_bbm_is_broken(const RefBbm *b, RefPop pop, const RefStage *stage,
     *unsure = true;
     return false;
 }
+
+const RefEntry *ref_bbm_oldest(const RefBbm *b, const RefStage *s1,
+                               uint64_t in, bool *unsure)
+{
+    const GArray *entries = only_state(b);
+    const RefEntry *oldest = NULL;
+
+    *unsure |= !entries;
+    for (unsigned i = 0; entries && i < entries->len; i++) {
+        const RefEntry *e = &g_array_index(entries, RefEntry, i);
+
+        if (e->pop != REF_S1 || e->kind != REF_LEAF ||
+            e->shape != s1->shape || e->domain != s1->domain ||
+            (!e->global && e->space != s1->space) || in - e->in >= e->size) {
+            continue;
+        }
+        if (oldest && oldest->seq == e->seq) {
+            *unsure = true;
+        }
+        if (!oldest || e->seq < oldest->seq) {
+            oldest = e;
+        }
+    }
+    return oldest;
+}

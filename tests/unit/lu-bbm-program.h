@@ -70,6 +70,13 @@ bool ref_bbm_is_broken(const RefBbm *b, RefPop pop, const RefStage *stage,
                        bool *unsure);
 
 /*
+ * The oldest leaf of stage 1 for @in, or NULL.  *@unsure: there are several,
+ * or it is not known.
+ */
+const RefEntry *ref_bbm_oldest(const RefBbm *b, const RefStage *s1,
+                               uint64_t in, bool *unsure);
+
+/*
  * Whether a rule forbids that the leaf @was at @was_level becomes @now at
  * @level and @pa, of @in, where @s2 is behind.  *@unsure: cannot be said.
  */

@@ -511,6 +511,16 @@ static bool is_forbidden(World *w, const RefAccess *access,
         was = (LuWalkStep) {
             .level = s->use->level, .desc = s->use->desc, .pa = s->use->pa,
         };
+    } else if (s->use->kind == LU_USE_BOTH) {
+        const RefEntry *e = ref_bbm_oldest(&w->bbm, stage, access->iova,
+                                           unsure);
+
+        if (!e) {
+            return false;
+        }
+        was = (LuWalkStep) {
+            .level = e->level, .desc = e->raw, .pa = e->pa,
+        };
     } else if (s->use->kind != LU_USE_TABLE ||
                !last_step(s->got_walk, nr, &was)) {
         return false;
@@ -519,8 +529,9 @@ static bool is_forbidden(World *w, const RefAccess *access,
         !((was.desc ^ is.desc) & ~REF_MUTABLE)) {
         return false;
     }
-    return ref_bbm_is_broken(&w->bbm, pop, stage, s->use->level, access->iova,
-                             s->use->desc, unsure) ||
+    return (s->use->kind != LU_USE_BOTH &&
+            ref_bbm_is_broken(&w->bbm, pop, stage, s->use->level,
+                              access->iova, s->use->desc, unsure)) ||
            ref_bbm_forbids(&w->bbm, stage->shape, was.level, was.desc,
                            is.level, is.desc, is.pa, access->iova, s2, unsure);
 }
@@ -558,7 +569,8 @@ static char *judge(World *w, unsigned stream, const RefAccess *access,
         .cpu_bbml = w->levels.cpu_bbml, .left = LU_JUDGE_MAX,
     };
     LuServing serving = {
-        .access = &a, .judge = &break_judge, .held = &ctx, .now = &ctx,
+        .access = &a, .judge = &break_judge, .mayhit = w->m, .held = &ctx,
+        .now = &ctx,
         .got_walk = got, .use = lu_mayhit_use(w->m),
     };
     LuXlat x = xlat_of(got), is;

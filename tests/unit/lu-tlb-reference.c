@@ -642,7 +642,8 @@ static bool equal_entries(const GArray *a, const GArray *b)
 
         if (i == MIN(a->len, b->len) || !same(x, y) || x->seq != y->seq ||
             x->rights != y->rights || x->rights2 != y->rights2 ||
-            x->accessed != y->accessed || x->dirty != y->dirty) {
+            x->accessed != y->accessed || x->dirty != y->dirty ||
+            x->pa != y->pa || x->broken != y->broken) {
             return false;
         }
     }
