@@ -827,6 +827,7 @@ char *program_run(const Program *p, bool trace, unsigned *at,
             break;
         }
     }
+    counts->undecided += w.ref.undecided;
     counts->changes += w.bbm.judged;
     for (unsigned i = 0; i < REF_BBM_RULES; i++) {
         counts->forbidden[i] += w.bbm.found[i];

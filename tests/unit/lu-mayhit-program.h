@@ -52,6 +52,7 @@ void program_destroy(Program *p);
 
 typedef struct ProgramCounts {
     uint64_t accesses;
+    uint64_t undecided;         /* of them: the reference gave up */
     uint64_t judged;            /* of them: completeness of invalidation */
     uint64_t wrong;             /* ... which was lacking */
     uint64_t changes;           /* told: of descriptors that must be broken */

@@ -11,7 +11,7 @@
 #define VERSIONS 4
 
 /* Ways of one access that are tried before it is given up as undecided */
-#define WAYS_MAX 4096
+#define WAYS_MAX 65536
 
 #define CHOICES_MAX 64
 
@@ -651,14 +651,16 @@ static bool equal_entries(const GArray *a, const GArray *b)
 }
 
 /* Another state there may be; @entries is taken. */
-static void add_state(GPtrArray *states, GArray *entries)
+static void add_state(RefTlb *t, GArray *entries)
 {
-    bool known = states->len == STATES_MAX;
+    GPtrArray *states = t->states;
+    bool known = false;
 
     for (unsigned i = 0; i < states->len && !known; i++) {
         known = equal_entries(g_ptr_array_index(states, i), entries);
     }
-    if (known) {
+    if (known || states->len == STATES_MAX) {
+        t->lost |= !known;
         g_array_unref(entries);
     } else {
         g_ptr_array_add(states, entries);
@@ -674,7 +676,7 @@ void ref_init(RefTlb *t, unsigned out_lg2, bool hold_invalid, bool loose)
         .loose = loose,
         .out_lg2 = out_lg2,
     };
-    add_state(t->states, g_array_new(false, false, sizeof(RefEntry)));
+    add_state(t, g_array_new(false, false, sizeof(RefEntry)));
 }
 
 void ref_destroy(RefTlb *t)
@@ -705,6 +707,13 @@ static Way new_way(RefTlb *t, const RefAccess *access)
     };
 }
 
+/* Whether @inval leaves nothing. */
+static bool is_of_all(const LuInval *inval)
+{
+    return !inval->match && inval->what & LU_INVAL_S1 &&
+           inval->what & LU_INVAL_S2;
+}
+
 /* Entries may vanish: all that any way makes are there from now on. */
 static bool access_loose(RefTlb *t, const RefAccess *access,
                          const RefAnswer *answer)
@@ -732,7 +741,8 @@ static bool access_loose(RefTlb *t, const RefAccess *access,
         g_array_unref(made);
     } while (++ways < WAYS_MAX && next_way(&w));
     g_array_unref(w.undo);
-    return fits || ways == WAYS_MAX;
+    t->lost |= ways == WAYS_MAX;
+    return fits;
 }
 
 /* The states that the answer leaves possible */
@@ -756,18 +766,19 @@ static bool access_exact(RefTlb *t, const RefAccess *access,
                 first = false;
             }
             if (equal(&w.answer, answer) && access->agrees(access)) {
-                add_state(t->states, t->entries);
+                add_state(t, t->entries);
             } else {
                 g_array_unref(t->entries);
             }
             restore(&w);
         } while (++ways < WAYS_MAX && next_way(&w));
+        t->lost |= ways == WAYS_MAX;
         g_array_unref(w.undo);
         g_array_unref(state);
     }
     g_ptr_array_unref(before);
     if (!t->states->len) {
-        add_state(t->states, g_array_new(false, false, sizeof(RefEntry)));
+        add_state(t, g_array_new(false, false, sizeof(RefEntry)));
         return false;
     }
     return true;
@@ -779,13 +790,18 @@ bool ref_access(RefTlb *t, const RefAccess *access, const RefAnswer *answer,
     bool fits;
 
     *wanted = *answer;
-    if (!t->loose) {
-        return access_exact(t, access, answer, wanted);
+    if (t->loose) {
+        t->entries = g_ptr_array_index(t->states, 0);
+        fits = access_loose(t, access, answer);
+        g_ptr_array_index(t->states, 0) = t->entries;
+    } else {
+        fits = access_exact(t, access, answer, wanted);
     }
-    t->entries = g_ptr_array_index(t->states, 0);
-    fits = access_loose(t, access, answer);
-    g_ptr_array_index(t->states, 0) = t->entries;
-    return fits;
+    if (t->lost) {
+        t->lost_seq = t->seq;   /* what comes of it may be as young */
+        t->undecided++;
+    }
+    return fits || t->lost;
 }
 
 static bool overlap(uint64_t in, uint64_t size, const LuInval *inval)
@@ -864,10 +880,13 @@ RefDropped ref_done(RefTlb *t, uint64_t upto)
 
     while (t->pending->len &&
            g_array_index(t->pending, RefInval, 0).seq <= upto) {
+        const RefInval *p = &g_array_index(t->pending, RefInval, 0);
+
         for (unsigned i = 0; i < t->states->len; i++) {
             t->entries = g_ptr_array_index(t->states, i);
-            d = complete(t, &g_array_index(t->pending, RefInval, 0), d);
+            d = complete(t, p, d);
         }
+        t->lost &= !is_of_all(&p->inval) || p->seq <= t->lost_seq;
         g_array_remove_index(t->pending, 0);
     }
     t->done = MAX(t->done, upto);

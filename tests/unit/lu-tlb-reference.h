@@ -8,7 +8,8 @@
  *
  * Where hardware has a choice the contract often leaves one, too: between
  * entries of equal age, or, if entries may vanish at any time, between every
- * entry and memory.  Then all answers are tried until one fits.
+ * entry and memory.  Then all answers are tried until one fits.  When they are
+ * too many, nothing is decided until everything is invalidated.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -72,6 +73,9 @@ typedef struct RefTlb {
     uint64_t seq, done;         /* invalidations consumed, completed */
     bool hold_invalid;
     bool loose;                 /* entries may vanish at any time */
+    bool lost;                  /* not all ways were tried: there may be ... */
+    uint64_t lost_seq;          /* ... others, as young as this */
+    uint64_t undecided;         /* accesses that every answer fits, so far */
     unsigned out_lg2;
 } RefTlb;
 

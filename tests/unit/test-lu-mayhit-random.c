@@ -1,7 +1,8 @@
 /*
  * The may-hit engine against the naive reference, on random programs.
  *
- * Answers and, where descriptors need not be broken, verdicts on completeness.
+ * Answers, verdicts on completeness and, of tables whose descriptors must be
+ * broken, each change that the engine tells of or should have told of.
  *
  * LU_MAYHIT_OPS=N runs N operations in all instead of a million; a program
  * that fails is shrunk and saved, and LU_MAYHIT_REPLAY=FILE runs that one
@@ -92,8 +93,9 @@ static void run(unsigned shapes, uint64_t n_ops, bool limited)
         }
     }
     g_test_message("%" PRIu64 " operations, %" PRIu64 " accesses, %" PRIu64
-                   " judged, %" PRIu64 " lacked an invalidation", n_ops,
-                   counts.accesses, counts.judged, counts.wrong);
+                   " undecided, %" PRIu64 " judged, %" PRIu64 " lacked an "
+                   "invalidation", n_ops, counts.accesses, counts.undecided,
+                   counts.judged, counts.wrong);
     if (counts.changes) {
         tell_changes(&counts);
     }
