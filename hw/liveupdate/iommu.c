@@ -736,3 +736,23 @@ void lu_register_ok(LuIommu *iommu, LuRule rule)
         lu_session_register_ok(iommu->session, rule);
     }
 }
+
+void lu_unit_taken(LuIommu *iommu)
+{
+    qatomic_set(&iommu->left, false);
+}
+
+void lu_unit_writes(LuIommu *iommu, hwaddr pa, hwaddr len, const char *what)
+{
+    if (iommu->session && qatomic_read(&iommu->left)) {
+        lu_session_unit_writes(iommu->session, iommu, pa, len, what);
+    }
+}
+
+void lu_queue(LuIommu *iommu, const char *reg, uint64_t head,
+              const char *error)
+{
+    if (iommu->session) {
+        lu_session_queue(iommu->session, iommu, reg, head, error);
+    }
+}
