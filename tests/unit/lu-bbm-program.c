@@ -309,10 +309,13 @@ static char *wrong_change(const Told *t, const char *how, unsigned broken)
                            names);
 }
 
+/* What is held, where nothing else can be; or NULL. */
 static GArray *only_state(const RefBbm *b)
 {
-    return b->tlb->states->len == 1 ? g_ptr_array_index(b->tlb->states, 0)
-                                    : NULL;
+    const RefTlb *t = b->tlb;
+
+    return t->states->len == 1 && !t->lost ? g_ptr_array_index(t->states, 0)
+                                           : NULL;
 }
 
 /*

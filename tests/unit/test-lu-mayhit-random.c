@@ -1,7 +1,8 @@
 /*
  * The may-hit engine against the naive reference, on random programs.
  *
- * Answers and, where descriptors need not be broken, verdicts on completeness.
+ * Answers, verdicts on completeness and, of tables whose descriptors must be
+ * broken, each change that the engine tells of or should have told of.
  *
  * LU_MAYHIT_OPS=N runs N operations in all instead of a million; a program
  * that fails is shrunk and saved, and LU_MAYHIT_REPLAY=FILE runs that one
