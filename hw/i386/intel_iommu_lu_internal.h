@@ -132,6 +132,7 @@ typedef struct LuVtdRecord {
 typedef struct LuVtdDebt {
     uint8_t n, left;            /* in all, and still */
     uint8_t waits;              /* completed since */
+    uint64_t pointer;           /* the register when it was set */
 } LuVtdDebt;
 
 struct LuVtdState {
@@ -269,7 +270,18 @@ void lu_vtd_promised_invalidation(LuVtdState *lu, uint32_t gcmd,
 
 /* intel_iommu_lu_owed.c */
 
-/* GCMD was written, GSTS was @before and is @after: what is owed now.  BQL. */
+/* Pointers are what registers say, and nothing is owed for them.  BQL. */
+void lu_vtd_owe_nothing(LuVtdState *lu);
+/*
+ * Bits of @gcmd that set a pointer which is set already, and to what it is: to
+ * be done again without effect, as by software that writes @gsts back with one
+ * bit changed.  VT-d asks to mask them (GCMD); Xen does not.
+ */
+uint32_t lu_vtd_echo(LuVtdState *lu, uint32_t gsts, uint32_t gcmd);
+/*
+ * GCMD was written, without echoes as @gcmd has it, and GSTS was @before and is
+ * @after: what is owed now.  BQL.
+ */
 void lu_vtd_owe(LuVtdState *lu, uint32_t gcmd, uint32_t before,
                 uint32_t after);
 /* An invalidation of LuVtdInvType @type was consumed.  BQL. */

@@ -449,7 +449,7 @@ void lu_vtd_queue_reset(LuVtdState *lu)
 {
     timer_del(lu->queue_timer);
     lu->waiting = false;
-    memset(lu->owed, 0, sizeof(lu->owed));
+    lu_vtd_owe_nothing(lu);
 }
 
 void lu_vtd_queue_loaded(LuVtdState *lu)

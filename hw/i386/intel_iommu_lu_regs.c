@@ -86,17 +86,27 @@ static void tell(LuVtdState *lu, LuRule rule, const char *reg, uint64_t old,
     lu_register_finding(&lu->iommu, rule, reg, old, new, detail);
 }
 
-/* REG-7: how many things @gcmd changes. */
-static void judge_gcmd(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
+static unsigned count_changes(const LuVtdState *lu, uint32_t gsts,
+                              uint32_t gcmd)
 {
     uint32_t levels = (gsts & ~GCMD_SILENT) | lu->gcmd_silent;
-    unsigned changes = ctpop32((gcmd ^ levels) & GCMD_LEVELS) +
-                       ctpop32(gcmd & GCMD_ONE_SHOTS);
 
-    lu->gcmd_silent = gcmd & GCMD_SILENT;
-    tell(lu, LU_RULE_REG_7, "GCMD", gsts, gcmd, changes <= 1 ? NULL
+    return ctpop32((gcmd ^ levels) & GCMD_LEVELS) +
+           ctpop32(gcmd & GCMD_ONE_SHOTS);
+}
+
+/* REG-7: how many things @gcmd changes.  Returns it without its echoes. */
+static uint32_t judge_gcmd(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
+{
+    if (count_changes(lu, gsts, gcmd) > 1) {
+        gcmd &= ~lu_vtd_echo(lu, gsts, gcmd);
+    }
+    tell(lu, LU_RULE_REG_7, "GCMD", gsts, gcmd,
+         count_changes(lu, gsts, gcmd) <= 1 ? NULL
          : "more than one of TE, SRTP, SFL, EAFL, WBF, QIE, IRE, SIRTP and "
            "CFI");
+    lu->gcmd_silent = gcmd & GCMD_SILENT;
+    return gcmd;
 }
 
 /* REG-8: the mode takes effect with the root pointer. */
@@ -139,12 +149,12 @@ static MemTxResult write_gcmd(LuVtdState *lu, uint32_t gcmd, unsigned size,
                               MemTxAttrs attrs)
 {
     uint32_t before = lu_vtd_get32(lu, DMAR_GSTS_REG);
-    uint32_t after;
+    uint32_t meant, after;
     MemTxResult r;
 
     trace_lu_vtd_gcmd(before, gcmd);
-    judge_gcmd(lu, before, gcmd);
-    judge_mode(lu, before, gcmd);
+    meant = judge_gcmd(lu, before, gcmd);
+    judge_mode(lu, before, meant);
     judge_queue_off(lu, gcmd);
     tell_sign(lu, before, gcmd);
     lu_doorbell(&lu->iommu);
@@ -160,7 +170,7 @@ static MemTxResult write_gcmd(LuVtdState *lu, uint32_t gcmd, unsigned size,
         lu_vtd_unmap_all(lu);
     }
     lu_vtd_promised_invalidation(lu, gcmd, before, after);
-    lu_vtd_owe(lu, gcmd, before, after);
+    lu_vtd_owe(lu, meant, before, after);
     lu_vtd_queue_command(lu);
     return r;
 }

@@ -443,6 +443,7 @@ static LuXlat serve(LuIommu *iommu, const LuAccess *a, bool claimed)
         lu_mayhit_watch_table(iommu->mayhit, iommu->mem);
     }
     check_served(iommu, &(LuServing) {
+        .mayhit = iommu->mayhit,
         .access = a, .judge = &iommu->judge,
         .held = held, .now = &ram, .got = &x, .is = &seen,
         .got_walk = &walk, .is_walk = &ram_walk, .use = &use,

@@ -69,7 +69,11 @@ static void drop(LuLedger *ledger, LuPage *page)
     if (!page->retired) {
         interval_tree_remove(&page->node, &ledger->pages);
     }
-    g_free(page->shadow);
+    if (page->config) {
+        g_free(page->shadow);
+    } else {
+        lu_copies_put(&ledger->copies, page->shadow, lu_page_bytes(page));
+    }
     g_free(page);
 }
 
@@ -130,14 +134,21 @@ static bool retire_freed(LuLedger *ledger, LuPage *page)
     return page->retired;
 }
 
+/* NULL: there is no room. */
 static LuPage *add(LuLedger *ledger, hwaddr pa, hwaddr bytes, bool config)
 {
-    LuPage *page = g_new0(LuPage, 1);
+    void *shadow = config ? g_malloc(bytes)
+                          : lu_copies_get(&ledger->copies, bytes);
+    LuPage *page;
 
+    if (!shadow) {
+        return NULL;
+    }
+    page = g_new0(LuPage, 1);
     page->node.start = pa;
     page->node.last = pa + bytes - 1;
     page->config = config;
-    page->shadow = g_new(uint64_t, bytes / 8);
+    page->shadow = shadow;
     interval_tree_insert(&page->node, &ledger->pages);
     return page;
 }
@@ -150,12 +161,15 @@ static LuPage *enter(LuLedger *ledger, LuPage *page, hwaddr pa, hwaddr bytes,
                      bool config, GPtrArray *pages)
 {
     hwaddr cost = cost_of(bytes, config);
+    bool room = ledger->bytes + cost <= ledger->bytes_max;
 
-    if (ledger->bytes + cost > ledger->bytes_max) {
+    if (!page && room) {
+        page = add(ledger, pa, bytes, config);
+    }
+    if (!page || !room) {
         ledger->truncated = true;
         return NULL;
     }
-    page = page ?: add(ledger, pa, bytes, config);
     ledger->bytes += cost;
     page->refs++;
     g_ptr_array_add(pages, page);
@@ -184,6 +198,9 @@ LuPage *lu_ledger_revive(LuLedger *ledger, hwaddr pa, hwaddr bytes,
         return NULL;
     }
     page = add(ledger, pa, bytes, config);
+    if (!page) {
+        return NULL;
+    }
     memset(page->shadow, 0, bytes);
     if (retired) {
         interval_tree_remove(&page->node, &ledger->pages);
@@ -364,7 +381,7 @@ bool lu_page_word_differs(const LuPage *page, hwaddr pa, uint64_t now)
 
 int lu_page_compare(const LuPage *page, const LuMem *mem, uint64_t *now)
 {
-    uint64_t word[512];
+    uint64_t QEMU_UNINITIALIZED word[512];
     unsigned n = lu_page_bytes(page) / 8;
 
     for (unsigned i = 0; i < n; i += ARRAY_SIZE(word)) {
@@ -386,7 +403,7 @@ int lu_page_compare(const LuPage *page, const LuMem *mem, uint64_t *now)
 
 bool lu_page_same(const LuPage *page, const LuMem *mem)
 {
-    uint64_t word[512];
+    uint64_t QEMU_UNINITIALIZED word[512];
     unsigned n = lu_page_bytes(page) / 8;
 
     for (unsigned i = 0; i < n; i += ARRAY_SIZE(word)) {

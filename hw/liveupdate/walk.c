@@ -509,12 +509,27 @@ static const uint64_t *words_of(const Visit *v, const LuTreeTable *piece,
     return had;
 }
 
+/*
+ * Whether all of @w are zero or as @good, but for bits not in @differs: most
+ * are, and which of them are zero no processor can foresee.
+ */
+static bool alike(const uint64_t *w, unsigned n, uint64_t good,
+                  uint64_t differs)
+{
+    uint64_t any = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        any |= (w[i] ^ good) & -(uint64_t)!!w[i];
+    }
+    return !(any & differs);
+}
+
 static void visit_words(Visit *v, const LuTreeTable *piece, uint8_t perm)
 {
     unsigned shift = lu_stage_shift(v->stage, piece->level);
     bool skip = v->ops->reserved_only && !piece->level;
     uint64_t differs = UINT64_MAX, good = 0;
-    uint64_t read[LU_TREE_WORDS];
+    uint64_t QEMU_UNINITIALIZED read[LU_TREE_WORDS];
 
     for (hwaddr done = 0; done < piece->bytes; done += sizeof(read)) {
         unsigned n = MIN(piece->bytes - done, sizeof(read)) / 8;
@@ -523,11 +538,14 @@ static void visit_words(Visit *v, const LuTreeTable *piece, uint8_t perm)
         if (!w) {
             return;
         }
+        /* Pages that differ in where they are: one was looked at. */
+        if (alike(w, n, good, differs)) {
+            continue;
+        }
         for (unsigned i = 0; i < n; i++) {
             uint64_t in = (done / 8 + i) << shift;
             LuTreeDesc d;
 
-            /* Pages that differ in where they are: one was looked at. */
             if (!w[i] || !((w[i] ^ good) & differs)) {
                 continue;
             }

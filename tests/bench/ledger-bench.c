@@ -1,10 +1,10 @@
 /*
  * What a freeze costs: 64 GiB mapped at 4 KiB, whose tables the ledger walks,
  * judges and copies, and compares at the next edge; next to a memcpy of the
- * same bytes into memory as fresh as the ledger's.  The core alone, over
- * second-stage tables of VT-d in plain memory.
+ * same bytes into fresh memory, of the heap and where the ledger has its own.
+ * The core alone, over second-stage tables of VT-d in plain memory.
  *
- * Writes JSON: a line on what is to come, then an object per repetition;
+ * Writes JSON: a line on what is to come, then an object per measurement;
  * scripts/bench makes the table.
  *
  * usage: ledger-bench REPETITIONS
@@ -13,6 +13,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/atomic.h"
+#include "qemu/bitops.h"
 #include "qemu/cutils.h"
 #include "qemu/timer.h"
 #include "qemu/units.h"
@@ -26,6 +27,7 @@
 #define MIDDLE_TABLES   (LEAF_TABLES / ENTRIES)
 #define TABLES          (LEAF_TABLES + MIDDLE_TABLES + 1)
 #define READ_WRITE      3
+#define OUT_LG2         46
 
 /* Tables from address 0 on: the top one, middle ones, leaf tables. */
 typedef struct Tables {
@@ -75,8 +77,19 @@ static int64_t now_ns(void)
     return ts.tv_sec * NANOSECONDS_PER_SECOND + ts.tv_nsec;
 }
 
-/* Entry n of what follows the top table points to what follows, or is RAM. */
-static void build(Tables *t)
+/* Frames where they come: one in eight is not there. */
+static uint64_t scattered(GRand *rand)
+{
+    uint64_t r = (uint64_t)g_rand_int(rand) << 32 | g_rand_int(rand);
+
+    return r % 8 ? (r & MAKE_64BIT_MASK(12, OUT_LG2 - 12)) + READ_WRITE : 0;
+}
+
+/*
+ * Entry n of what follows the top table points to what follows, or is RAM: in
+ * order without @rand.
+ */
+static void build(Tables *t, GRand *rand)
 {
     uint64_t *word = t->word, n;
 
@@ -89,7 +102,7 @@ static void build(Tables *t)
     }
     word += LEAF_TABLES;
     for (n = 0; n < PTES; n++) {
-        word[n] = TABLES * PAGE + n * PAGE + READ_WRITE;
+        word[n] = rand ? scattered(rand) : (TABLES + n) * PAGE + READ_WRITE;
     }
 }
 
@@ -106,6 +119,28 @@ static double copy_ms(const Tables *t)
     return ms;
 }
 
+/* Each table to where the ledger copies it. */
+static double copy_there_ms(const Tables *t)
+{
+    g_autofree void **copy = g_new(void *, TABLES);
+    const uint8_t *from = (const uint8_t *)t->word;
+    LuCopies copies = { };
+    int64_t start = now_ns();
+    double ms;
+
+    for (unsigned n = 0; n < TABLES; n++) {
+        copy[n] = lu_copies_get(&copies, PAGE);
+        need(copy[n], "no room");
+        memcpy(copy[n], from + n * PAGE, PAGE);
+    }
+    ms = (now_ns() - start) / 1e6;
+    for (unsigned n = 0; n < TABLES; n++) {
+        need(!memcmp(copy[n], from + n * PAGE, PAGE), "the copy is none");
+        lu_copies_put(&copies, copy[n], PAGE);
+    }
+    return ms;
+}
+
 static void problem(void *opaque, const LuStage *stage, LuDescKind kind,
                     hwaddr desc_pa, uint64_t raw, uint64_t iova,
                     unsigned level, const char *why)
@@ -113,10 +148,10 @@ static void problem(void *opaque, const LuStage *stage, LuDescKind kind,
     need(false, why);
 }
 
-static void bench(const Tables *t, const LuStage *stage)
+static void bench(const Tables *t, const LuStage *stage, const char *frames)
 {
     g_autoptr(GPtrArray) pages = g_ptr_array_new();
-    double copy = copy_ms(t), enter, compare;
+    double copy = copy_ms(t), there = copy_there_ms(t), enter, compare;
     LuLedger ledger;
     uint64_t now;
     int64_t start;
@@ -132,8 +167,9 @@ static void bench(const Tables *t, const LuStage *stage)
                              &now) < 0, "a page differs");
     }
     compare = (now_ns() - start) / 1e6;
-    printf("{\"tables\": %u, \"copy\": %.1f, \"enter\": %.1f, "
-           "\"compare\": %.1f}\n", pages->len, copy, enter, compare);
+    printf("{\"frames\": \"%s\", \"tables\": %u, \"copy\": %.1f, "
+           "\"there\": %.1f, \"enter\": %.1f, \"compare\": %.1f}\n",
+           frames, pages->len, copy, there, enter, compare);
     fflush(stdout);
     lu_ledger_leave(&ledger, pages);
     lu_ledger_destroy(&ledger);
@@ -146,18 +182,22 @@ int main(int argc, char **argv)
             .read64 = read64, .read_words = read_words, .is_ram = is_ram,
         },
     };
+    g_autoptr(GRand) rand = g_rand_new_with_seed(1);
     unsigned repetitions;
     LuStage stage;
 
     need(argc == 2 && !qemu_strtoui(argv[1], NULL, 10, &repetitions) &&
-         repetitions, "usage: ledger-bench REPETITIONS");
-    need(lu_vtd_ss_geometry(&stage, 1, 46), "no such geometry");
+         repetitions && repetitions <= UINT_MAX / 2,
+         "usage: ledger-bench REPETITIONS");
+    need(lu_vtd_ss_geometry(&stage, 1, OUT_LG2), "no such geometry");
     t.word = g_malloc0(TABLES * PAGE);
-    build(&t);
-    printf("{\"name\": \"freeze\", \"rows\": %u}\n", repetitions);
+    printf("{\"name\": \"freeze\", \"rows\": %u}\n", 2 * repetitions);
     fflush(stdout);
     for (unsigned r = 0; r < repetitions; r++) {
-        bench(&t, &stage);
+        build(&t, NULL);
+        bench(&t, &stage, "in order");
+        build(&t, rand);
+        bench(&t, &stage, "scattered");
         printf("{\"done\": \"repetition %u of %u\"}\n", r + 1, repetitions);
     }
     g_free(t.word);

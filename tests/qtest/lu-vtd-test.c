@@ -487,11 +487,42 @@ static void test_one_change(void)
     stop(m);
 }
 
+/* Xen writes GSTS back with a bit changed: what is set is set again. */
+static void test_echo(void)
+{
+    Setup setup = legacy;
+    Machine *m;
+
+    setup.options = "esirtps=on";
+    m = start(&setup, MONITORED);
+
+    set_reg(m, GCMD, TE | SIRTP);
+    set_reg(m, GCMD, TE | SRTP | SIRTP | IRE);
+    set_reg(m, GCMD, TE | SRTP | SIRTP);
+    set_reg(m, GCMD, SRTP | SIRTP);
+    set_reg(m, GCMD, TE | SRTP | SIRTP);
+    check_finding(m, NULL);
+    stop(m);
+}
+
+/* That is so as long as the pointer is what it was. */
+static void test_echo_moved(void)
+{
+    Machine *m = start(&legacy, MONITORED);
+
+    set_reg(m, GCMD, TE | SIRTP);
+    set_reg64(m, IRTA, QUEUE);
+    set_reg(m, GCMD, TE | SRTP | SIRTP | IRE);
+    check_finding(m, "REG-7");
+    stop(m);
+}
+
 /* As a kernel does that forgets to look at GSTS first. */
 static void test_two_changes(void)
 {
     Machine *m = start(&legacy, MONITORED);
 
+    set_reg64(m, RTADDR, ROOT + 0x1000);
     set_reg(m, GCMD, SRTP);
     check_finding(m, "REG-7");
     lu_arms_tell(m->qts, NULL);
@@ -804,6 +835,8 @@ static void add_modeless(void)
     qtest_add_func("vtd/wide-write", test_wide_write);
     qtest_add_func("vtd/reset", test_reset);
     qtest_add_func("vtd/rule/reg-7/one-change", test_one_change);
+    qtest_add_func("vtd/rule/reg-7/echo", test_echo);
+    qtest_add_func("vtd/rule/reg-7/echo-moved", test_echo_moved);
     qtest_add_func("vtd/rule/reg-7/two-changes", test_two_changes);
     add("rule/reg-9", "off", NULL, test_queue_moves);
     add("rule/reg-9", "on", &legacy, test_queue_moves);

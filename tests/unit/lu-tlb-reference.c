@@ -287,11 +287,29 @@ static void put_loose(RefTlb *t, const RefEntry *new)
     g_array_append_val(t->entries, *new);
 }
 
+/*
+ * Entries are of addresses: when the table at one of them is another now, so
+ * it is for those beside, which are looked for there.  Stage 2 may scatter a
+ * table, but no 64 descriptors of it.
+ */
+static void move_beside(RefEntry *e, const RefEntry *new)
+{
+    unsigned chunk = 64;
+
+    if (e->pop == new->pop && e->pop != REF_BOTH && e->shape == new->shape &&
+        e->domain == new->domain && e->space == new->space &&
+        e->global == new->global && e->level == new->level &&
+        e->in / e->size / chunk == new->in / new->size / chunk) {
+        e->pa = new->pa + (e->in / e->size - new->in / new->size) * 8;
+    }
+}
+
 static void put(Way *w, RefEntry new)
 {
     RefTlb *t = w->t;
     unsigned slot[VERSIONS], n = 0, oldest = 0;
     uint64_t least = UINT64_MAX;
+    RefEntry *old = NULL;
 
     if (!w->a->need.perm) {
         return;                 /* a probe leaves nothing behind */
@@ -304,15 +322,18 @@ static void put(Way *w, RefEntry new)
     for (unsigned i = 0; i < t->entries->len; i++) {
         RefEntry *e = entry(t, i);
 
+        move_beside(e, &new);
         if (same(e, &new)) {
-            new.seq = MAX(new.seq, e->seq);
-            *e = new;
-            return;
-        }
-        if (same_slot(e, &new)) {
+            old = e;
+        } else if (same_slot(e, &new)) {
             slot[n++] = i;
             least = MIN(least, e->seq);
         }
+    }
+    if (old) {
+        new.seq = MAX(new.seq, old->seq);
+        *old = new;
+        return;
     }
     if (n == VERSIONS) {
         for (unsigned i = 0; i < VERSIONS; i++) {
@@ -425,6 +446,7 @@ static Found walk_memory(Way *w, unsigned nr, uint64_t in, unsigned need,
         }
         d = decode(w, shape, level, raw);
         e.seq = seq;
+        e.pa = pa;
         e.out = d.out;
         e.raw = raw & ~mutable_bits(shape);
         e.accessed = d.af;
@@ -620,7 +642,8 @@ static bool equal_entries(const GArray *a, const GArray *b)
 
         if (i == MIN(a->len, b->len) || !same(x, y) || x->seq != y->seq ||
             x->rights != y->rights || x->rights2 != y->rights2 ||
-            x->accessed != y->accessed || x->dirty != y->dirty) {
+            x->accessed != y->accessed || x->dirty != y->dirty ||
+            x->pa != y->pa || x->broken != y->broken) {
             return false;
         }
     }
@@ -904,7 +927,8 @@ void ref_served_destroy(RefServed *s)
 }
 
 bool ref_served_wrong(RefServed *s, unsigned stream, uint64_t iova,
-                      const RefAnswer *got, const RefAnswer *is)
+                      const RefAnswer *got, const RefAnswer *is,
+                      bool forbidden)
 {
     bool mapped = is->fault == LU_FAULT_NONE ||
                   is->fault == LU_FAULT_PERMISSION;
@@ -925,6 +949,9 @@ bool ref_served_wrong(RefServed *s, unsigned stream, uint64_t iova,
             g_array_remove_index(s->met, i);
         }
         return false;
+    }
+    if (mapped && forbidden) {
+        return true;
     }
     if (i == s->met->len) {
         g_array_append_val(s->met, now);

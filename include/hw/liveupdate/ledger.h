@@ -17,6 +17,7 @@
 #define HW_LIVEUPDATE_LEDGER_H
 
 #include "qemu/interval-tree.h"
+#include "hw/liveupdate/copies.h"
 #include "hw/liveupdate/finding.h"
 #include "hw/liveupdate/walk.h"
 
@@ -25,7 +26,7 @@
  * counts once for each domain that reaches it and as 4 KiB at least, so that
  * this bounds what one operation compares, too.
  */
-#define LU_LEDGER_BYTES_MAX (512 * 1024 * 1024ull)
+#define LU_LEDGER_BYTES_MAX LU_COPIES_BYTES_MAX
 
 /* Tables that one operation visits, over all claims: to enter and to judge. */
 #define LU_LEDGER_VISITS_MAX (2 * (LU_LEDGER_BYTES_MAX / 4096))
@@ -33,8 +34,9 @@
 typedef struct LuPage {
     IntervalTreeNode node;      /* [pa, pa + bytes - 1] */
     bool config;                /* an STE, a context entry, ...: no table */
-    LuStage stage;              /* tables: how to decode it */
+    bool retired;               /* freed, and its memory is a table again */
     uint8_t level;              /* tables: ours */
+    LuStage stage;              /* tables: how to decode it */
     uint64_t in_base;           /* tables: first input address */
     hwaddr parent;              /* tables: descriptor that led here; 0: top */
     unsigned refs;              /* domains and claims that reach it */
@@ -43,7 +45,6 @@ typedef struct LuPage {
     uint64_t *shadow;           /* words, host order */
     hwaddr taken;               /* bytes declared taken over */
     hwaddr freed;               /* bytes declared freed */
-    bool retired;               /* freed, and its memory is a table again */
     uint64_t watched;           /* in the watch of that number; 0: in none */
     uint64_t met;               /* LuLedger.entry that met it last */
     LuFinding *cause;           /* what is already known to be broken */
@@ -52,6 +53,7 @@ typedef struct LuPage {
 typedef struct LuLedger {
     LuMem view;                 /* reads the shadow */
     IntervalTreeRoot pages;
+    LuCopies copies;            /* of tables */
     hwaddr bytes, bytes_max;    /* LU_LEDGER_BYTES_MAX */
     unsigned visits;            /* left to the operation under way */
     uint64_t entry;             /* lu_ledger_enter() so far */
