@@ -84,6 +84,36 @@ static void test_kept(Case *c)
     end(c, "");
 }
 
+/*
+ * The driver lets the device go before the freeze, and takes the claim back
+ * first, as LUO does with a file that is closed.
+ */
+static void test_unbound(Case *c)
+{
+    begin(c, false);
+    g_assert_cmpuint(luctl_preserve(&c->ctl, c->engine[0].dma.rid, TOKEN), ==,
+                     LU_CTL_OK);
+    g_assert_cmpuint(luctl_unpreserve(&c->ctl, c->engine[0].dma.rid), ==,
+                     LU_CTL_OK);
+    command(c, PCI_COMMAND_MEMORY);
+    case_detach(c, 0);
+    case_op(c, LU_CTL_OP_FREEZE);
+    case_op(c, LU_CTL_OP_KEXEC);
+    case_expect(c, "");
+    command(c, COMMAND_ON);
+    case_op(c, LU_CTL_OP_ABORT);
+}
+
+/* It lets go what is frozen. */
+static void test_unbound_frozen(Case *c)
+{
+    begin(c, true);
+    command(c, PCI_COMMAND_MEMORY);
+    case_detach(c, 0);
+    command(c, COMMAND_ON);
+    end(c, c->io.ops == &vtd_ops ? "CON-9 CON-6" : "CON-9 CON-5");
+}
+
 /* Before the freeze, and once the claim is taken back. */
 static void test_outside(Case *c)
 {
@@ -142,6 +172,30 @@ static void reset(PlatQtest *pq, LuCtl *ctl)
     g_assert_cmpuint(luctl_simple(ctl, LU_CTL_OP_KEXEC), ==, LU_CTL_OK);
 }
 
+/* The bridge resets what is behind it; that is found in the same way. */
+static void reset_bus(PlatQtest *pq, LuCtl *ctl)
+{
+    Plat *p = &pq->plat;
+    uint16_t val = p->cfg_read(p, PORT, PCI_BRIDGE_CONTROL, 2);
+
+    p->cfg_write(p, PORT, PCI_BRIDGE_CONTROL, val | PCI_BRIDGE_CTL_BUS_RESET,
+                 2);
+    p->cfg_write(p, PORT, PCI_BRIDGE_CONTROL, val, 2);
+    g_assert_cmphex(p->cfg_read(p, RID, PCI_COMMAND, 2), ==, 0);
+    g_assert_cmpuint(luctl_simple(ctl, LU_CTL_OP_KEXEC), ==, LU_CTL_OK);
+}
+
+/* Another bit of the same register is no reset. */
+static void touch_bridge(PlatQtest *pq, LuCtl *ctl)
+{
+    Plat *p = &pq->plat;
+    uint16_t val = p->cfg_read(p, PORT, PCI_BRIDGE_CONTROL, 2);
+
+    p->cfg_write(p, PORT, PCI_BRIDGE_CONTROL, val ^ PCI_BRIDGE_CTL_SERR, 2);
+    p->cfg_write(p, PORT, PCI_BRIDGE_CONTROL, val, 2);
+    g_assert_cmpuint(luctl_simple(ctl, LU_CTL_OP_KEXEC), ==, LU_CTL_OK);
+}
+
 static void unplug(PlatQtest *pq, LuCtl *ctl)
 {
     qtest_qmp_assert_success(pq->qts, "{'execute': 'device_del', "
@@ -162,6 +216,9 @@ static const Loss losses[] = {
     { "unplugged-after", unplug, true },
     { "reset", reset, false, "reset" },
     { "reset-after", reset, true },
+    { "bus-reset", reset_bus, false, "reset" },
+    { "bus-reset-after", reset_bus, true },
+    { "bus-kept", touch_bridge, false },
 };
 
 /* A device behind a port, whose claim is frozen, stops to be a master. */
@@ -211,6 +268,9 @@ int main(int argc, char **argv)
     case_add("lu-master", "cleared-later", "arm x86", "", test_cleared_later);
     case_add("lu-master", "kept", "arm x86", "", test_kept);
     case_add("lu-master", "outside", "arm x86", "", test_outside);
+    case_add("lu-master", "unbound", "arm x86", "", test_unbound);
+    case_add("lu-master", "unbound-frozen", "arm x86", "",
+             test_unbound_frozen);
     for (unsigned i = 0; i < ARRAY_SIZE(losses); i++) {
         g_autofree char *path = g_strdup_printf("/lu-master/lost/%s",
                                                 losses[i].name);
