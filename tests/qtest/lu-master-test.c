@@ -21,12 +21,24 @@ static void command(Case *c, uint16_t val)
                          2);
 }
 
-/* Under a token of its own: equal findings are one. */
-static void claim(Case *c)
+/* Each time another: equal findings are one. */
+static uint64_t new_token(void)
 {
     static uint64_t token = TOKEN;
 
-    case_claim(c, 0, token++);
+    return token++;
+}
+
+static void claim(Case *c)
+{
+    case_claim(c, 0, new_token());
+}
+
+/* Not frozen yet. */
+static void preserve(Case *c)
+{
+    g_assert_cmpuint(luctl_preserve(&c->ctl, c->engine[0].dma.rid,
+                                    new_token()), ==, LU_CTL_OK);
 }
 
 static void begin(Case *c, bool frozen)
@@ -91,8 +103,7 @@ static void test_kept(Case *c)
 static void test_unbound(Case *c)
 {
     begin(c, false);
-    g_assert_cmpuint(luctl_preserve(&c->ctl, c->engine[0].dma.rid, TOKEN), ==,
-                     LU_CTL_OK);
+    preserve(c);
     g_assert_cmpuint(luctl_unpreserve(&c->ctl, c->engine[0].dma.rid), ==,
                      LU_CTL_OK);
     command(c, PCI_COMMAND_MEMORY);
@@ -102,6 +113,18 @@ static void test_unbound(Case *c)
     case_expect(c, "");
     command(c, COMMAND_ON);
     case_op(c, LU_CTL_OP_ABORT);
+}
+
+/* It lets the device go, and nobody takes the claim back: another domain. */
+static void test_unbound_preserved(Case *c)
+{
+    begin(c, false);
+    preserve(c);
+    command(c, PCI_COMMAND_MEMORY);
+    case_detach(c, 0);
+    case_op(c, LU_CTL_OP_FREEZE);
+    command(c, COMMAND_ON);
+    end(c, "DOM-1");
 }
 
 /* It lets go what is frozen. */
@@ -269,6 +292,8 @@ int main(int argc, char **argv)
     case_add("lu-master", "kept", "arm x86", "", test_kept);
     case_add("lu-master", "outside", "arm x86", "", test_outside);
     case_add("lu-master", "unbound", "arm x86", "", test_unbound);
+    case_add("lu-master", "unbound-preserved", "arm x86", "",
+             test_unbound_preserved);
     case_add("lu-master", "unbound-frozen", "arm x86", "",
              test_unbound_frozen);
     for (unsigned i = 0; i < ARRAY_SIZE(losses); i++) {
