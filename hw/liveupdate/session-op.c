@@ -37,9 +37,26 @@ static GPtrArray *claims_in_scope(LuSession *s, const LuPhaseEdge *edge,
 }
 
 /*
- * QUE-1, when the jump is announced.  A jump that is told by a doorbell is not
- * over yet: there the boot is the moment, before the next kernel rings.
+ * LUO's record tells of a jump that is not over yet: its kernel still uses the
+ * units.  Others say so when it is.
  */
+static bool is_told_by_luo(const LuSession *s)
+{
+    return !g_strcmp0(s->jump, lu_by_luo);
+}
+
+/* The jump has come: queues that are on are nobody's. */
+static void jumped(LuSession *s, const char *source)
+{
+    s->jump = source;
+    for (guint i = 0; i < s->iommus->len; i++) {
+        LuIommu *iommu = g_ptr_array_index(s->iommus, i);
+
+        qatomic_set(&iommu->left, !is_told_by_luo(s));
+    }
+}
+
+/* QUE-1, when the jump is over; or at the boot, before the next kernel rings. */
 static void judge_queues(LuSession *s)
 {
     for (guint i = 0; i < s->iommus->len; i++) {
@@ -57,22 +74,6 @@ static void judge_queues(LuSession *s)
             ev.detail = "the queue of invalidations is not done";
             lu_finding(&s->books.sink, LU_RULE_QUE_1, &ev);
         }
-    }
-}
-
-static bool is_told_by_luo(const LuSession *s)
-{
-    return !g_strcmp0(s->jump, lu_by_luo);
-}
-
-/* The jump has come: queues that are on are nobody's. */
-static void jumped(LuSession *s, const char *source)
-{
-    s->jump = source;
-    for (guint i = 0; i < s->iommus->len; i++) {
-        LuIommu *iommu = g_ptr_array_index(s->iommus, i);
-
-        qatomic_set(&iommu->left, true);
     }
 }
 

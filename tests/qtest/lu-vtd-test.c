@@ -490,7 +490,11 @@ static void test_one_change(void)
 /* Xen writes GSTS back with a bit changed: what is set is set again. */
 static void test_echo(void)
 {
-    Machine *m = start(&legacy, MONITORED);
+    Setup setup = legacy;
+    Machine *m;
+
+    setup.options = "esirtps=on";
+    m = start(&setup, MONITORED);
 
     set_reg(m, GCMD, TE | SIRTP);
     set_reg(m, GCMD, TE | SRTP | SIRTP | IRE);
