@@ -86,6 +86,8 @@ static bool write_record(SMMUv3LUState *s, const uint64_t rec[4])
     for (int i = 0; i < ARRAY_SIZE(le); i++) {
         le[i] = cpu_to_le64(rec[i]);
     }
+    lu_unit_writes(&s->iommu, base, sizeof(le),
+                   "the Event queue of the last kernel is still on");
     if (!lu_mem_write(s->iommu.mem, base, le, sizeof(le))) {
         owe_irq(s, SMMU_IRQ_GERROR);
         return false;

@@ -140,7 +140,7 @@ struct SMMUv3LUState {
     QEMUTimer *sync_timer;      /* completes the CMD_SYNC that waits */
     bool sync_waits;            /* CMDQ_CONS points at a CMD_SYNC */
     bool sync_irq;              /* which is to be signalled by interrupt */
-    QEMUTimer *ack_timer;       /* lets CR0ACK follow CR0 */
+    QEMUTimer *ack_timer;       /* ends Updates: of CR0, and of GBPA */
 
     Notifier machine_done;      /* with cohacc=off */
     LuCapSet there;             /* of the machine whose state is loaded */
@@ -160,7 +160,7 @@ struct SMMUv3LUState {
     uint8_t cpu_bbml;           /* of CPUs that walk the same tables */
     bool cpu_stage2;            /* they walk those of stage 2 */
     uint32_t inv_latency;       /* virtual ns that a CMD_SYNC takes */
-    uint32_t ack_latency;       /* ... and an Update of CR0 */
+    uint32_t ack_latency;       /* ... and an Update of CR0 or GBPA */
     char *tlb;
     char *stale;
 };
@@ -229,20 +229,30 @@ void smmuv3_lu_regs_init(SMMUv3LUState *s);
 /* LuFrontEnd.write */
 void smmuv3_lu_write(void *fe, hwaddr offset, uint64_t val, unsigned size);
 
+/*
+ * smmuv3-lu-judge.c: whether software may write *@data, of @size bytes, at
+ * @offset in page 0; *@data becomes what is written.  False: nothing is.  BQL.
+ */
+bool smmuv3_lu_judge(SMMUv3LUState *s, hwaddr offset, uint64_t *data,
+                     unsigned size);
+
 /* smmuv3-lu-queue.c: the BQL is held for all of it. */
 
 void smmuv3_lu_queue_init(SMMUv3LUState *s);
 /* Nothing waits and nothing is pending any more. */
 void smmuv3_lu_queue_reset(SMMUv3LUState *s);
 /*
- * Write one of the registers that decide whether commands are consumed: CR0,
- * GERRORN, CMDQ_PROD.  Consumes none; returns false if it is another one.
+ * Write one of the registers that decide whether commands are consumed, or
+ * whose change takes its time: CR0, GERRORN, CMDQ_PROD, GBPA.  Consumes none;
+ * returns false if it is another one.
  */
 bool smmuv3_lu_queue_store(SMMUv3LUState *s, hwaddr reg, uint32_t data);
 /* Consume what may be consumed now: at most a slice, the rest later. */
 void smmuv3_lu_queue_kick(SMMUv3LUState *s);
 /* LuFrontEnd.tick */
 void smmuv3_lu_tick(void *fe, unsigned what);
+/* LuFrontEnd.busy */
+bool smmuv3_lu_busy(void *fe);
 /* LuFrontEnd.unmap_notify: caches outside the model forget everything. */
 void smmuv3_lu_unmap_all(void *fe);
 

@@ -36,18 +36,22 @@ static bool ready(SMMUv3LUState *s)
            !FIELD_EX32(p->gerror ^ p->gerrorn, GERROR, CMDQ_ERR);
 }
 
-/* 6.3.9.3: CMDQEN is acknowledged as 0 once nothing is in progress. */
+/*
+ * Updates of CR0 and GBPA end.  6.3.9.3: CMDQEN is acknowledged as 0 once
+ * nothing is in progress.
+ */
 static void acknowledge(SMMUv3LUState *s)
 {
     SMMUv3State *p = &s->parent_obj;
 
+    p->gbpa &= ~R_GBPA_UPDATE_MASK;
     p->cr0ack = p->cr[0] & ~SMMU_CR0_RESERVED;
     if (s->sync_waits) {
         p->cr0ack |= R_CR0_CMDQEN_MASK;
     }
 }
 
-/* What CR0 says now is acknowledged, unless that takes its time still. */
+/* What was written is acknowledged, unless that takes its time still. */
 static void acknowledge_settled(SMMUv3LUState *s)
 {
     if (!timer_pending(s->ack_timer)) {
@@ -62,7 +66,7 @@ static void ack_timeout(SMMUv3LUState *s)
     acknowledge(s);
 }
 
-/* 6.3.9: an Update takes effect at any time until it is acknowledged. */
+/* 6.3.9, 6.3.14.1: it takes effect at any time until it is acknowledged. */
 static void begin_update(SMMUv3LUState *s)
 {
     if (s->ack_latency) {
@@ -73,12 +77,16 @@ static void begin_update(SMMUv3LUState *s)
     }
 }
 
+static const char cons_name[] = "SMMU_CMDQ_CONS";
+
 /* 7.1: CMDQ_CONS stays at the command; its ERR is valid before GERROR is. */
-static void raise_error(SMMUv3LUState *s, SMMUCmdError error)
+static void raise_error(SMMUv3LUState *s, SMMUCmdError error,
+                        const char *detail)
 {
     SMMUv3State *p = &s->parent_obj;
 
     trace_lu_smmuv3_cmdq_error(p->cmdq.cons, error);
+    lu_queue(&s->iommu, cons_name, p->cmdq.cons, detail);
     smmu_write_cmdq_err(p, error);
     p->gerror ^= R_GERROR_CMDQ_ERR_MASK;
     if (smmuv3_gerror_irq_enabled(p)) {
@@ -106,6 +114,7 @@ static void complete_sync(SMMUv3LUState *s)
     queue_cons_incr(&p->cmdq);
     acknowledge_settled(s);
     trace_lu_smmuv3_synced(p->cmdq.cons);
+    lu_queue(&s->iommu, cons_name, p->cmdq.cons, NULL);
     if (s->sync_irq) {
         qemu_irq_pulse(p->irq[SMMU_IRQ_CMD_SYNC]);
     }
@@ -140,7 +149,7 @@ static void consume_one(SMMUv3LUState *s)
     uint64_t w[2];
 
     if (!lu_mem_read_words(s->iommu.mem, command_addr(&p->cmdq), w, 2)) {
-        raise_error(s, SMMU_CERROR_ABT);
+        raise_error(s, SMMU_CERROR_ABT, "the queue is not in memory");
         return;
     }
     illegal = smmuv3_lu_cmd_decode(w, &caps, &cmd);
@@ -149,7 +158,7 @@ static void consume_one(SMMUv3LUState *s)
         qemu_log_mask(LOG_GUEST_ERROR, "%s: illegal command %s 0x%016" PRIx64
                       " 0x%016" PRIx64 ": %s\n", s->iommu.id, cmd.name,
                       w[0], w[1], illegal);
-        raise_error(s, SMMU_CERROR_ILL);
+        raise_error(s, SMMU_CERROR_ILL, illegal);
         return;
     }
     if (cmd.sync) {
@@ -249,11 +258,12 @@ bool smmuv3_lu_queue_store(SMMUv3LUState *s, hwaddr reg, uint32_t data)
         p->cr[0] = data;
         begin_update(s);
         break;
+    case A_GBPA:
+        p->gbpa = data;
+        begin_update(s);
+        lu_iommu_reconsider(&s->iommu);     /* it decides while SMMUEN is 0 */
+        break;
     case A_GERRORN:
-        if ((p->gerrorn ^ data) & ~(p->gerror ^ p->gerrorn)) {
-            qemu_log_mask(LOG_GUEST_ERROR, "%s: SMMU_GERRORN 0x%x toggles "
-                          "what is not active\n", s->iommu.id, data);
-        }
         p->gerrorn = data;
         break;
     case A_CMDQ_PROD:
@@ -264,6 +274,14 @@ bool smmuv3_lu_queue_store(SMMUv3LUState *s, hwaddr reg, uint32_t data)
     }
     trace_lu_smmuv3_store(reg, data);
     return true;
+}
+
+bool smmuv3_lu_busy(void *fe)
+{
+    SMMUv3LUState *s = fe;
+    SMMUv3State *p = &s->parent_obj;
+
+    return smmuv3_cmdq_enabled(p) && !smmuv3_q_empty(&p->cmdq);
 }
 
 void smmuv3_lu_unmap_all(void *fe)

@@ -169,6 +169,7 @@ static const LuFrontEnd smmuv3_lu_front_end = {
     .requesters = smmuv3_lu_requesters,
     .opaque = smmuv3_lu_opaque,
     .unmap_notify = smmuv3_lu_unmap_all,
+    .busy = smmuv3_lu_busy,
     .write = smmuv3_lu_write,
     .tick = smmuv3_lu_tick,
     .reset = smmuv3_lu_reset,
@@ -293,7 +294,8 @@ static void smmuv3_lu_describe_properties(ObjectClass *oc)
     object_class_property_set_description(oc, "inv-latency",
         "virtual nanoseconds that CMD_SYNC takes");
     object_class_property_set_description(oc, "ack-latency",
-        "virtual nanoseconds until CR0ACK says what CR0 does");
+        "virtual nanoseconds until CR0ACK says what CR0 does, and GBPA.Update "
+        "is clear");
     object_class_property_set_description(smmuv3, "stage",
         "stages of translation offered: 1, 2 or nested (both)");
     object_class_property_set_description(smmu, "primary-bus",

@@ -356,6 +356,7 @@ static const LuFrontEnd lu_vtd_front_end = {
     .opaque = lu_vtd_opaque,
     .unmap_notify = lu_vtd_unmap_all,
     .as_given = lu_vtd_as_given,
+    .busy = lu_vtd_busy,
     .write = lu_vtd_write,
     .tick = lu_vtd_tick,
     .reset = lu_vtd_reset,

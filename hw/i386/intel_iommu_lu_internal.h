@@ -132,6 +132,7 @@ typedef struct LuVtdRecord {
 typedef struct LuVtdDebt {
     uint8_t n, left;            /* in all, and still */
     uint8_t waits;              /* completed since */
+    uint64_t pointer;           /* the register when it was set */
 } LuVtdDebt;
 
 struct LuVtdState {
@@ -245,6 +246,8 @@ void lu_vtd_queue_init(LuVtdState *lu);
 void lu_vtd_queue_reset(LuVtdState *lu);
 /* The registers were loaded: what they say is under way goes on. */
 void lu_vtd_queue_loaded(LuVtdState *lu);
+/* LuFrontEnd.busy */
+bool lu_vtd_busy(void *fe);
 /* LuFrontEnd.tick: there is one timer. */
 void lu_vtd_tick(void *fe, unsigned what);
 /*
@@ -254,6 +257,8 @@ void lu_vtd_tick(void *fe, unsigned what);
 void lu_vtd_queue_tail(LuVtdState *lu);
 void lu_vtd_queue_address(LuVtdState *lu);
 void lu_vtd_queue_command(LuVtdState *lu);
+/* The queue is about to be disabled: what is under way, NULL if nothing is. */
+const char *lu_vtd_queue_unquiet(LuVtdState *lu);
 /* The guest set the command bit of @reg, CCMD or IOTLB.  BQL. */
 void lu_vtd_register_invalidation(LuVtdState *lu, hwaddr reg);
 /*
@@ -265,7 +270,18 @@ void lu_vtd_promised_invalidation(LuVtdState *lu, uint32_t gcmd,
 
 /* intel_iommu_lu_owed.c */
 
-/* GCMD was written, GSTS was @before and is @after: what is owed now.  BQL. */
+/* Pointers are what registers say, and nothing is owed for them.  BQL. */
+void lu_vtd_owe_nothing(LuVtdState *lu);
+/*
+ * Bits of @gcmd that set a pointer which is set already, and to what it is: to
+ * be done again without effect, as by software that writes @gsts back with one
+ * bit changed.  VT-d asks to mask them (GCMD); Xen does not.
+ */
+uint32_t lu_vtd_echo(LuVtdState *lu, uint32_t gsts, uint32_t gcmd);
+/*
+ * GCMD was written, without echoes as @gcmd has it, and GSTS was @before and is
+ * @after: what is owed now.  BQL.
+ */
 void lu_vtd_owe(LuVtdState *lu, uint32_t gcmd, uint32_t before,
                 uint32_t after);
 /* An invalidation of LuVtdInvType @type was consumed.  BQL. */

@@ -19,18 +19,21 @@
 
 /* A row per pointer: LuVtdState.owed has as many. */
 static const struct {
-    uint32_t set;               /* in GCMD, sets the pointer */
+    uint32_t set;               /* in GCMD, sets the pointer; in GSTS, it is */
+    uint16_t pointer;           /* the register */
     uint32_t enabled;           /* in GSTS */
     uint64_t cap;               /* hardware does it */
     LuRule rule;
     const char *early, *never;
     LuVtdInvType order[4];      /* 0: no more */
 } debts[LU_VTD_DEBTS] = {
-    { VTD_GCMD_SRTP, VTD_GSTS_TES, VTD_CAP_ESRTPS, LU_RULE_INV_11,
+    { VTD_GCMD_SRTP, DMAR_RTADDR_REG, VTD_GSTS_TES, VTD_CAP_ESRTPS,
+      LU_RULE_INV_11,
       "translation is enabled before the caches were invalidated",
       "the caches are not invalidated globally after SRTP",
       { LU_VTD_INV_CONTEXT, LU_VTD_INV_PASID, LU_VTD_INV_IOTLB } },
-    { VTD_GCMD_SIRTP, VTD_GSTS_IRES, LU_VTD_CAP_ESIRTPS, LU_RULE_INV_12,
+    { VTD_GCMD_SIRTP, DMAR_IRTA_REG, VTD_GSTS_IRES, LU_VTD_CAP_ESIRTPS,
+      LU_RULE_INV_12,
       "remapping is enabled before its cache was invalidated",
       "the interrupt entry cache is not invalidated globally after SIRTP",
       { LU_VTD_INV_IEC } },
@@ -44,11 +47,35 @@ static void blame(LuVtdState *lu, unsigned i, uint32_t before, uint32_t after,
                         detail);
 }
 
+void lu_vtd_owe_nothing(LuVtdState *lu)
+{
+    for (unsigned i = 0; i < LU_VTD_DEBTS; i++) {
+        lu->owed[i] = (LuVtdDebt) {
+            .pointer = lu_vtd_get64(lu, debts[i].pointer),
+        };
+    }
+}
+
+uint32_t lu_vtd_echo(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
+{
+    uint32_t echo = 0;
+
+    for (unsigned i = 0; i < LU_VTD_DEBTS; i++) {
+        if (lu_vtd_get64(lu, debts[i].pointer) == lu->owed[i].pointer) {
+            echo |= gcmd & gsts & debts[i].set;
+        }
+    }
+    return echo;
+}
+
 void lu_vtd_owe(LuVtdState *lu, uint32_t gcmd, uint32_t before, uint32_t after)
 {
     for (unsigned i = 0; i < LU_VTD_DEBTS; i++) {
         LuVtdDebt *debt = &lu->owed[i];
 
+        if (gcmd & debts[i].set) {
+            debt->pointer = lu_vtd_get64(lu, debts[i].pointer);
+        }
         if (gcmd & debts[i].set && !(lu->parent_obj.cap & debts[i].cap)) {
             debt->waits = 0;
             debt->left = 0;

@@ -95,6 +95,10 @@ static const char *complete_wait(LuVtdState *lu)
     lu_inval_done(&lu->iommu, lu->completes);
     lu_vtd_remind(lu);
     stl_le_p(status, word >> LU_VTD_WAIT_DATA_LSB);
+    if (word & LU_VTD_WAIT_SW) {
+        lu_unit_writes(&lu->iommu, addr, sizeof(status),
+                       "the status of an Invalidation Wait of the last kernel");
+    }
     if (word & LU_VTD_WAIT_SW &&
         !lu_mem_write(lu->iommu.mem, addr, status, sizeof(status))) {
         return "status not written";
@@ -103,6 +107,7 @@ static const char *complete_wait(LuVtdState *lu)
         completion_event(lu);
     }
     advance(lu);
+    lu_queue(&lu->iommu, "IQH", lu_vtd_get64(lu, DMAR_IQH_REG), NULL);
     return NULL;
 }
 
@@ -179,6 +184,7 @@ static void fail(LuVtdState *lu, const char *error)
     IntelIOMMUState *s = &lu->parent_obj;
 
     trace_lu_vtd_queue_error(s->iq_head, error);
+    lu_queue(&lu->iommu, "IQH", lu_vtd_get64(lu, DMAR_IQH_REG), error);
     qemu_log_mask(LOG_GUEST_ERROR, "%s: invalidation queue stops at %u of %u, "
                   "tail %u: %s\n", lu->iommu.id, s->iq_head, s->iq_size,
                   s->iq_tail, error);
@@ -219,6 +225,29 @@ static void run(LuVtdState *lu)
         }
     }
     later(lu, 0);
+}
+
+bool lu_vtd_busy(void *fe)
+{
+    LuVtdState *lu = fe;
+    const IntelIOMMUState *s = &lu->parent_obj;
+
+    return s->qi_enabled && (lu->waiting || s->iq_head != s->iq_tail);
+}
+
+const char *lu_vtd_queue_unquiet(LuVtdState *lu)
+{
+    const IntelIOMMUState *s = &lu->parent_obj;
+
+    if (is_stopped(lu)) {
+        return NULL;
+    }
+    if (lu_vtd_busy(lu)) {
+        return "disabled before it was empty";
+    }
+    return s->iq_last_desc_type == VTD_INV_DESC_NONE ||
+           s->iq_last_desc_type == LU_VTD_INV_WAIT
+           ? NULL : "disabled without a Wait behind the last invalidation";
 }
 
 /* QIE off takes effect when the queue has drained, or has stopped. */
@@ -272,6 +301,7 @@ void lu_vtd_queue_command(LuVtdState *lu)
     if (!s->qi_enabled && lu_vtd_get32(lu, DMAR_GCMD_REG) & VTD_GCMD_QIE) {
         s->iq = iqa & VTD_IQA_IQA_MASK(s->aw_bits);
         s->iq_size = 1 << ((iqa & VTD_IQA_QS) + (s->iq_dw ? 7 : 8));
+        s->iq_last_desc_type = VTD_INV_DESC_NONE;
         s->qi_enabled = true;
         lu_vtd_set32(lu, DMAR_GSTS_REG, 0, VTD_GSTS_QIES);
         /* It should be 0, but Windows is known to fill the queue first. */
@@ -419,7 +449,7 @@ void lu_vtd_queue_reset(LuVtdState *lu)
 {
     timer_del(lu->queue_timer);
     lu->waiting = false;
-    memset(lu->owed, 0, sizeof(lu->owed));
+    lu_vtd_owe_nothing(lu);
 }
 
 void lu_vtd_queue_loaded(LuVtdState *lu)

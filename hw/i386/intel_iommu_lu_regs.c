@@ -73,20 +73,63 @@ static MemTxResult forward(LuVtdState *lu, hwaddr reg, uint64_t val,
                                         size_memop(size) | MO_LE, attrs);
 }
 
-/* REG-7: how many things @gcmd changes. */
-static void judge_gcmd(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
+/* @rule is kept, unless @detail says how it is broken. */
+static void tell(LuVtdState *lu, LuRule rule, const char *reg, uint64_t old,
+                 uint64_t new, const char *detail)
+{
+    if (!detail) {
+        lu_register_ok(&lu->iommu, rule);
+        return;
+    }
+    qemu_log_mask(LOG_GUEST_ERROR, "%s: %s: 0x%" PRIx64 " is written over 0x%"
+                  PRIx64 ": %s\n", lu->iommu.id, reg, new, old, detail);
+    lu_register_finding(&lu->iommu, rule, reg, old, new, detail);
+}
+
+static unsigned count_changes(const LuVtdState *lu, uint32_t gsts,
+                              uint32_t gcmd)
 {
     uint32_t levels = (gsts & ~GCMD_SILENT) | lu->gcmd_silent;
-    unsigned changes = ctpop32((gcmd ^ levels) & GCMD_LEVELS) +
-                       ctpop32(gcmd & GCMD_ONE_SHOTS);
 
+    return ctpop32((gcmd ^ levels) & GCMD_LEVELS) +
+           ctpop32(gcmd & GCMD_ONE_SHOTS);
+}
+
+/* REG-7: how many things @gcmd changes.  Returns it without its echoes. */
+static uint32_t judge_gcmd(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
+{
+    if (count_changes(lu, gsts, gcmd) > 1) {
+        gcmd &= ~lu_vtd_echo(lu, gsts, gcmd);
+    }
+    tell(lu, LU_RULE_REG_7, "GCMD", gsts, gcmd,
+         count_changes(lu, gsts, gcmd) <= 1 ? NULL
+         : "more than one of TE, SRTP, SFL, EAFL, WBF, QIE, IRE, SIRTP and "
+           "CFI");
     lu->gcmd_silent = gcmd & GCMD_SILENT;
-    if (changes > 1) {
-        lu_register_finding(&lu->iommu, LU_RULE_REG_7, "GCMD", gsts, gcmd,
-                            "more than one of TE, SRTP, SFL, EAFL, WBF, QIE, "
-                            "IRE, SIRTP and CFI");
-    } else {
-        lu_register_ok(&lu->iommu, LU_RULE_REG_7);
+    return gcmd;
+}
+
+/* REG-8: the mode takes effect with the root pointer. */
+static void judge_mode(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
+{
+    uint64_t rtaddr = lu_vtd_get64(lu, DMAR_RTADDR_REG);
+    bool changes = extract64(rtaddr, 10, 2) != lu->latch.ttm;
+
+    if (gcmd & VTD_GCMD_SRTP) {
+        tell(lu, LU_RULE_REG_8, "RTADDR", lu->latch.root | lu->latch.ttm << 10,
+             rtaddr, changes && gsts & VTD_GSTS_TES &&
+             !(lu->parent_obj.cap & VTD_CAP_ESRTPS)
+             ? "another translation table mode while TES is 1" : NULL);
+    }
+}
+
+/* QUE-2 */
+static void judge_queue_off(LuVtdState *lu, uint32_t gcmd)
+{
+    uint32_t was = lu_vtd_get32(lu, DMAR_GCMD_REG);
+
+    if (lu->parent_obj.qi_enabled && was & ~gcmd & VTD_GCMD_QIE) {
+        tell(lu, LU_RULE_QUE_2, "GCMD", was, gcmd, lu_vtd_queue_unquiet(lu));
     }
 }
 
@@ -97,6 +140,7 @@ static void tell_sign(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
         lu_sign(&lu->iommu, LU_SIGN_OFF);
     }
     if (~gsts & gcmd & VTD_GCMD_QIE) {
+        lu_unit_taken(&lu->iommu);
         lu_sign(&lu->iommu, LU_SIGN_QUEUE_ON);
     }
 }
@@ -105,11 +149,13 @@ static MemTxResult write_gcmd(LuVtdState *lu, uint32_t gcmd, unsigned size,
                               MemTxAttrs attrs)
 {
     uint32_t before = lu_vtd_get32(lu, DMAR_GSTS_REG);
-    uint32_t after;
+    uint32_t meant, after;
     MemTxResult r;
 
     trace_lu_vtd_gcmd(before, gcmd);
-    judge_gcmd(lu, before, gcmd);
+    meant = judge_gcmd(lu, before, gcmd);
+    judge_mode(lu, before, meant);
+    judge_queue_off(lu, gcmd);
     tell_sign(lu, before, gcmd);
     lu_doorbell(&lu->iommu);
     /* To the parent QIE never changes. */
@@ -124,40 +170,34 @@ static MemTxResult write_gcmd(LuVtdState *lu, uint32_t gcmd, unsigned size,
         lu_vtd_unmap_all(lu);
     }
     lu_vtd_promised_invalidation(lu, gcmd, before, after);
-    lu_vtd_owe(lu, gcmd, before, after);
+    lu_vtd_owe(lu, meant, before, after);
     lu_vtd_queue_command(lu);
     return r;
 }
 
 /*
- * CCMD or IOTLB, @reg, or a half of it, at @addr.  Setting bit 63 is the
- * command.  Until hardware clears that, the register must not be written
- * (VT-d, CCMD.ICC, IOTLB.IVT): such a write is ignored, or what is under way
- * would never be seen to end.
+ * CCMD or IOTLB, @reg, or a half of it, at @addr: REG-10.  Setting bit 63 is
+ * the command.  Until hardware clears that, the register must not be written:
+ * such a write is ignored, or what is under way would never be seen to end.
  */
 static void write_command(LuVtdState *lu, hwaddr reg, hwaddr addr,
                           uint64_t val, unsigned size)
 {
+    uint64_t old = lu_vtd_get64(lu, reg);
     bool command = addr + size == reg + 8 && val >> (size * 8 - 1);
+    const char *detail = old >> 63
+        ? "its invalidation is under way; the write was ignored"
+        : command && lu->parent_obj.qi_enabled
+        ? "the queue is enabled; the invalidation was ignored" : NULL;
 
-    if (lu_vtd_get64(lu, reg) >> 63) {
-        qemu_log_mask(LOG_GUEST_ERROR, "%s: write to the register 0x%"
-                      HWADDR_PRIx " is ignored: its invalidation is under "
-                      "way\n", lu->iommu.id, reg);
-        return;
-    }
-    if (!command) {
+    tell(lu, LU_RULE_REG_10, reg == DMAR_CCMD_REG ? "CCMD" : "IOTLB", old,
+         deposit64(old, (addr - reg) * 8, size * 8, val), detail);
+    if (!detail) {
         store(lu, addr, val, size);
-        return;
+        if (command) {
+            lu_vtd_register_invalidation(lu, reg);
+        }
     }
-    if (lu->parent_obj.qi_enabled) {
-        qemu_log_mask(LOG_GUEST_ERROR, "%s: invalidation through the register "
-                      "0x%" HWADDR_PRIx " is ignored: the queue is enabled\n",
-                      lu->iommu.id, reg);
-        return;
-    }
-    store(lu, addr, val, size);
-    lu_vtd_register_invalidation(lu, reg);
 }
 
 /* IQA, or a half of it, at @addr: REG-9. */
@@ -167,19 +207,13 @@ static void write_iqa(LuVtdState *lu, hwaddr addr, uint64_t val,
     uint64_t old = ldq_le_p(lu->parent_obj.csr + DMAR_IQA_REG);
     uint64_t new = deposit64(old, (addr - DMAR_IQA_REG) * 8, size * 8, val);
 
-    if (lu->parent_obj.qi_enabled && new != old) {
-        lu_register_finding(&lu->iommu, LU_RULE_REG_9, "IQA", old, new,
-                            "written while QIES is 1; the write was ignored");
-    } else {
-        lu_register_ok(&lu->iommu, LU_RULE_REG_9);
+    tell(lu, LU_RULE_REG_9, "IQA", old, new,
+         lu->parent_obj.qi_enabled && new != old
+         ? "written while QIES is 1; the write was ignored" : NULL);
+    if (!lu->parent_obj.qi_enabled) {
+        store(lu, addr, val, size);
+        lu_vtd_queue_address(lu);
     }
-    if (lu->parent_obj.qi_enabled) {
-        qemu_log_mask(LOG_GUEST_ERROR, "%s: write to IQA is ignored: the "
-                      "queue is enabled\n", lu->iommu.id);
-        return;
-    }
-    store(lu, addr, val, size);
-    lu_vtd_queue_address(lu);
 }
 
 static MemTxResult write_reg(LuVtdState *lu, hwaddr addr, uint64_t val,

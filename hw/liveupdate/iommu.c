@@ -443,6 +443,7 @@ static LuXlat serve(LuIommu *iommu, const LuAccess *a, bool claimed)
         lu_mayhit_watch_table(iommu->mayhit, iommu->mem);
     }
     check_served(iommu, &(LuServing) {
+        .mayhit = iommu->mayhit,
         .access = a, .judge = &iommu->judge,
         .held = held, .now = &ram, .got = &x, .is = &seen,
         .got_walk = &walk, .is_walk = &ram_walk, .use = &use,
@@ -732,5 +733,25 @@ void lu_register_ok(LuIommu *iommu, LuRule rule)
 {
     if (iommu->session) {
         lu_session_register_ok(iommu->session, rule);
+    }
+}
+
+void lu_unit_taken(LuIommu *iommu)
+{
+    qatomic_set(&iommu->left, false);
+}
+
+void lu_unit_writes(LuIommu *iommu, hwaddr pa, hwaddr len, const char *what)
+{
+    if (iommu->session && qatomic_read(&iommu->left)) {
+        lu_session_unit_writes(iommu->session, iommu, pa, len, what);
+    }
+}
+
+void lu_queue(LuIommu *iommu, const char *reg, uint64_t head,
+              const char *error)
+{
+    if (iommu->session) {
+        lu_session_queue(iommu->session, iommu, reg, head, error);
     }
 }

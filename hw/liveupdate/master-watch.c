@@ -1,8 +1,11 @@
 /*
- * Who watches the Bus Master Enable bits of claimed devices.  A device that
- * has it clear has its way to memory disabled, which a listener of that address
- * space is told of at once.  A reset clears the bit and not the way, so that
- * the bits are read as well whenever claims move.
+ * Who watches the Bus Master Enable bits of devices.  A device that has it clear
+ * has its way to memory disabled, which a listener of that address space is told
+ * of at once.  A reset clears the bit and not the way, so that the bits are read
+ * as well whenever claims move.
+ *
+ * All devices are watched from the start: where nobody announces anything, a
+ * kernel that stops its devices is the first that is seen of its leaving.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,8 +18,8 @@
 
 typedef struct Watched {
     PCIDevice *dev;
-    uint16_t rid;
-    bool on;                    /* as it was told, or found, last */
+    bool way;                   /* to memory is enabled */
+    bool on;                    /* its bit was set when it was found last */
     MemoryListener listener;
 } Watched;
 
@@ -32,16 +35,29 @@ static bool has_bit(const PCIDevice *dev)
     return pci_get_word(dev->config + PCI_COMMAND) & PCI_COMMAND_MASTER;
 }
 
+static bool has_way(const PCIDevice *dev)
+{
+    return dev->bus_master_enable_region.enabled;
+}
+
+/* Buses have other numbers at other times. */
+static void tell(const Watched *w, LuMaster now)
+{
+    lu_session_master(watch.session, pci_requester_id(w->dev), now);
+}
+
 /* Any memory transaction has ended.  Without power the bit says nothing. */
 static void on_commit(MemoryListener *listener)
 {
     Watched *w = container_of(listener, Watched, listener);
-    bool on = w->dev->bus_master_enable_region.enabled;
+    bool had = w->way;
 
-    if (w->on && !on) {
-        w->on = false;
-        lu_session_master(watch.session, w->rid,
-                          has_bit(w->dev) ? LU_MASTER_GONE : LU_MASTER_OFF);
+    w->way = has_way(w->dev);
+    if (had != w->way) {
+        w->on = w->way;
+    }
+    if (had && !w->way) {
+        tell(w, has_bit(w->dev) ? LU_MASTER_GONE : LU_MASTER_OFF);
     }
 }
 
@@ -67,13 +83,16 @@ static void unwatch(gpointer p)
 
 static void look_at(Watched *w)
 {
-    bool on = has_bit(w->dev);
+    bool was = w->on;
 
-    if (w->on || on) {
-        lu_session_master(watch.session, w->rid,
-                          on ? LU_MASTER_ON : LU_MASTER_RESET);
+    w->on = has_bit(w->dev);
+    if (was && !w->on) {
+        tell(w, LU_MASTER_RESET);
+    } else if (w->on &&
+               lu_session_must_master(watch.session,
+                                      pci_requester_id(w->dev))) {
+        tell(w, LU_MASTER_ON);
     }
-    w->on = on;
 }
 
 static void look(void *opaque)
@@ -83,46 +102,46 @@ static void look(void *opaque)
     }
 }
 
-/* One that is no master at the freeze has nothing to lose. */
-static int consider(Object *obj, void *opaque)
-{
-    PCIDevice *dev = (PCIDevice *)object_dynamic_cast(obj, TYPE_PCI_DEVICE);
-    uint16_t rid;
-    Watched *w;
-
-    if (!dev || !DEVICE(dev)->realized || find(dev) || !has_bit(dev)) {
-        return 0;
-    }
-    rid = pci_requester_id(dev);
-    if (lu_session_must_master(watch.session, rid)) {
-        w = g_new0(Watched, 1);
-        w->dev = dev;
-        w->rid = rid;
-        w->on = true;
-        w->listener = (MemoryListener) {
-            .name = "lu-master", .commit = on_commit,
-        };
-        g_ptr_array_add(watch.watched, w);
-        memory_listener_register(&w->listener, &dev->bus_master_as);
-    }
-    return 0;
-}
-
 void lu_master_watch_settle(void)
 {
-    for (guint i = watch.watched->len; i-- > 0; ) {
-        Watched *w = g_ptr_array_index(watch.watched, i);
-
-        if (!lu_session_must_master(watch.session, w->rid)) {
-            g_ptr_array_remove_index(watch.watched, i);
-        }
-    }
     if (qatomic_read(&watch.session->n_open)) {
-        object_child_foreach_recursive(object_get_root(), consider, NULL);
-    }
-    if (watch.watched->len) {
         qemu_bh_schedule(watch.look);
     }
+}
+
+static void consider(DeviceState *dev)
+{
+    PCIDevice *pci = (PCIDevice *)object_dynamic_cast(OBJECT(dev),
+                                                      TYPE_PCI_DEVICE);
+    Watched *w;
+
+    if (!pci) {
+        return;
+    }
+    w = g_new0(Watched, 1);
+    w->dev = pci;
+    w->way = has_way(pci);
+    w->on = has_bit(pci);
+    w->listener = (MemoryListener) {
+        .name = "lu-master", .commit = on_commit,
+    };
+    g_ptr_array_add(watch.watched, w);
+    memory_listener_register(&w->listener, &pci->bus_master_as);
+}
+
+static void on_plug(DeviceListener *listener, DeviceState *dev)
+{
+    consider(dev);
+}
+
+static int consider_present(Object *obj, void *opaque)
+{
+    DeviceState *dev = (DeviceState *)object_dynamic_cast(obj, TYPE_DEVICE);
+
+    if (dev && dev->realized) {
+        consider(dev);
+    }
+    return 0;
 }
 
 static void on_unplug(DeviceListener *listener, DeviceState *dev)
@@ -132,10 +151,13 @@ static void on_unplug(DeviceListener *listener, DeviceState *dev)
     Watched *w = pci ? find(pci) : NULL;
 
     if (w) {
-        uint16_t rid = w->rid;
+        bool was = w->on;
+        uint16_t rid = pci_requester_id(pci);
 
         g_ptr_array_remove(watch.watched, w);
-        lu_session_master(watch.session, rid, LU_MASTER_GONE);
+        if (was) {
+            lu_session_master(watch.session, rid, LU_MASTER_GONE);
+        }
     }
 }
 
@@ -144,8 +166,10 @@ void lu_master_watch_start(LuSession *s)
     watch.session = s;
     watch.watched = g_ptr_array_new_with_free_func(unwatch);
     watch.look = qemu_bh_new(look, NULL);
+    watch.plugs.realize = on_plug;
     watch.plugs.unrealize = on_unplug;
     device_listener_register(&watch.plugs);
+    object_child_foreach_recursive(object_get_root(), consider_present, NULL);
 }
 
 void lu_master_watch_stop(void)

@@ -8,6 +8,7 @@
 #include "qemu/lockable.h"
 #include "hw/liveupdate/event.h"
 #include "hw/liveupdate/master.h"
+#include "session-internal.h"
 
 static const char *const details[] = {
     [LU_MASTER_OFF] = "Bus Master Enable was cleared",
@@ -40,12 +41,45 @@ static void judge(LuSession *s, LuClaim *c, LuMaster now)
     }
 }
 
+/* A kernel that leaves stops devices before it tells their IOMMU anything. */
+static void sign(LuSession *s, uint16_t rid)
+{
+    LuIommu *iommu = lu_session_owner(s, rid);
+
+    if (iommu) {
+        lu_session_sign(s, iommu, LU_SIGN_DOORBELL);
+    }
+}
+
+/*
+ * A jump that LUO's record told of has not come yet while its kernel stops
+ * devices: what came through so far came before.
+ */
+static void recount(LuSession *s)
+{
+    for (guint i = 0; i < s->open->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->open, i);
+
+        if (c->state == LU_CLAIM_BLACKOUT &&
+            g_str_equal(c->said[LU_CLAIM_BLACKOUT], lu_by_luo)) {
+            c->before += c->blackout;
+            c->blackout = 0;
+        }
+    }
+}
+
 void lu_session_master(LuSession *s, uint16_t rid, LuMaster now)
 {
     lu_event_begin(.kind = LU_EVENT_MASTER, .arg = { rid, now });
+    if (now == LU_MASTER_OFF) {
+        sign(s, rid);
+    }
     WITH_QEMU_LOCK_GUARD(&s->lock) {
         LuClaim *c = claim_of(s, rid);
 
+        if (now == LU_MASTER_OFF) {
+            recount(s);
+        }
         if (c) {
             judge(s, c, now);
         }

@@ -146,8 +146,49 @@ static LuUnitInfo *report_unit(LuIommu *iommu)
     return i;
 }
 
-static LuRuleCoverage *report_rule(LuSession *s, LuRule rule,
-                                   const char *unable)
+/* What a rule is not decided of: the counters of LuHeldInfo. */
+enum {
+    UNJUDGED = 1,
+    UNSAMPLED = 2,
+    FORGOTTEN = 4,
+};
+
+static const uint8_t limits[LU_RULE__MAX] = {
+    [LU_RULE_BBM_1] = UNJUDGED | UNSAMPLED,
+    [LU_RULE_BBM_1W] = UNJUDGED | UNSAMPLED,
+    [LU_RULE_BBM_2] = UNJUDGED | UNSAMPLED,
+    [LU_RULE_BBM_2W] = UNJUDGED | UNSAMPLED,
+    [LU_RULE_BBM_3] = UNJUDGED | UNSAMPLED,
+    [LU_RULE_BBM_4] = UNJUDGED | UNSAMPLED,
+    [LU_RULE_BBM_5] = UNJUDGED | UNSAMPLED,
+    [LU_RULE_BBM_6] = UNJUDGED | UNSAMPLED,
+    [LU_RULE_INV_1] = UNSAMPLED | FORGOTTEN,
+    [LU_RULE_INV_2] = UNSAMPLED,
+    [LU_RULE_INV_3] = UNSAMPLED | FORGOTTEN,
+    [LU_RULE_INV_4] = FORGOTTEN,
+    [LU_RULE_INV_9] = FORGOTTEN,
+    [LU_RULE_INV_10] = FORGOTTEN,
+    [LU_RULE_INV_14] = FORGOTTEN,
+};
+
+static uint64_t undecided_of(const LuInfo *info, LuRule rule)
+{
+    uint64_t sum = 0;
+
+    for (const LuUnitInfoList *l = info->iommus; l; l = l->next) {
+        const LuHeldInfo *h = l->value->held;
+
+        if (h) {
+            sum += (limits[rule] & UNJUDGED ? h->unjudged : 0) +
+                   (limits[rule] & UNSAMPLED ? h->unsampled : 0) +
+                   (limits[rule] & FORGOTTEN ? h->undecided : 0);
+        }
+    }
+    return sum;
+}
+
+static LuRuleCoverage *report_rule(LuSession *s, const LuInfo *info,
+                                   LuRule rule, const char *unable)
 {
     static const char *const lives[] = {
         [LU_CANDIDATE] = "candidate",
@@ -166,6 +207,7 @@ static LuRuleCoverage *report_rule(LuSession *s, LuRule rule,
     c->life = g_strdup(lives[lu_rule_info[rule].life]);
     c->need = g_strdup(needs[lu_rule_info[rule].need]);
     c->evaluated = s->books.sink.evaluated[rule];
+    c->undecided = undecided_of(info, rule);
     c->state = c->evaluated ? LU_RULE_STATE_EVALUATED
                : unable ? LU_RULE_STATE_NOT_EVALUABLE
                         : LU_RULE_STATE_NOT_REACHED;
@@ -210,7 +252,7 @@ LuInfo *lu_report_info(LuSession *s)
         QAPI_LIST_APPEND(findings, lu_report_finding(f));
     }
     for (unsigned i = 0; i < LU_RULE__MAX; i++) {
-        QAPI_LIST_APPEND(coverage, report_rule(s, i,
+        QAPI_LIST_APPEND(coverage, report_rule(s, info, i,
                                                lu_session_unable(s, i)));
     }
     for (guint i = 0; i < s->books.sink.notes->len; i++) {
@@ -425,6 +467,11 @@ void lu_report_text(const LuInfo *info, GString *out)
         if (l->value->why) {
             g_string_append_printf(out, "rule %s is not decided: %s\n",
                                    l->value->rule, l->value->why);
+        } else if (l->value->undecided) {
+            g_string_append_printf(out, "rule %s is not decided of all that "
+                                   "was held: %" PRIu64 " times a bound was "
+                                   "reached\n", l->value->rule,
+                                   l->value->undecided);
         }
     }
     for (strList *l = info->notes; l; l = l->next) {

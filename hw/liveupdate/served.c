@@ -285,10 +285,16 @@ static bool last_step(const LuWalk *walk, unsigned nr, LuWalkStep *step)
     return false;
 }
 
-/* The leaf of the stage that addresses enter, as it was used. */
-static bool used_leaf(const LuServing *s, unsigned nr, LuWalkStep *step)
+/* The leaf of the stage that addresses enter, as it was used or is held. */
+static bool used_leaf(const LuServing *s, const LuStage *stage, unsigned nr,
+                      LuWalkStep *step)
 {
     const LuUse *use = s->use;
+
+    if (use->kind == LU_USE_BOTH) {
+        step->stage = nr;
+        return lu_mayhit_leaf(s->mayhit, stage, s->access->iova, step);
+    }
 
     if (use->kind == LU_USE_LEAF) {
         *step = (LuWalkStep) {
@@ -317,9 +323,9 @@ static LuRule judge_break(const LuServing *s, const LuStage *stage,
         .kind = was->level == is->level ? LU_CHANGE_LEAF : LU_CHANGE_SIZE,
         .stage = stage,
         .s2 = s->now->n_s1 && s->now->has_s2 ? &s->now->s2 : NULL,
-        .in = s->access->iova, .level = is->level, .was_level = was->level,
-        .pa = is->pa, .was = was->desc,
-        .now = is->desc,
+        .in = s->access->iova & -(1ull << lu_stage_shift(stage, is->level)),
+        .level = is->level, .was_level = was->level, .pa = is->pa,
+        .was = was->desc, .now = is->desc,
     };
 
     if (s->use->broken && stage->fmt->needs_break) {
@@ -340,7 +346,7 @@ static LuRule judge_other(LuServed *served, const LuServing *s,
     const LuStage *stage = s1 ?: &s->now->s2;
     LuWalkStep was = { }, is = { };
     bool leaves = last_step(s->is_walk, stage == s1 ? 1 : 2, &is) &&
-                  used_leaf(s, stage == s1 ? 1 : 2, &was);
+                  used_leaf(s, stage, stage == s1 ? 1 : 2, &was);
     bool same = leaves && was.pa == is.pa && same_desc(stage, &was, &is);
     LuRule rule = LU_RULE_INV_1;
 
@@ -352,12 +358,12 @@ static LuRule judge_other(LuServed *served, const LuServing *s,
     if (s->use->reused) {
         why->detail = "held of the tables that the tag led to before";
         rule = LU_RULE_INV_10;
-    } else if (s->use->kind == LU_USE_BOTH || (s1 && same)) {
+    } else if ((s->use->kind == LU_USE_BOTH && !leaves) || (s1 && same)) {
         if (last_step(s->is_walk, 2, &is)) {
             why->pa = is.pa;
             why->was = why->is = is.desc;
         }
-        why->detail = "held of both stages at once, one of which changed";
+        why->detail = "held of both stages at once, of which the second changed";
         rule = s->now->has_s2 ? LU_RULE_INV_9 : LU_RULE_INV_1;
     } else {
         if (leaves && !same) {

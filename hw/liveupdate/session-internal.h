@@ -37,6 +37,8 @@ LuIommu *lu_session_unit_of(LuSession *s, uint16_t rid);
 LuClaim *lu_session_find(LuSession *s, LuIommu *iommu, uint16_t rid,
                          uint32_t pasid);
 LuClaim *lu_session_find_stream(LuSession *s, uint16_t rid, uint32_t pasid);
+/* The first claim of @iommu whose stream must go on; NULL if none. */
+LuClaim *lu_session_first_checked(LuSession *s, const LuIommu *iommu);
 /* Whether claims that somebody announced are open: nothing else is asked. */
 bool lu_session_announced(const LuSession *s);
 /* @c is over: it stays in the history as it is, without its tables. */
@@ -56,6 +58,9 @@ unsigned lu_session_drop(LuSession *s, const LuIommu *iommu,
 
 /* Each generation tells of its own jump. */
 void lu_session_forget_evidence(LuSession *s);
+
+/* session-sign.c: who tells of a jump that nobody announced. */
+extern const char lu_by_luo[];
 
 /* session-claim.c */
 

@@ -36,6 +36,47 @@ static GPtrArray *claims_in_scope(LuSession *s, const LuPhaseEdge *edge,
     return claims;
 }
 
+/*
+ * LUO's record tells of a jump that is not over yet: its kernel still uses the
+ * units.  Others say so when it is.
+ */
+static bool is_told_by_luo(const LuSession *s)
+{
+    return !g_strcmp0(s->jump, lu_by_luo);
+}
+
+/* The jump has come: queues that are on are nobody's. */
+static void jumped(LuSession *s, const char *source)
+{
+    s->jump = source;
+    for (guint i = 0; i < s->iommus->len; i++) {
+        LuIommu *iommu = g_ptr_array_index(s->iommus, i);
+
+        qatomic_set(&iommu->left, !is_told_by_luo(s));
+    }
+}
+
+/* QUE-1, when the jump is over; or at the boot, before the next kernel rings. */
+static void judge_queues(LuSession *s)
+{
+    for (guint i = 0; i < s->iommus->len; i++) {
+        LuIommu *iommu = g_ptr_array_index(s->iommus, i);
+        LuClaim *c = lu_session_first_checked(s, iommu);
+        LuEvidence ev;
+
+        if (!c) {
+            continue;
+        }
+        lu_evaluated(&s->books.sink, LU_RULE_QUE_1);
+        if (iommu->inval_done < iommu->inval_seq ||
+            (iommu->ops->busy && iommu->ops->busy(iommu->fe))) {
+            ev = lu_claim_evidence(c);
+            ev.detail = "the queue of invalidations is not done";
+            lu_finding(&s->books.sink, LU_RULE_QUE_1, &ev);
+        }
+    }
+}
+
 /* What an operation does once, before any claim has moved. */
 static int before_edge(LuSession *s, const LuOp *op)
 {
@@ -46,14 +87,22 @@ static int before_edge(LuSession *s, const LuOp *op)
         /* Records are complete by now: the report has them from here. */
         lu_memmap_look_again(map);
         lu_session_compare_sources(s);
-        s->jump = op->source;
+        jumped(s, op->source);
+        if (!is_told_by_luo(s)) {
+            judge_queues(s);
+        }
         return LU_CTL_OK;
     case LU_CTL_OP_CRASH:
         if (op->param & LU_CTL_CRASH_REGION &&
             !lu_memmap_crash(map, op->addr, op->len)) {
             return LU_CTL_EINVAL;
         }
-        s->jump = op->source;
+        jumped(s, op->source);
+        return LU_CTL_OK;
+    case LU_CTL_OP_BOOT:
+        if (is_told_by_luo(s)) {
+            judge_queues(s);
+        }
         return LU_CTL_OK;
     default:
         return LU_CTL_OK;

@@ -22,7 +22,7 @@
 #define SCANS_MAX           16
 #define SCAN_DOUBLED_MAX    15
 
-static const char by_luo[] = "luo";
+const char lu_by_luo[] = "luo";
 static const char by_registers[] = "registers";
 
 static bool is_time_to_scan(const LuSession *s)
@@ -84,12 +84,12 @@ void lu_session_sign(LuSession *s, LuIommu *iommu, LuSign sign)
     }
     WITH_QEMU_LOCK_GUARD(&s->lock) {
         if (s->jump) {
-            if (sign == LU_SIGN_QUEUE_ON && g_str_equal(s->jump, by_luo)) {
+            if (sign == LU_SIGN_QUEUE_ON && g_str_equal(s->jump, lu_by_luo)) {
                 op = (LuOp) { .op = LU_CTL_OP_BOOT, .source = by_registers };
             }
         } else if (sign != LU_SIGN_QUEUE_ON && !lu_session_announced(s) &&
                    is_leaving(s, iommu, sign)) {
-            op = (LuOp) { .op = LU_CTL_OP_KEXEC, .source = by_luo };
+            op = (LuOp) { .op = LU_CTL_OP_KEXEC, .source = lu_by_luo };
         }
     }
     if (op.op) {

@@ -22,19 +22,6 @@ bool lu_session_access(LuSession *s, LuIommu *iommu, const LuAccess *access,
            !s->refuse;
 }
 
-/* The first claim of @iommu whose stream must go on; NULL if none. */
-static LuClaim *first_checked(LuSession *s, LuIommu *iommu)
-{
-    for (guint i = 0; i < s->open->len; i++) {
-        LuClaim *c = g_ptr_array_index(s->open, i);
-
-        if (c->iommu == iommu && lu_claim_checked(c)) {
-            return c;
-        }
-    }
-    return NULL;
-}
-
 void lu_session_enable(LuSession *s, LuIommu *iommu, bool on, const char *reg,
                        uint64_t old, uint64_t new)
 {
@@ -46,7 +33,7 @@ void lu_session_enable(LuSession *s, LuIommu *iommu, bool on, const char *reg,
         iommu->off_cause = NULL;
         return;
     }
-    c = first_checked(s, iommu);
+    c = lu_session_first_checked(s, iommu);
     if (c) {
         lu_evaluated(&s->books.sink, iommu->ops->enable_rule);
         ev = lu_claim_evidence(c);
@@ -91,7 +78,7 @@ void lu_session_register(LuSession *s, LuIommu *iommu, LuRule rule,
     LuClaim *c;
 
     QEMU_LOCK_GUARD(&s->lock);
-    c = first_checked(s, iommu);
+    c = lu_session_first_checked(s, iommu);
     if (c) {
         ev = lu_claim_evidence(c);
     }
@@ -136,6 +123,70 @@ void lu_session_register_ok(LuSession *s, LuRule rule)
 {
     QEMU_LOCK_GUARD(&s->lock);
     lu_evaluated(&s->books.sink, rule);
+}
+
+void lu_session_queue(LuSession *s, LuIommu *iommu, const char *reg,
+                      uint64_t head, const char *error)
+{
+    LuEvidence ev;
+    LuClaim *c;
+
+    if (!qatomic_read(&s->n_open)) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&s->lock);
+    c = lu_session_first_checked(s, iommu);
+    if (!c) {
+        return;
+    }
+    lu_evaluated(&s->books.sink, LU_RULE_QUE_6);
+    if (error) {
+        ev = lu_claim_evidence(c);
+        ev.has |= LU_EV_REG;
+        ev.reg = reg;
+        ev.old_desc = ev.new_desc = head;
+        ev.detail = error;
+        lu_finding(&s->books.sink, LU_RULE_QUE_6, &ev);
+    }
+}
+
+/* A claim that the last kernel has left, and no other has taken up. */
+static LuClaim *first_in_blackout(LuSession *s)
+{
+    for (guint i = 0; i < s->open->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->open, i);
+
+        if (c->state == LU_CLAIM_BLACKOUT) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+void lu_session_unit_writes(LuSession *s, LuIommu *iommu, hwaddr pa,
+                            hwaddr len, const char *what)
+{
+    LuEvidence ev;
+    hwaddr hole;
+    LuKept kept;
+    LuClaim *c;
+
+    QEMU_LOCK_GUARD(&s->lock);
+    c = first_in_blackout(s);
+    kept = c ? lu_memmap_covers(&s->books.memmap, pa, len, &hole)
+             : LU_KEPT_UNKNOWN;
+    if (kept == LU_KEPT_UNKNOWN) {
+        return;
+    }
+    lu_evaluated(&s->books.sink, LU_RULE_OWN_6);
+    if (kept == LU_KEPT_NO) {
+        ev = lu_claim_evidence(c);
+        ev.has |= LU_EV_PAGE;
+        ev.unit = iommu->id;
+        ev.page = hole & ~(hwaddr)0xfff;
+        ev.detail = what;
+        lu_finding(&s->books.sink, LU_RULE_OWN_6, &ev);
+    }
 }
 
 /* A claim whose tables have the tag of @change; NULL if none has. */

@@ -164,6 +164,18 @@ LuClaim *lu_session_find_stream(LuSession *s, uint16_t rid, uint32_t pasid)
     return iommu ? lu_session_find(s, iommu, rid, pasid) : NULL;
 }
 
+LuClaim *lu_session_first_checked(LuSession *s, const LuIommu *iommu)
+{
+    for (guint i = 0; i < s->open->len; i++) {
+        LuClaim *c = g_ptr_array_index(s->open, i);
+
+        if (c->iommu == iommu && lu_claim_checked(c)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
 void lu_session_end(LuSession *s, LuClaim *c)
 {
     LuDomain *d = c->domain;

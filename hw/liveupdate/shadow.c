@@ -504,7 +504,7 @@ bool lu_shadow_put(LuShadow *s, uint64_t in, unsigned level, hwaddr pa,
     unsigned index = index_at(s, off, level);
     LuShadowChunk *c = node ? need_chunk(s, node, index) : NULL;
     bool live, different = false;
-    LuSlot *first;
+    LuSlot *first, old;
 
     if (!c) {
         return false;
@@ -519,7 +519,7 @@ bool lu_shadow_put(LuShadow *s, uint64_t in, unsigned level, hwaddr pa,
         return false;
     }
     if (live) {
-        *was = *first;
+        old = *first;
         different = true;
     }
     for (LuShadowVersion *v = node->versions; v; v = v->next) {
@@ -531,7 +531,7 @@ bool lu_shadow_put(LuShadow *s, uint64_t in, unsigned level, hwaddr pa,
             return false;
         }
         if (!different) {
-            *was = v->slot;
+            old = v->slot;
             different = true;
         }
     }
@@ -540,6 +540,9 @@ bool lu_shadow_put(LuShadow *s, uint64_t in, unsigned level, hwaddr pa,
     }
     if (first) {
         *first = *slot;
+    }
+    if (different) {
+        *was = old;
     }
     return different;
 }

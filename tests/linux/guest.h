@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What memory is counted in, whatever the kernel's pages are: page_bytes(). */
 #define PAGE_BYTES      4096u
 
 /*
@@ -33,10 +34,10 @@
  * Above all RAM, so that an access that is not translated lands nowhere, and
  * one page off a 2 MiB boundary, so that the mapping has real leaf tables.
  */
-#define RING_IOVA       0x400001000ull
+#define RING_IOVA       (0x400000000ull + page_bytes())
 
-/* One page more than the ring: the physical address of each page of it. */
-#define BUFFER_BYTES    (RING_BYTES + PAGE_BYTES)
+/* More than the ring: the physical address of each page of it. */
+#define BUFFER_BYTES    (RING_BYTES + page_bytes())
 
 typedef struct Guest Guest;
 
@@ -92,7 +93,9 @@ const char *cmdline_word(const Guest *g, const char *key, char *to,
                          size_t size);
 uint64_t cmdline_hex(const Guest *g, const char *key);
 bool cmdline_has(const Guest *g, const char *key);
-uint64_t physical(const void *page);
+uint64_t physical(const void *at);
+/* Of the kernel's pages: PAGE_BYTES, or on arm64 4 or 16 times as much */
+unsigned int page_bytes(void);
 void sleep_ms(unsigned int ms);
 
 /* pci.c: the function with these ids as sysfs names it; false if none has */

@@ -5,13 +5,20 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "guest.h"
 
 static int modules(Guest *g)
 {
     return load_modules(g, "/modules");
+}
+
+/* What we know of the layout of KHO, and lu-ctl of its map, is for these. */
+static int small_pages(Guest *g)
+{
+    return page_bytes() == PAGE_BYTES ? 0 :
+           unsupported("pages of %u bytes (CONFIG_ARM64_4K_PAGES): its own "
+                       "have %u", PAGE_BYTES, page_bytes());
 }
 
 static int settle(Guest *g)
@@ -160,6 +167,7 @@ static const Step after_panic[] = {
 };
 
 static const Step preserve[] = {
+    { "pages", small_pages },
     { "preserve", luo_preserve },
     { "find-doorbell", claim_find },
     { "compare-map", kho_compare },
@@ -197,6 +205,7 @@ static const Step restore[] = {
  * at.
  */
 static const Step start_ring[] = {
+    { "pages", small_pages },
     { "modules", modules },
     { "find", engine_find },
     { "bind", vfio_bind },
@@ -300,11 +309,6 @@ int main(void)
         read_file("/proc/cmdline", g.cmdline, sizeof(g.cmdline))) {
         fail("mounting /dev, /proc and /sys: CONFIG_DEVTMPFS, CONFIG_PROC_FS "
              "and CONFIG_SYSFS are needed");
-        return power_off(&g);
-    }
-    if (getauxval(AT_PAGESZ) != PAGE_BYTES) {
-        unsupported("pages of %u bytes (CONFIG_ARM64_4K_PAGES): its own have "
-                    "%lu", PAGE_BYTES, getauxval(AT_PAGESZ));
         return power_off(&g);
     }
     cmdline_word(&g, "lu.case", scenario, sizeof(scenario));

@@ -118,7 +118,7 @@ static uint64_t place(Load *load, const void *data, size_t len, size_t size,
 {
     uint64_t at = (load->room.start + align - 1) & ~(align - 1);
 
-    size = (size + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
+    size = (size + page_bytes() - 1) & ~(size_t)(page_bytes() - 1);
     if (at > load->room.end || load->room.end - at < size) {
         return 0;
     }
@@ -159,7 +159,7 @@ static uint64_t place_elf_header(Load *load)
     };
     Range ram = iomem("System RAM");
     uint64_t at = place(load, &header, sizeof(header), sizeof(header),
-                        PAGE_BYTES);
+                        page_bytes());
 
     header.segments[0] = (Elf64_Phdr) {
         .p_type = PT_NOTE,
@@ -218,13 +218,13 @@ int load_by_hand(const char *cmdline, bool on_crash)
     stub.entry = place(&load, kernel.at, kernel.size, image->image_size,
                        IMAGE_ALIGN);
     initrd_at.start = place(&load, initrd.at, initrd.size, initrd.size,
-                            PAGE_BYTES);
+                            page_bytes());
     initrd_at.end = initrd_at.start + initrd.size;
     if (on_crash) {
         elf_header = place_elf_header(&load);
     }
     stub.dtb = place_devicetree(&load, cmdline, initrd_at, &room, elf_header);
-    start = place(&load, &stub, sizeof(stub), PAGE_BYTES, PAGE_BYTES);
+    start = place(&load, &stub, sizeof(stub), sizeof(stub), page_bytes());
     if (load.n != parts) {
         return fail("no room for the second kernel in 0x%llx-0x%llx",
                     (unsigned long long)room.start,

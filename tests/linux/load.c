@@ -43,22 +43,22 @@ static bool page_holds(const uint64_t *words, uint64_t seq)
 /* One round over @pages pages, at an address that differs from the last. */
 static int round_trip(Guest *g, Load *load, uint8_t *at, unsigned int pages)
 {
-    uint64_t iova = LOAD_IOVA + load->maps % 61 * 0x1f000ull;
+    unsigned int page = page_bytes();
+    uint64_t iova = LOAD_IOVA + load->maps % 61 * 0x1full * page;
     uint64_t seq = load->maps * 1000ull;
     unsigned int i;
 
-    if (g->way->map(g, at, iova, pages * PAGE_BYTES)) {
+    if (g->way->map(g, at, iova, pages * page)) {
         return -1;
     }
     for (i = 0; i < pages; i++) {
-        load->refused += !engine_fill(g, iova + i * PAGE_BYTES, PAGE_BYTES,
-                                      seq + i);
+        load->refused += !engine_fill(g, iova + i * page, PAGE_BYTES, seq + i);
     }
-    if (g->way->unmap(g, iova, pages * PAGE_BYTES)) {
+    if (g->way->unmap(g, iova, pages * page)) {
         return -1;
     }
     for (i = 0; i < pages; i++) {
-        load->wrong += !page_holds((uint64_t *)(at + i * PAGE_BYTES), seq + i);
+        load->wrong += !page_holds((uint64_t *)(at + i * page), seq + i);
     }
     /* now and then: each refused transfer is a fault that the kernel logs */
     if (load->maps % 256 == 0) {
@@ -71,7 +71,7 @@ static int round_trip(Guest *g, Load *load, uint8_t *at, unsigned int pages)
 int load_run(Guest *g)
 {
     Load load = { };
-    uint8_t *at = mmap(NULL, LOAD_PAGES_MAX * PAGE_BYTES,
+    uint8_t *at = mmap(NULL, LOAD_PAGES_MAX * page_bytes(),
                        PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                        -1, 0);
     int ret = 0;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -180,7 +181,12 @@ bool cmdline_has(const Guest *g, const char *key)
 }
 
 /* The page must be present; 0 if the kernel does not tell. */
-uint64_t physical(const void *page)
+unsigned int page_bytes(void)
+{
+    return getauxval(AT_PAGESZ);
+}
+
+uint64_t physical(const void *at)
 {
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     uint64_t entry = 0;
@@ -188,13 +194,14 @@ uint64_t physical(const void *page)
     if (fd < 0) {
         return 0;
     }
-    if (pread(fd, &entry, sizeof(entry),
-              (uintptr_t)page / PAGE_BYTES * sizeof(entry)) != sizeof(entry)) {
+    if (pread(fd, &entry, sizeof(entry), (uintptr_t)at / page_bytes() *
+              sizeof(entry)) != sizeof(entry)) {
         entry = 0;
     }
     close(fd);
     /* bit 63: present; bits 54:0: page frame number */
-    return entry >> 63 ? (entry & ((1ull << 55) - 1)) * PAGE_BYTES : 0;
+    return entry >> 63 ? (entry & ((1ull << 55) - 1)) * page_bytes() +
+                         (uintptr_t)at % page_bytes() : 0;
 }
 
 void sleep_ms(unsigned int ms)

@@ -95,12 +95,27 @@ static void set_dma(CaseEngine *e, unsigned reg, uint64_t val)
     plat_w64(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + reg, val);
 }
 
-static uint64_t get_dma(CaseEngine *e, unsigned reg)
+static void set_dma32(CaseEngine *e, unsigned reg, uint32_t val)
 {
-    return plat_r64(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + reg);
+    plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + reg, val);
 }
 
-/* Accesses are of one word, so that each is one request. */
+/* What the device counts, from DONE to SUM, in one piece. */
+typedef struct Counts {
+    uint64_t done, errors, blocked, sum;
+} Counts;
+
+static Counts get_counts(const Case *c, const CaseEngine *e)
+{
+    Counts n;
+
+    QEMU_BUILD_BUG_ON(LU_DMA_SUM - LU_DMA_DONE != offsetof(Counts, sum));
+    qtest_memread(c->pq.qts, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_DONE, &n,
+                  sizeof(n));
+    return (Counts) { .done = le64_to_cpu(n.done), .sum = le64_to_cpu(n.sum) };
+}
+
+/* Accesses are of one word, so that each is one request; and one at a time. */
 static void find_engine(Case *c, unsigned n)
 {
     CaseEngine *e = &c->engine[n];
@@ -108,7 +123,8 @@ static void find_engine(Case *c, unsigned n)
 
     g_assert_true(ludma_find(&e->dma, &c->pq.plat, n, bar));
     e->pasid = LUCTL_NO_PASID;
-    plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_LEN, 8);
+    set_dma32(e, LU_DMA_LEN, 8);
+    set_dma32(e, LU_DMA_COUNT, 1);
 }
 
 /* Time passes while software waits (inv-latency). */
@@ -241,8 +257,7 @@ void case_pasid(Case *c, unsigned engine, uint32_t pasid)
 
     e->pasid = pasid;
     if (pasid != LUCTL_NO_PASID) {
-        plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_PASID,
-                 pasid);
+        set_dma32(e, LU_DMA_PASID, pasid);
     }
 }
 
@@ -426,17 +441,20 @@ static unsigned fault_of(Case *c)
 static CaseDma access_word(Case *c, CaseEngine *e, unsigned op)
 {
     uint32_t ctrl = e->pasid == LUCTL_NO_PASID ? 0 : LU_DMA_CTRL_PASID;
-    uint64_t done;
+    Counts n;
     CaseDma dma = { };
 
-    set_dma(e, LU_DMA_CTRL, LU_DMA_CTRL_RUN | LU_DMA_CTRL_MANUAL |
-            LU_DMA_CTRL_ENDLESS | c->ctrl | ctrl | op << LU_DMA_CTRL_OP_SHIFT);
-    plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_STEP, 1);
-    plat_w32(e->dma.plat, e->dma.regs + LU_DMA_CHAN(0) + LU_DMA_CTRL, 0);
-    done = get_dma(e, LU_DMA_DONE);
-    dma.landed = done == e->done + 1;
-    e->done = done;
+    set_dma32(e, LU_DMA_CTRL, LU_DMA_CTRL_RUN | LU_DMA_CTRL_MANUAL |
+              LU_DMA_CTRL_STOP_ERR | c->ctrl | ctrl |
+              op << LU_DMA_CTRL_OP_SHIFT);
+    set_dma32(e, LU_DMA_STEP, 1);
+    n = get_counts(c, e);
+    dma.landed = n.done == e->done + 1;
+    dma.pa = n.sum - e->sum;
+    e->done = n.done;
+    e->sum = n.sum;
     if (!dma.landed) {
+        set_dma32(e, LU_DMA_CTRL, 0);   /* if it could not even begin */
         dma.fault = fault_of(c);
     }
     return dma;
@@ -445,15 +463,12 @@ static CaseDma access_word(Case *c, CaseEngine *e, unsigned op)
 CaseDma case_read(Case *c, unsigned engine, uint64_t iova)
 {
     CaseEngine *e = &c->engine[engine];
-    uint64_t sum;
-    CaseDma dma;
 
-    set_dma(e, LU_DMA_SRC, iova);
-    dma = access_word(c, e, LU_DMA_OP_SUM);
-    sum = get_dma(e, LU_DMA_SUM);
-    dma.pa = sum - e->sum;
-    e->sum = sum;
-    return dma;
+    if (e->src != iova) {
+        set_dma(e, LU_DMA_SRC, iova);
+        e->src = iova;
+    }
+    return access_word(c, e, LU_DMA_OP_SUM);
 }
 
 CaseDma case_read_unsnooped(Case *c, unsigned engine, uint64_t iova)

@@ -46,6 +46,7 @@ extern const CaseKind case_kinds[];
 typedef struct CaseEngine {
     LuDma dma;
     uint32_t pasid;             /* of its accesses, or LUCTL_NO_PASID */
+    uint64_t src;               /* as written last */
     uint64_t done, sum;         /* as read last */
 } CaseEngine;
 

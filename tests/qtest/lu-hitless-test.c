@@ -38,7 +38,7 @@ typedef struct Entry {
     unsigned words, unit;       /* words that change at once */
     void (*used)(const uint64_t *w, uint64_t *mask);
     void (*told)(struct Entry *e);
-    uint64_t page;
+    uint64_t iova, page;
     bool watched;               /* accesses must land */
 } Entry;
 
@@ -46,9 +46,9 @@ static void look(Entry *e)
 {
     e->told(e);
     if (e->watched) {
-        case_reaches(e->c, 0, e->c->kind->iova, e->page);
+        case_reaches(e->c, 0, e->iova, e->page);
     } else {
-        case_read(e->c, 0, e->c->kind->iova);
+        case_read(e->c, 0, e->iova);
     }
 }
 
@@ -130,6 +130,7 @@ typedef struct Edge {
     uint8_t from, to;
     Outcome outcome;
     const char *torn;           /* the rule that a torn one breaks, if any */
+    bool identity;              /* addresses are what they were */
 } Edge;
 
 /* A structure of the configuration, and the words it may hold. */
@@ -201,6 +202,7 @@ static void run_test(const void *arg)
         .used = o->used, .told = o->told,
     };
 
+    e.iova = t->edge->identity ? e.page : c->kind->iova;
     o->make(&e, w);
     if (o->pasid) {
         case_pasid(c, 0, PASID);
@@ -348,13 +350,14 @@ static void all_pointers(Entry *e, uint64_t w[][WORDS], uint64_t mask)
 
 enum {
     ABORT, BYPASS, STAGE1, STAGE1_CD, STAGE2, STAGE2_TTB, STAGE2_VMID,
-    STAGE2_BOTH, NEST, NEST_VMID, SUB, SUB_BYPASS, SUB_TERMINATE, STES
+    STAGE2_BOTH, NEST, NEST_VMID, SUB, SUB_BYPASS, SUB_TERMINATE, NEST_BYPASS,
+    STES
 };
 
 static const char *const ste_names[STES] = {
     "abort", "bypass", "s1", "s1-other-cd", "s2", "s2-other-table",
     "s2-other-vmid", "s2-other-table-and-vmid", "nested", "nested-other-vmid",
-    "s1dss-0", "s1dss-bypass", "s1dss-terminate",
+    "s1dss-0", "s1dss-bypass", "s1dss-terminate", "nested-s1dss-bypass",
 };
 
 static const Edge ste_edges[] = {
@@ -377,6 +380,9 @@ static const Edge ste_edges[] = {
     { STAGE1, SUB_BYPASS, GONE }, { SUB, SUB_BYPASS, GONE },
     { STAGE1, SUB_TERMINATE, GONE }, { SUB, SUB_TERMINATE, GONE },
     { SUB_TERMINATE, SUB, CAME },
+    { BYPASS, SUB_BYPASS, HITLESS, .identity = true },
+    { SUB_BYPASS, BYPASS, HITLESS, .identity = true },
+    { STAGE2, NEST_BYPASS, HITLESS }, { NEST_BYPASS, STAGE2, HITLESS },
 };
 
 static void ste_used(const uint64_t *w, uint64_t *mask)
@@ -484,6 +490,11 @@ static void make_stes(Entry *e, uint64_t w[][WORDS])
         w[i][0] |= SUBSTREAMS;
         w[i][1] |= dss[i - SUB];
     }
+    w[SUB_BYPASS][1] |= w[BYPASS][1];
+    /* What has no substream goes through stage 2 alone. */
+    copy_words(w[NEST_BYPASS], w[STAGE2]);
+    w[NEST_BYPASS][0] = w[NEST][0] | SUBSTREAMS;
+    w[NEST_BYPASS][1] |= (w[NEST][1] & STE1_S1) | DSS_BYPASS;
     e->at = ste_at(e->c);
 }
 

@@ -9,6 +9,7 @@
 #include "qobject/qdict.h"
 #include "qobject/qlist.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
+#include "lu-arms.h"
 #include "lu-smmuv3-machine.h"
 
 #define S1_NG           (1ull << 11)
@@ -185,6 +186,16 @@ static uint64_t held_number(Machine *m, const char *name)
     return n;
 }
 
+/* What the coverage says that @rule was not decided of. */
+static uint64_t undecided(Machine *m, const char *rule)
+{
+    QDict *info = lu_arms_mark(m->qts);
+    uint64_t n = lu_arms_sum(info, "coverage", rule, "undecided");
+
+    qobject_unref(info);
+    return n;
+}
+
 /*
  * Blocks that are held, and a table in the place of each: to judge one is to
  * compare 512 pages.  Of many, some are not judged, and that is told.
@@ -227,9 +238,13 @@ static void test_judge(void)
         g_assert_cmpuint(held_number(&m, "changed-size"), ==, n);
         if (cases[i].all) {
             g_assert_cmpuint(held_number(&m, "unjudged"), ==, 0);
+            g_assert_cmpuint(undecided(&m, "BBM-3"), ==, 0);
         } else {
             g_assert_cmpuint(held_number(&m, "unjudged"), >, 0);
             g_assert_cmpuint(held_number(&m, "unjudged"), <, n);
+            g_assert_cmpuint(undecided(&m, "BBM-3"), ==,
+                             held_number(&m, "unjudged"));
+            g_assert_cmpuint(undecided(&m, "BBM-9"), ==, 0);
         }
         stop(&m);
     }

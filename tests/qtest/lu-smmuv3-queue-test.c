@@ -482,8 +482,6 @@ static void test_migration(void)
     put(&m, 1, SYNC, 0);
     put(&m, 2, TLBI_NSNH_ALL, 0);
     wr32(&m, CMDQ_PROD, 3);
-    wr32(&m, CR0, SMMUEN | EVENTQEN);
-    wr32(&m, CR0, ENABLED);
     g_assert_cmphex(cons(&m), ==, 1);
     uri = g_strdup_printf("file:%s", file);
     qtest_qmp_assert_success(m.qts, "{ 'execute': 'migrate', 'arguments':"

@@ -938,11 +938,49 @@ static void switch_off(Machine *m)
     wr32(m, CR0, SMMUEN | EVENTQEN | CMDQEN);
 }
 
-/* A frozen stream, and what is done to it. */
+/* What is behind an illegal command is not carried out. */
+static void stop_queue(Machine *m)
+{
+    command(m, 0, 0);
+    g_assert_true(cmdq_err(m));
+}
+
+/* Nobody knows whether it is done. */
+static void leave_pending(Machine *m)
+{
+    command(m, TLBI_NSNH_ALL, 0);
+}
+
+static void leave_synced(Machine *m)
+{
+    command(m, TLBI_NSNH_ALL, 0);
+    sync_commands(m);
+}
+
+/* A record that is about no claim. */
+static void make_event(Machine *m)
+{
+    uint32_t prod = rd32(m, EVENTQ_PROD);
+
+    g_assert_false(dma(m, DMA_WRITE | LU_DMA_CTRL_PASID, 0x1000));
+    g_assert_cmphex(rd32(m, EVENTQ_PROD), ==, prod + 1);
+}
+
+/* The next kernel has turned the queue on again: it is its own. */
+static void event_of_next(Machine *m)
+{
+    wr32(m, CR0, SMMUEN | CMDQEN);
+    wr32(m, CR0, SMMUEN | EVENTQEN | CMDQEN);
+    make_event(m);
+}
+
+/* A frozen stream, what is done to it, and what was left before the jump. */
 typedef struct ClaimCase {
     const char *name;
     void (*act)(Machine *m);
     const char *rule;
+    void (*leave)(Machine *m);
+    bool eventq_lost;           /* it is not preserved */
 } ClaimCase;
 
 static const ClaimCase claim_cases[] = {
@@ -951,6 +989,13 @@ static const ClaimCase claim_cases[] = {
     { "hole-seen", seen_hole, "CON-5" },
     { "hole-seen-late", late_hole, "CON-5" },
     { "switched-off", switch_off, "CON-3" },
+    { "queue-stopped", stop_queue, "QUE-6" },
+    { "left-pending", ring, "QUE-1", leave_pending },
+    { "left-synced", ring, NULL, leave_synced },
+    { "event-elsewhere", make_event, "OWN-6", NULL, true },
+    { "event-kept", make_event, NULL },
+    { "event-of-next", event_of_next, NULL, NULL, true },
+    { "no-event", ring, NULL, NULL, true },
 };
 
 static void test_claim(const void *arg)
@@ -966,8 +1011,14 @@ static void test_claim(const void *arg)
     map(&m, &tree, 0x1000, alloc(&m, 4096), 3, S1_LEAF);
     smmu_enable(&m);
     ctl(&m, LU_CTL_OP_KEEP, RAM, RAM_BYTES);
+    if (t->eventq_lost) {
+        ctl(&m, LU_CTL_OP_UNKEEP, m.eventq, 4096);
+    }
     ctl(&m, LU_CTL_OP_PRESERVE, 0, 0);
     ctl(&m, LU_CTL_OP_FREEZE, 0, 0);
+    if (t->leave) {
+        t->leave(&m);
+    }
     ctl(&m, LU_CTL_OP_KEXEC, 0, 0);
     t->act(&m);
     ctl(&m, LU_CTL_OP_BOOT, 0, 0);

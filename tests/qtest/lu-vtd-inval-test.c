@@ -134,9 +134,8 @@ static const InvalRow rows[] = {
     { "second under first: all of a domain", NESTED, 0, { UNMAP_S2 },
       { IOTLB_DOMAIN }, { { IOTLB_OTHER }, { PC_DOMAIN } }, 2,
       { MAP_S2_OTHER }, "INV-9" },
-    /* What is held is of both, and does not say which of them changed. */
     { "first over second: unmapped, mapped to another", NESTED, 0, { UNMAP },
-      { PAGE_IH }, { { }, { PAGE_NEXT } }, 2, { MAP_OTHER }, "INV-9" },
+      { PAGE_IH }, { { }, { PAGE_NEXT } }, 2, { MAP_OTHER }, "INV-1" },
     { "PASID directory entry: another table", SM, 0, { TAKE_MIDDLE },
       { PC_DOMAIN, PASID_ALL }, { { }, { PASID_ALL } }, 2, { },
       "INV-4" },

@@ -544,11 +544,33 @@ static inline void check_finding(Machine *m, const char *rule)
     g_assert_cmpstr(found, ==, rule);
 }
 
-static inline void ring(Machine *m, uint8_t op, int pasid)
+/* The rules of the findings there are, one after the other. */
+static inline void check_findings(Machine *m, const char *rules)
+{
+    QDict *response = qtest_qmp(m->qts, "{ 'execute': 'query-lu' }");
+    g_autoptr(GString) found = g_string_new("");
+    const QListEntry *e;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(qdict_get_qdict(response, "return"),
+                                        "findings"), e) {
+        QDict *finding = qobject_to(QDict, qlist_entry_obj(e));
+
+        g_string_append_printf(found, "%s%s", found->len ? " " : "",
+                               qdict_get_str(finding, "rule"));
+    }
+    qobject_unref(response);
+    g_assert_cmpstr(found->str, ==, rules);
+}
+
+/* An operation about [@addr, @addr + @len). */
+static inline void ring_with(Machine *m, uint8_t op, int pasid, uint32_t addr,
+                             uint32_t len)
 {
     QPCIDevice *ctl = qpci_device_find(m->bus, QPCI_DEVFN(CTL_SLOT, 0));
     uint8_t cap = qpci_find_capability(ctl, LU_CTL_CAP_ID, 0);
 
+    qpci_config_writel(ctl, cap + LU_CTL_ADDR_LO, addr);
+    qpci_config_writel(ctl, cap + LU_CTL_LEN_LO, len);
     qpci_config_writel(ctl, cap + LU_CTL_STREAM, m->rid |
                        (pasid == NO_PASID ? 0 : LU_CTL_STREAM_PASID));
     qpci_config_writel(ctl, cap + LU_CTL_PASID, pasid & 0xfffff);
@@ -557,6 +579,11 @@ static inline void ring(Machine *m, uint8_t op, int pasid)
     g_assert_cmpint(qpci_config_readl(ctl, cap + LU_CTL_RESULT), ==,
                     LU_CTL_OK);
     g_free(ctl);
+}
+
+static inline void ring(Machine *m, uint8_t op, int pasid)
+{
+    ring_with(m, op, pasid, 0, 0);
 }
 
 /* What an emulator says that does not start with "-device @device". */

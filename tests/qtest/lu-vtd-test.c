@@ -487,11 +487,42 @@ static void test_one_change(void)
     stop(m);
 }
 
+/* Xen writes GSTS back with a bit changed: what is set is set again. */
+static void test_echo(void)
+{
+    Setup setup = legacy;
+    Machine *m;
+
+    setup.options = "esirtps=on";
+    m = start(&setup, MONITORED);
+
+    set_reg(m, GCMD, TE | SIRTP);
+    set_reg(m, GCMD, TE | SRTP | SIRTP | IRE);
+    set_reg(m, GCMD, TE | SRTP | SIRTP);
+    set_reg(m, GCMD, SRTP | SIRTP);
+    set_reg(m, GCMD, TE | SRTP | SIRTP);
+    check_finding(m, NULL);
+    stop(m);
+}
+
+/* That is so as long as the pointer is what it was. */
+static void test_echo_moved(void)
+{
+    Machine *m = start(&legacy, MONITORED);
+
+    set_reg(m, GCMD, TE | SIRTP);
+    set_reg64(m, IRTA, QUEUE);
+    set_reg(m, GCMD, TE | SRTP | SIRTP | IRE);
+    check_finding(m, "REG-7");
+    stop(m);
+}
+
 /* As a kernel does that forgets to look at GSTS first. */
 static void test_two_changes(void)
 {
     Machine *m = start(&legacy, MONITORED);
 
+    set_reg64(m, RTADDR, ROOT + 0x1000);
     set_reg(m, GCMD, SRTP);
     check_finding(m, "REG-7");
     lu_arms_tell(m->qts, NULL);
@@ -514,6 +545,184 @@ static void test_queue_moves(const void *on)
     if (on) {
         g_assert_cmphex(get_reg64(m, IQA), ==, QUEUE);
     }
+    lu_arms_tell(m->qts, NULL);
+    stop(m);
+}
+
+/* What is written into registers, and the rule that it breaks or keeps. */
+typedef struct RuleRow {
+    const char *name;
+    const Setup *setup;
+    void (*act)(Machine *m);
+    const char *rule;
+    bool broken;
+} RuleRow;
+
+static void set_mode(Machine *m)
+{
+    set_reg64(m, RTADDR, get_reg64(m, RTADDR) ^ SCALABLE);
+    set_reg(m, GCMD, other_levels(m) | SRTP);
+}
+
+static void set_root(Machine *m)
+{
+    set_reg64(m, RTADDR, get_reg64(m, RTADDR));
+    set_reg(m, GCMD, other_levels(m) | SRTP);
+}
+
+/* What SRTP asks for where it invalidates nothing by itself. */
+static void enable(Machine *m)
+{
+    set_root(m);
+    invalidate_all(m);
+    set_reg(m, GCMD, TE);
+}
+
+static void enabled_set_mode(Machine *m)
+{
+    enable(m);
+    set_mode(m);
+}
+
+static void enabled_set_root(Machine *m)
+{
+    enable(m);
+    set_root(m);
+}
+
+static void set_mode_while_off(Machine *m)
+{
+    enable(m);
+    set_reg(m, GCMD, 0);
+    set_mode(m);
+}
+
+static void command_and_queue(Machine *m)
+{
+    queue_start(m);
+    set_reg64(m, CCMD, COMMAND | 1ull << 61);
+}
+
+static void command_alone(Machine *m)
+{
+    set_reg64(m, CCMD, COMMAND | 1ull << 61);
+    qtest_clock_step(m->qts, PATIENCE);
+    set_reg64(m, IOTLB, COMMAND | 1ull << 60);
+}
+
+/* The first one takes its time. */
+static void command_again(Machine *m)
+{
+    set_reg64(m, IOTLB, COMMAND | 1ull << 60);
+    set_reg64(m, IOTLB, COMMAND | 1ull << 60);
+}
+
+static void queue_off(Machine *m)
+{
+    invalidate_all(m);
+}
+
+static void queue_unused(Machine *m)
+{
+    invalidate_all(m);
+    queue_start(m);
+    queue_stop(m);
+}
+
+static void queue_off_without_wait(Machine *m)
+{
+    queue_start(m);
+    queue_sync(m);
+    queue_put(m, (Desc) IOTLB_GLOBAL);
+    queue_ring(m);
+    set_reg(m, GCMD, other_levels(m));
+}
+
+static void queue_off_too_early(Machine *m)
+{
+    queue_start(m);
+    queue_wait(m);
+    set_reg(m, GCMD, other_levels(m));
+}
+
+static const Setup slow = { "pt=on,inv-latency=1000", false, UNTRANSLATED, 4,
+                            1 };
+static const Setup old = { SS_DEV ",esrtps=off" };
+
+static const RuleRow rule_rows[] = {
+    { "reg-8/changed", &old, enabled_set_mode, "REG-8", true },
+    { "reg-8/same", &old, enabled_set_root, "REG-8" },
+    { "reg-8/while-off", &old, set_mode_while_off, "REG-8" },
+    { "reg-8/esrtps", &second, set_mode, "REG-8" },
+    { "reg-10/queue", &legacy, command_and_queue, "REG-10", true },
+    { "reg-10/again", &slow, command_again, "REG-10", true },
+    { "reg-10/alone", &slow, command_alone, "REG-10" },
+    { "que-2/without-wait", &legacy, queue_off_without_wait,
+      "QUE-2", true },
+    { "que-2/too-early", &slow, queue_off_too_early, "QUE-2",
+      true },
+    { "que-2/quiet", &legacy, queue_off, "QUE-2" },
+    { "que-2/unused", &legacy, queue_unused, "QUE-2" },
+};
+
+static void test_rule_row(const void *data)
+{
+    const RuleRow *row = data;
+    Machine *m = start(row->setup, MONITORED);
+    QDict *info;
+
+    row->act(m);
+    check_finding(m, row->broken ? row->rule : NULL);
+    info = lu_arms_mark(m->qts);
+    g_assert_cmpint(lu_arms_sum(info, "coverage", row->rule, "evaluated"), >,
+                    0);
+    qobject_unref(info);
+    lu_arms_tell(m->qts, NULL);
+    stop(m);
+}
+
+/* QUE-6: a descriptor that is none stops the queue. */
+static void test_queue_stops(const void *stops)
+{
+    Machine *m = start_frozen(&legacy, NO_PASID);
+
+    queue_start(m);
+    queue_put(m, (Desc) IOTLB_GLOBAL);
+    if (stops) {
+        queue_put(m, (Desc) { });
+        queue_ring(m);
+        g_assert_cmphex(get_reg(m, FSTS) & IQE, ==, IQE);
+    } else {
+        queue_sync(m);
+    }
+    check_finding(m, stops ? "QUE-6" : NULL);
+    lu_arms_tell(m->qts, NULL);
+    stop(m);
+}
+
+/* What is left in the queue for the time after the jump. */
+static void test_queue_left(const void *arg)
+{
+    const char *rule = arg;
+    Machine *m = start(&slow, MONITORED);
+
+    ring_with(m, LU_CTL_OP_KEEP, NO_PASID, 0, 128 << 20);
+    if (rule && g_str_equal(rule, "OWN-6")) {
+        ring_with(m, LU_CTL_OP_UNKEEP, NO_PASID, STATUS, 4096);
+    }
+    ring(m, LU_CTL_OP_PRESERVE, NO_PASID);
+    ring(m, LU_CTL_OP_FREEZE, NO_PASID);
+    queue_start(m);
+    queue_put(m, (Desc) IOTLB_GLOBAL);
+    queue_wait(m);
+    if (!rule) {
+        qtest_clock_step(m->qts, PATIENCE);
+    }
+    ring(m, LU_CTL_OP_KEXEC, NO_PASID);
+    qtest_clock_step(m->qts, PATIENCE);
+    g_assert_true(queue_is_done(m));
+    check_findings(m, !rule ? "" : g_str_equal(rule, "QUE-1") ? "QUE-1"
+                                                              : "QUE-1 OWN-6");
     lu_arms_tell(m->qts, NULL);
     stop(m);
 }
@@ -626,9 +835,19 @@ static void add_modeless(void)
     qtest_add_func("vtd/wide-write", test_wide_write);
     qtest_add_func("vtd/reset", test_reset);
     qtest_add_func("vtd/rule/reg-7/one-change", test_one_change);
+    qtest_add_func("vtd/rule/reg-7/echo", test_echo);
+    qtest_add_func("vtd/rule/reg-7/echo-moved", test_echo_moved);
     qtest_add_func("vtd/rule/reg-7/two-changes", test_two_changes);
     add("rule/reg-9", "off", NULL, test_queue_moves);
     add("rule/reg-9", "on", &legacy, test_queue_moves);
+    for (size_t i = 0; i < ARRAY_SIZE(rule_rows); i++) {
+        add("rule", rule_rows[i].name, &rule_rows[i], test_rule_row);
+    }
+    add("rule/queue-left", "done", NULL, test_queue_left);
+    add("rule/queue-left", "pending", "QUE-1", test_queue_left);
+    add("rule/queue-left", "status-elsewhere", "OWN-6", test_queue_left);
+    add("rule/que-6", "goes-on", NULL, test_queue_stops);
+    add("rule/que-6", "stops", &legacy, test_queue_stops);
     add("rule/con-4", "legacy", &legacy, test_translation_dropped);
     add("rule/con-4", "scalable", &second, test_translation_dropped);
     qtest_add_func("vtd/help", test_help);

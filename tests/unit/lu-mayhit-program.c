@@ -86,6 +86,9 @@ typedef struct World {
     LuArrayMem *mem, *ref_mem;
     LuMayHit *m;
     RefTlb ref;
+    bool breaks;                /* descriptors must be broken: judged by */
+    RefBbm bbm;
+    RefLevels levels;
     LuServed *served;           /* and its reference */
     RefServed ref_served;
     ProgramCounts *counts;
@@ -184,6 +187,13 @@ static void world_init(World *w, const Program *p)
     }
     ref_init(&w->ref, OUT_LG2, p->config.hold_invalid,
              p->config.entries || p->config.bytes_max);
+    w->levels = p->levels;
+    ref_bbm_init(&w->bbm, &w->ref, w->mem, p->levels, w->tree[S1].shape,
+                 w->tree[S2].shape);
+    w->breaks = is_vmsa(w->tree[shapes->s1 ? S1 : S2].shape) && !w->ref.loose;
+    if (w->breaks) {
+        lu_mayhit_watch(w->m, ref_bbm_told, &w->bbm);
+    }
 }
 
 static void world_destroy(World *w)
@@ -191,6 +201,7 @@ static void world_destroy(World *w)
     lu_served_free(w->served);
     ref_served_destroy(&w->ref_served);
     lu_mayhit_free(w->m);
+    ref_bbm_destroy(&w->bbm);
     ref_destroy(&w->ref);
     lu_array_free(w->mem);
     lu_array_free(w->ref_mem);
@@ -282,6 +293,67 @@ static uint64_t leaf(const World *w, const Tree *t, unsigned level,
     return d;
 }
 
+static void set(World *w, hwaddr pa, uint64_t d)
+{
+    lu_array_set(w->mem, pa, d);
+    lu_array_set(w->ref_mem, pa, d);
+    say(w, "set 0x%" PRIx64 " at 0x%" PRIx64, d, pa);
+}
+
+/* One property of a leaf alone, of those that are not rights. */
+static uint64_t tweak(const World *w, const Tree *t, unsigned level,
+                      uint64_t d, unsigned nr)
+{
+    bool s1 = t->shape->kind == GEN_VMSA_S1;
+    bool nested = w->tree[S1].shape && w->tree[S2].shape;
+
+    switch (nr % 8) {
+    case 0:
+    case 1:
+        return d ^ 1ull << 52;                  /* contiguous */
+    case 2:
+        return level ? d ^ 1ull << 16 : d;      /* nT */
+    case 3:
+        return s1 ? d ^ 1ull << 11 : d;         /* nG */
+    case 4:
+        return d ^ 1ull << 7;                   /* read-only */
+    case 5:
+        return nested ? d : d ^ 3ull << 8;      /* shareability */
+    case 6:
+        /* Another type, or another name of the same. */
+        return nested ? d : d ^ (s1 ? 4ull << nr / 8 % 2 : 8ull << 2);
+    default:
+        return d ^ 1ull << MAX(gen_shift(t->shape, level), 20);
+    }
+}
+
+/* A block becomes a table of the same, or the reverse. */
+static void resize(World *w, const Tree *t, unsigned level, hwaddr pa,
+                   uint64_t block, unsigned nr)
+{
+    uint64_t d = lu_array_get(w->mem, pa);
+    unsigned below;
+
+    for (below = nr % t->n; t->level[below] != level - 1; ) {
+        below = (below + 1) % t->n;
+    }
+    if (!(d & 1) || d & 2) {
+        set(w, pa, block);
+        return;
+    }
+    for (unsigned i = 0; i < t->n_slots[level - 1]; i++) {
+        unsigned slot = t->slot[level - 1][i];
+        uint64_t leaf = d & ~(1ull << 16);
+
+        leaf += (uint64_t)slot << gen_shift(t->shape, level - 1);
+        if (!gen_has_leaf(t->shape, level - 1)) {
+            return;
+        }
+        set(w, table_pa(t, below) + slot * 8, level > 1 ? leaf : leaf | 2);
+    }
+    set(w, pa, gen_table_desc(t->shape, table_address(t, below)));
+}
+
 /* arg: tree, table, slot, what, which, rights */
 static void op_set(World *w, const Op *op)
 {
@@ -290,7 +362,7 @@ static void op_set(World *w, const Op *op)
     unsigned table, level, slot;
     bool has_leaf;
     hwaddr pa;
-    uint64_t d;
+    uint64_t d, was;
 
     while (!t->shape) {
         t = &w->tree[(t - w->tree + 1) % TREES];
@@ -310,8 +382,17 @@ static void op_set(World *w, const Op *op)
         d = odd(t, level, d, arg[4]);
         break;
     case 3:
+        break;
     case 4:
+        was = lu_array_get(w->mem, pa);
+        d = w->breaks && has_leaf && was & 1 && (!level || !(was & 2))
+            ? tweak(w, t, level, was, arg[4]) : d;
+        break;
     case 5:
+        if (w->breaks && has_leaf && level) {
+            resize(w, t, level, pa, d, arg[4]);
+            return;
+        }
         break;
     default:
         if (level) {
@@ -319,10 +400,9 @@ static void op_set(World *w, const Op *op)
         }
         break;
     }
-    lu_array_set(w->mem, pa, d);
-    lu_array_set(w->ref_mem, pa, d);
-    say(w, "set tree %d, table %u of level %u, slot %u: 0x%" PRIx64 " at 0x%"
-        PRIx64, (int)(t - w->tree), table, level, t->slot[level][slot], d, pa);
+    say(w, "tree %d, table %u of level %u, slot %u:", (int)(t - w->tree),
+        table, level, t->slot[level][slot]);
+    set(w, pa, d);
 }
 
 static const Context *stages(const World *w, unsigned nr, LuStage stage[2],
@@ -334,7 +414,9 @@ static const Context *stages(const World *w, unsigned nr, LuStage stage[2],
     *s1 = *s2 = NULL;
     if (c->s1 != S2) {
         stage[0] = gen_stage(t1->shape, table_address(t1, c->root1), OUT_LG2,
-                             0);
+                             w->levels.cpu && is_vmsa(t1->shape)
+                             ? LU_STAGE_CPU : 0);
+        stage[0].attrs[0] = is_vmsa(t1->shape) ? REF_MAIR : 0;
         stage[0].domain = c->domain;
         stage[0].space = c->space;
         *s1 = &stage[0];
@@ -388,13 +470,77 @@ static bool agrees(const RefAccess *access)
     return !difference(access->opaque);
 }
 
-/* No break-before-make: what is wrong is a matter of invalidation alone. */
-static bool is_judged(const World *w, const Context *c)
+/* What is held is known, and it is held because it was there once. */
+static bool is_judged(const World *w)
 {
-    const GenShape *shape = w->tree[c->s1 == S2 ? S2 : c->s1].shape;
+    return !w->ref.hold_invalid && !w->ref.loose;
+}
 
-    return !is_vmsa(shape) &&
-           !w->ref.hold_invalid && !w->ref.loose;
+/* The descriptor that ended the walk of stage @nr; false: none was read. */
+static bool last_step(const LuWalk *walk, unsigned nr, LuWalkStep *step)
+{
+    for (unsigned i = walk->n_steps; i-- > 0; ) {
+        if (walk->step[i].stage == nr) {
+            *step = walk->step[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Whether the leaf that an access went by may not become that in memory; of one
+ * stage, which is known to be the one that changed.
+ */
+static bool is_forbidden(World *w, const RefAccess *access,
+                         const LuServing *s, bool *unsure)
+{
+    const RefStage *stage = access->s1 ?: access->s2;
+    const RefStage *s2 = access->s1 ? access->s2 : NULL;
+    unsigned nr = access->s1 ? 1 : 2;
+    RefPop pop = access->s1 ? REF_S1 : REF_S2;
+    bool mapped = s->is_walk->fault == LU_FAULT_NONE ||
+                  s->is_walk->fault == LU_FAULT_PERMISSION;
+    LuWalkStep was, is;
+
+    if (!w->breaks || s->got->status != LU_XLATE_OK || !mapped ||
+        s->use->reused || !last_step(s->is_walk, nr, &is)) {
+        return false;
+    }
+    if (s->use->kind == LU_USE_LEAF) {
+        was = (LuWalkStep) {
+            .level = s->use->level, .desc = s->use->desc, .pa = s->use->pa,
+        };
+    } else if (s->use->kind == LU_USE_BOTH) {
+        const RefEntry *e = ref_bbm_oldest(&w->bbm, stage, access->iova,
+                                           unsure);
+
+        if (!e) {
+            return false;
+        }
+        was = (LuWalkStep) {
+            .level = e->level, .desc = e->raw, .pa = e->pa,
+        };
+    } else if (s->use->kind != LU_USE_TABLE ||
+               !last_step(s->got_walk, nr, &was)) {
+        return false;
+    }
+    if (was.pa == is.pa && was.level == is.level &&
+        !((was.desc ^ is.desc) & ~REF_MUTABLE)) {
+        return false;
+    }
+    return (s->use->kind != LU_USE_BOTH &&
+            ref_bbm_is_broken(&w->bbm, pop, stage, s->use->level,
+                              access->iova, s->use->desc, unsure)) ||
+           ref_bbm_forbids(&w->bbm, stage->shape, was.level, was.desc,
+                           is.level, is.desc, is.pa, access->iova, s2, unsure);
+}
+
+/* Of those that are broken at once, and not by what is forgotten later. */
+static bool is_at_once(LuRule rule)
+{
+    return rule != LU_RULE__MAX && rule != LU_RULE_INV_1 &&
+           rule != LU_RULE_INV_9 && rule != LU_RULE_INV_10;
 }
 
 static LuXlat xlat_of(const LuWalk *walk)
@@ -419,16 +565,19 @@ static char *judge(World *w, unsigned stream, const RefAccess *access,
     };
     LuCtx ctx = { .kind = LU_CTX_TRANSLATE, .n_s1 = !!s1, .has_s2 = s2 };
     LuJudge break_judge = {
-        .mem = &w->mem->view, .bbml = 2, .left = LU_JUDGE_MAX,
+        .mem = &w->mem->view, .bbml = w->levels.bbml,
+        .cpu_bbml = w->levels.cpu_bbml, .left = LU_JUDGE_MAX,
     };
     LuServing serving = {
-        .access = &a, .judge = &break_judge, .held = &ctx, .now = &ctx,
+        .access = &a, .judge = &break_judge, .mayhit = w->m, .held = &ctx,
+        .now = &ctx,
         .got_walk = got, .use = lu_mayhit_use(w->m),
     };
     LuXlat x = xlat_of(got), is;
     LuServedWhy why;
+    bool ref, forbidden, unsure = false;
     LuWalk walk;
-    bool wrong, ref;
+    LuRule rule;
 
     if (s1) {
         ctx.s1[0] = *s1;
@@ -441,16 +590,24 @@ static char *judge(World *w, unsigned stream, const RefAccess *access,
     serving.got = &x;
     serving.is = &is;
     serving.is_walk = &walk;
-    wrong = lu_served_judge(w->served, &serving, &why) != LU_RULE__MAX;
-    ref = ref_served_wrong(&w->ref_served, stream, a.iova, answer, memory);
+    forbidden = is_forbidden(w, access, &serving, &unsure);
+    rule = lu_served_judge(w->served, &serving, &why);
+    if (unsure) {
+        forbidden = is_at_once(rule);
+    }
+    ref = ref_served_wrong(&w->ref_served, stream, a.iova, answer, memory,
+                           forbidden);
     w->counts->judged++;
     w->counts->wrong += ref;
-    if (wrong == ref) {
+    if ((rule != LU_RULE__MAX) == ref && is_at_once(rule) == (ref &&
+                                                              forbidden)) {
         return NULL;
     }
     return g_strdup_printf("access to 0x%" PRIx64 " is %s, in the reference "
-                           "%s", a.iova, wrong ? why.detail : "legal",
-                           ref ? "it is not" : "it is");
+                           "%s%s", a.iova, rule == LU_RULE__MAX ? "legal"
+                           : lu_rule_info[rule].name,
+                           ref ? "it is not" : "it is",
+                           forbidden ? ", at once" : "");
 }
 
 /* arg: context, address, offset, perm, fresh */
@@ -485,11 +642,15 @@ static char *op_access(World *w, const Op *op)
     LuChangeKind conflict;
     g_autofree char *is = NULL;
     RefAnswer answer, wanted, memory = { };
-    bool judged = is_judged(w, c) && access.need.perm && !access.fresh;
+    bool judged = is_judged(w) && access.need.perm && !access.fresh;
+    char *wrong;
     LuWalk walk;
     hwaddr pa;
 
     memset(&walk, 0xa5, sizeof(walk));
+    if (w->breaks) {
+        ref_bbm_before(&w->bbm);
+    }
     lu_mayhit_walk(w->m, &w->mem->view, s1, s2, access.iova, &access.need,
                    access.fresh, &walk, &conflict);
     answer = answer_of(&walk);
@@ -513,12 +674,16 @@ static char *op_access(World *w, const Op *op)
     for (pa = difference(w); pa; pa = difference(w)) {
         lu_array_set(w->ref_mem, pa, lu_array_get(w->mem, pa));
     }
+    wrong = w->breaks ? ref_bbm_access(&w->bbm, &access) : NULL;
+    if (wrong) {
+        return wrong;
+    }
     return judged ? judge(w, arg[0] % w->n_contexts, &access, s1, s2, &walk,
                           &answer, &memory) : NULL;
 }
 
 /* arg: command, scope, tag, address, size, level */
-static void op_inval(World *w, const Op *op)
+static char *op_inval(World *w, const Op *op)
 {
     enum {
         C = LU_INVAL_CONFIG, ONE = LU_INVAL_S1, TWO = LU_INVAL_S2,
@@ -548,6 +713,9 @@ static void op_inval(World *w, const Op *op)
         .domain = 1 + (arg[2] % 16 > 9) + (arg[2] % 16 == 15),
         .space = 1 + (arg[2] / 16 % 2),
     };
+    uint64_t unsampled, bytes;
+    LuMayHitStats stats;
+    char *wrong;
 
     while (!t->shape) {
         t = &w->tree[(t - w->tree + 1) % TREES];
@@ -576,12 +744,19 @@ static void op_inval(World *w, const Op *op)
         inval.granule_lg2 = arg[1] / 16384 % 4 ? t->shape->page_lg2
                                                : 12 + arg[5] / 16 % 3 * 2;
     }
+    ref_bbm_begin(&w->bbm);
+    lu_mayhit_stats(w->m, &stats, &bytes);
+    unsampled = stats.unsampled;
     lu_mayhit_inval(w->m, &w->mem->view, &inval, ++w->seq);
+    lu_mayhit_stats(w->m, &stats, &bytes);
+    w->bbm.cut_short = stats.unsampled != unsampled;
+    wrong = w->breaks ? ref_bbm_inval(&w->bbm, &inval) : NULL;
     ref_inval(&w->ref, &inval);
     say(w, "invalidation %" PRIu64 ": what %x match %x domain %u space %u "
         "0x%" PRIx64 "+0x%" PRIx64 " level %u granule %u", w->seq, inval.what,
         inval.match, inval.domain, inval.space, inval.addr, inval.len,
         inval.level, inval.granule_lg2);
+    return wrong;
 }
 
 /* arg: how many */
@@ -590,10 +765,20 @@ static char *op_done(World *w, const Op *op)
     uint64_t upto = w->done + (op->arg[0] % 4 ? w->seq - w->done
                                : op->arg[0] / 4 % (w->seq - w->done + 1));
     LuStaleRange stale;
-    bool any = lu_mayhit_done(w->m, upto, &stale);
-    uint64_t first = stale.first, last = stale.last;
-    RefDropped d = ref_done(&w->ref, upto);
+    uint64_t first, last;
+    RefDropped d;
+    char *wrong;
+    bool any;
 
+    ref_bbm_begin(&w->bbm);
+    any = lu_mayhit_done(w->m, upto, &stale);
+    first = stale.first;
+    last = stale.last;
+    wrong = w->breaks ? ref_bbm_done(&w->bbm, upto) : NULL;
+    d = ref_done(&w->ref, upto);
+    if (wrong) {
+        return wrong;
+    }
     w->done = upto;
     lu_served_synced(w->served);
     w->ref_served.syncs++;
@@ -632,7 +817,7 @@ char *program_run(const Program *p, bool trace, unsigned *at,
             wrong = op_access(&w, op);
             break;
         case OP_INVAL:
-            op_inval(&w, op);
+            wrong = op_inval(&w, op);
             break;
         case OP_DONE:
             wrong = op_done(&w, op);
@@ -641,6 +826,11 @@ char *program_run(const Program *p, bool trace, unsigned *at,
             lu_mayhit_doorbell(w.m);
             break;
         }
+    }
+    counts->undecided += w.ref.undecided;
+    counts->changes += w.bbm.judged;
+    for (unsigned i = 0; i < REF_BBM_RULES; i++) {
+        counts->forbidden[i] += w.bbm.found[i];
     }
     world_destroy(&w);
     return wrong;
@@ -714,9 +904,10 @@ bool program_save(const Program *p, const char *path)
 {
     g_autoptr(GString) s = g_string_new("");
 
-    g_string_printf(s, "%s %u %d %" PRIu64 "\n",
+    g_string_printf(s, "%s %u %d %" PRIu64 " %u %u %d\n",
                     program_shapes[p->shapes].name, p->config.entries,
-                    p->config.hold_invalid, p->config.bytes_max);
+                    p->config.hold_invalid, p->config.bytes_max,
+                    p->levels.bbml, p->levels.cpu_bbml, p->levels.cpu);
     for (unsigned i = 0; i < p->ops->len; i++) {
         const Op *op = &g_array_index(p->ops, Op, i);
 
@@ -732,19 +923,21 @@ bool program_load(Program *p, const char *path)
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
     char name[32];
-    int hold;
+    int hold, cpu;
 
     *p = (Program) { .ops = g_array_new(false, false, sizeof(Op)) };
     if (!g_file_get_contents(path, &text, NULL, NULL)) {
         return false;
     }
     lines = g_strsplit(text, "\n", -1);
-    if (!lines[0] || sscanf(lines[0], "%31s %u %d %" SCNu64, name,
-                            &p->config.entries, &hold,
-                            &p->config.bytes_max) != 4) {
+    if (!lines[0] || sscanf(lines[0], "%31s %u %d %" SCNu64 " %u %u %d",
+                            name, &p->config.entries, &hold,
+                            &p->config.bytes_max, &p->levels.bbml,
+                            &p->levels.cpu_bbml, &cpu) != 7) {
         return false;
     }
     p->config.hold_invalid = hold;
+    p->levels.cpu = cpu;
     while (strcmp(program_shapes[p->shapes].name, name)) {
         if (++p->shapes == n_program_shapes) {
             return false;

@@ -12,6 +12,7 @@
 #define TESTS_UNIT_LU_MAYHIT_PROGRAM_H
 
 #include "hw/liveupdate/mayhit.h"
+#include "lu-bbm-program.h"
 
 /* The tables that there are: two trees of stage 1 with shapes of their own. */
 typedef struct ProgramShapes {
@@ -41,6 +42,7 @@ typedef struct Op {
 typedef struct Program {
     unsigned shapes;            /* index of program_shapes */
     LuMayHitConfig config;
+    RefLevels levels;
     GArray *ops;                /* Op */
 } Program;
 
@@ -50,8 +52,11 @@ void program_destroy(Program *p);
 
 typedef struct ProgramCounts {
     uint64_t accesses;
+    uint64_t undecided;         /* of them: the reference gave up */
     uint64_t judged;            /* of them: completeness of invalidation */
     uint64_t wrong;             /* ... which was lacking */
+    uint64_t changes;           /* told: of descriptors that must be broken */
+    uint64_t forbidden[REF_BBM_RULES];  /* ... against a rule */
 } ProgramCounts;
 
 /*

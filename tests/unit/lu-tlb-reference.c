@@ -11,7 +11,7 @@
 #define VERSIONS 4
 
 /* Ways of one access that are tried before it is given up as undecided */
-#define WAYS_MAX 4096
+#define WAYS_MAX 65536
 
 #define CHOICES_MAX 64
 
@@ -287,11 +287,29 @@ static void put_loose(RefTlb *t, const RefEntry *new)
     g_array_append_val(t->entries, *new);
 }
 
+/*
+ * Entries are of addresses: when the table at one of them is another now, so
+ * it is for those beside, which are looked for there.  Stage 2 may scatter a
+ * table, but no 64 descriptors of it.
+ */
+static void move_beside(RefEntry *e, const RefEntry *new)
+{
+    unsigned chunk = 64;
+
+    if (e->pop == new->pop && e->pop != REF_BOTH && e->shape == new->shape &&
+        e->domain == new->domain && e->space == new->space &&
+        e->global == new->global && e->level == new->level &&
+        e->in / e->size / chunk == new->in / new->size / chunk) {
+        e->pa = new->pa + (e->in / e->size - new->in / new->size) * 8;
+    }
+}
+
 static void put(Way *w, RefEntry new)
 {
     RefTlb *t = w->t;
     unsigned slot[VERSIONS], n = 0, oldest = 0;
     uint64_t least = UINT64_MAX;
+    RefEntry *old = NULL;
 
     if (!w->a->need.perm) {
         return;                 /* a probe leaves nothing behind */
@@ -304,15 +322,18 @@ static void put(Way *w, RefEntry new)
     for (unsigned i = 0; i < t->entries->len; i++) {
         RefEntry *e = entry(t, i);
 
+        move_beside(e, &new);
         if (same(e, &new)) {
-            new.seq = MAX(new.seq, e->seq);
-            *e = new;
-            return;
-        }
-        if (same_slot(e, &new)) {
+            old = e;
+        } else if (same_slot(e, &new)) {
             slot[n++] = i;
             least = MIN(least, e->seq);
         }
+    }
+    if (old) {
+        new.seq = MAX(new.seq, old->seq);
+        *old = new;
+        return;
     }
     if (n == VERSIONS) {
         for (unsigned i = 0; i < VERSIONS; i++) {
@@ -425,6 +446,7 @@ static Found walk_memory(Way *w, unsigned nr, uint64_t in, unsigned need,
         }
         d = decode(w, shape, level, raw);
         e.seq = seq;
+        e.pa = pa;
         e.out = d.out;
         e.raw = raw & ~mutable_bits(shape);
         e.accessed = d.af;
@@ -620,7 +642,8 @@ static bool equal_entries(const GArray *a, const GArray *b)
 
         if (i == MIN(a->len, b->len) || !same(x, y) || x->seq != y->seq ||
             x->rights != y->rights || x->rights2 != y->rights2 ||
-            x->accessed != y->accessed || x->dirty != y->dirty) {
+            x->accessed != y->accessed || x->dirty != y->dirty ||
+            x->pa != y->pa || x->broken != y->broken) {
             return false;
         }
     }
@@ -628,14 +651,16 @@ static bool equal_entries(const GArray *a, const GArray *b)
 }
 
 /* Another state there may be; @entries is taken. */
-static void add_state(GPtrArray *states, GArray *entries)
+static void add_state(RefTlb *t, GArray *entries)
 {
-    bool known = states->len == STATES_MAX;
+    GPtrArray *states = t->states;
+    bool known = false;
 
     for (unsigned i = 0; i < states->len && !known; i++) {
         known = equal_entries(g_ptr_array_index(states, i), entries);
     }
-    if (known) {
+    if (known || states->len == STATES_MAX) {
+        t->lost |= !known;
         g_array_unref(entries);
     } else {
         g_ptr_array_add(states, entries);
@@ -651,7 +676,7 @@ void ref_init(RefTlb *t, unsigned out_lg2, bool hold_invalid, bool loose)
         .loose = loose,
         .out_lg2 = out_lg2,
     };
-    add_state(t->states, g_array_new(false, false, sizeof(RefEntry)));
+    add_state(t, g_array_new(false, false, sizeof(RefEntry)));
 }
 
 void ref_destroy(RefTlb *t)
@@ -682,6 +707,13 @@ static Way new_way(RefTlb *t, const RefAccess *access)
     };
 }
 
+/* Whether @inval leaves nothing. */
+static bool is_of_all(const LuInval *inval)
+{
+    return !inval->match && inval->what & LU_INVAL_S1 &&
+           inval->what & LU_INVAL_S2;
+}
+
 /* Entries may vanish: all that any way makes are there from now on. */
 static bool access_loose(RefTlb *t, const RefAccess *access,
                          const RefAnswer *answer)
@@ -709,7 +741,8 @@ static bool access_loose(RefTlb *t, const RefAccess *access,
         g_array_unref(made);
     } while (++ways < WAYS_MAX && next_way(&w));
     g_array_unref(w.undo);
-    return fits || ways == WAYS_MAX;
+    t->lost |= ways == WAYS_MAX;
+    return fits;
 }
 
 /* The states that the answer leaves possible */
@@ -733,18 +766,19 @@ static bool access_exact(RefTlb *t, const RefAccess *access,
                 first = false;
             }
             if (equal(&w.answer, answer) && access->agrees(access)) {
-                add_state(t->states, t->entries);
+                add_state(t, t->entries);
             } else {
                 g_array_unref(t->entries);
             }
             restore(&w);
         } while (++ways < WAYS_MAX && next_way(&w));
+        t->lost |= ways == WAYS_MAX;
         g_array_unref(w.undo);
         g_array_unref(state);
     }
     g_ptr_array_unref(before);
     if (!t->states->len) {
-        add_state(t->states, g_array_new(false, false, sizeof(RefEntry)));
+        add_state(t, g_array_new(false, false, sizeof(RefEntry)));
         return false;
     }
     return true;
@@ -756,13 +790,18 @@ bool ref_access(RefTlb *t, const RefAccess *access, const RefAnswer *answer,
     bool fits;
 
     *wanted = *answer;
-    if (!t->loose) {
-        return access_exact(t, access, answer, wanted);
+    if (t->loose) {
+        t->entries = g_ptr_array_index(t->states, 0);
+        fits = access_loose(t, access, answer);
+        g_ptr_array_index(t->states, 0) = t->entries;
+    } else {
+        fits = access_exact(t, access, answer, wanted);
     }
-    t->entries = g_ptr_array_index(t->states, 0);
-    fits = access_loose(t, access, answer);
-    g_ptr_array_index(t->states, 0) = t->entries;
-    return fits;
+    if (t->lost) {
+        t->lost_seq = t->seq;   /* what comes of it may be as young */
+        t->undecided++;
+    }
+    return fits || t->lost;
 }
 
 static bool overlap(uint64_t in, uint64_t size, const LuInval *inval)
@@ -841,10 +880,13 @@ RefDropped ref_done(RefTlb *t, uint64_t upto)
 
     while (t->pending->len &&
            g_array_index(t->pending, RefInval, 0).seq <= upto) {
+        const RefInval *p = &g_array_index(t->pending, RefInval, 0);
+
         for (unsigned i = 0; i < t->states->len; i++) {
             t->entries = g_ptr_array_index(t->states, i);
-            d = complete(t, &g_array_index(t->pending, RefInval, 0), d);
+            d = complete(t, p, d);
         }
+        t->lost &= !is_of_all(&p->inval) || p->seq <= t->lost_seq;
         g_array_remove_index(t->pending, 0);
     }
     t->done = MAX(t->done, upto);
@@ -885,7 +927,8 @@ void ref_served_destroy(RefServed *s)
 }
 
 bool ref_served_wrong(RefServed *s, unsigned stream, uint64_t iova,
-                      const RefAnswer *got, const RefAnswer *is)
+                      const RefAnswer *got, const RefAnswer *is,
+                      bool forbidden)
 {
     bool mapped = is->fault == LU_FAULT_NONE ||
                   is->fault == LU_FAULT_PERMISSION;
@@ -906,6 +949,9 @@ bool ref_served_wrong(RefServed *s, unsigned stream, uint64_t iova,
             g_array_remove_index(s->met, i);
         }
         return false;
+    }
+    if (mapped && forbidden) {
+        return true;
     }
     if (i == s->met->len) {
         g_array_append_val(s->met, now);

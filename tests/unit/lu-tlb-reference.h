@@ -8,7 +8,8 @@
  *
  * Where hardware has a choice the contract often leaves one, too: between
  * entries of equal age, or, if entries may vanish at any time, between every
- * entry and memory.  Then all answers are tried until one fits.
+ * entry and memory.  Then all answers are tried until one fits.  When they are
+ * too many, nothing is decided until everything is invalidated.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -49,6 +50,8 @@ typedef struct RefEntry {
     bool global;
     bool accessed, dirty;       /* x86: are set in memory */
     uint64_t raw;               /* the descriptor, but for such bits */
+    hwaddr pa;                  /* where it was, as its table was read last */
+    bool broken;                /* was invalid when its invalidation came */
     unsigned level;             /* REF_BOTH: of the leaf of stage 1 */
     uint64_t in, size;          /* what it translates or leads to */
     uint64_t piece, piece_size; /* REF_BOTH: what it is found for */
@@ -70,6 +73,9 @@ typedef struct RefTlb {
     uint64_t seq, done;         /* invalidations consumed, completed */
     bool hold_invalid;
     bool loose;                 /* entries may vanish at any time */
+    bool lost;                  /* not all ways were tried: there may be ... */
+    uint64_t lost_seq;          /* ... others, as young as this */
+    uint64_t undecided;         /* accesses that every answer fits, so far */
     unsigned out_lg2;
 } RefTlb;
 
@@ -124,10 +130,10 @@ bool ref_names(const LuInval *inval, const RefEntry *e);
 RefAnswer ref_memory(const RefTlb *t, const RefAccess *access);
 
 /*
- * Completeness of invalidation, where descriptors need not be broken: whether
- * software has gone on as if what it changed were invalidated (VT-d, 6.5.3.3).
- * @stream and the page name what is accessed; @got and @is are what it got and
- * what memory says.
+ * Completeness of invalidation: whether software has gone on as if what it
+ * changed were invalidated (VT-d, 6.5.3.3).  @stream and the page name what is
+ * accessed; @got and @is are what it got and what memory says.  @forbidden: one
+ * may not become the other, whatever is invalidated later (DDI 0487, D8.16).
  */
 typedef struct RefServed {
     GArray *met;                /* differences, not decided */
@@ -137,7 +143,8 @@ typedef struct RefServed {
 void ref_served_init(RefServed *s);
 void ref_served_destroy(RefServed *s);
 bool ref_served_wrong(RefServed *s, unsigned stream, uint64_t iova,
-                      const RefAnswer *got, const RefAnswer *is);
+                      const RefAnswer *got, const RefAnswer *is,
+                      bool forbidden);
 
 char *ref_answer_text(const RefAnswer *a);
 

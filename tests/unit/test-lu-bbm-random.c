@@ -3,9 +3,8 @@
  *
  * A descriptor and what takes its place are made of numbers, with the group or
  * the table around them, and put in memory as a raw tree.  What rules that
- * breaks is said from the numbers alone (DDI 0487, D8.16; IHI 0070, 3.21.1):
- * all of them.  The judge must name one, and no warning where there is an
- * error, too.
+ * breaks lu-bbm-reference.c says from the numbers alone: all of them.  The
+ * judge must name one, and no warning where there is an error, too.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,6 +12,7 @@
 #include "qemu/bitops.h"
 #include "qemu/units.h"
 #include "hw/liveupdate/bbm.h"
+#include "lu-bbm-reference.h"
 #include "lu-walk-fixture.h"
 
 #define CASES       20000
@@ -23,144 +23,18 @@
 #define PAGE(n)     (RAM_BASE + (2 + (n)) * 64 * KiB)
 #define BYTES   (256 * KiB)
 
-#define GROUP_MAX   128
-
 /* Two types, each under two names, as MAIR or MemAttr have them. */
 #define MAIR        0x44ff44ffull
-#define ODD_TYPE(n) ((n) & 1)
 
-typedef struct Leaf {
-    bool valid, table;          /* a pointer, of which nothing else is said */
-    hwaddr out;
-    unsigned type, sh;
-    bool read_only, global, contig, nt;
-    unsigned software;
-} Leaf;
-
-/* One change, in numbers. */
-typedef struct Change {
-    const GenShape *shape;
-    unsigned level, bbml, cpu_bbml;
-    bool cpu, consumed;
-    bool same_bytes;            /* of the two pages in memory */
-    unsigned n, index;          /* of the group: how many, which one changed */
-    Leaf was, now;
-    Leaf group[GROUP_MAX];      /* as it is now */
-    bool below_differs;         /* a leaf of the table, from the block */
-} Change;
-
-enum {
-    BBM_1, BBM_1W, BBM_2, BBM_2W, BBM_3, BBM_4, BBM_5, BBM_6, RULES
-};
-
-static const LuRule rule_of[RULES] = {
-    LU_RULE_BBM_1, LU_RULE_BBM_1W, LU_RULE_BBM_2, LU_RULE_BBM_2W,
-    LU_RULE_BBM_3, LU_RULE_BBM_4, LU_RULE_BBM_5, LU_RULE_BBM_6,
-};
-
-#define BREAKS(n)   (1u << (n))
-#define WARNINGS    (BREAKS(BBM_1W) | BREAKS(BBM_2W))
-
-/* ------------------------------------------------------------------ */
-/* What the architecture says of it                                   */
-
-static uint64_t size_of(const Change *c)
+static uint64_t size_of(const RefChange *c)
 {
     return 1ull << gen_shift(c->shape, c->level);
-}
-
-static bool in_memory(hwaddr out)
-{
-    return out - RAM_BASE < BYTES;
-}
-
-static unsigned both_bbml(const Change *c)
-{
-    return c->cpu ? MIN(c->bbml, c->cpu_bbml) : c->bbml;
-}
-
-static bool group_is_flawed(const Change *c)
-{
-    const Leaf *now = &c->now;
-    hwaddr first = now->out - c->index * size_of(c);
-
-    for (unsigned i = 0; i < c->n; i++) {
-        const Leaf *l = &c->group[i];
-
-        if (!l->valid) {
-            continue;
-        }
-        if (now->contig &&
-            (l->table || l->out != first + i * size_of(c) ||
-             ODD_TYPE(l->type) != ODD_TYPE(now->type) || l->sh != now->sh ||
-             l->global != now->global)) {
-            return true;
-        }
-        /* While software is at it hardware of level 1 and 2 copes. */
-        if ((l->table ? false : l->contig) != now->contig &&
-            (c->consumed || !c->bbml)) {
-            return true;
-        }
-    }
-    return now->contig && first % (c->n * size_of(c));
-}
-
-static unsigned leaf_breaks(const Change *c)
-{
-    const Leaf *was = &c->was, *now = &c->now;
-    unsigned broken = 0;
-
-    if (was->out != now->out) {
-        bool copy = was->read_only && now->read_only && c->same_bytes &&
-                    in_memory(was->out) && in_memory(now->out);
-
-        broken |= copy ? BREAKS(BBM_1W) : BREAKS(BBM_1);
-    }
-    if (ODD_TYPE(was->type) != ODD_TYPE(now->type)) {
-        broken |= BREAKS(BBM_2);
-    }
-    if (was->sh != now->sh) {
-        broken |= c->cpu ? BREAKS(BBM_6) : BREAKS(BBM_2W);
-    }
-    if (now->global && !was->global) {
-        broken |= BREAKS(BBM_5);
-    }
-    if (was->contig != now->contig && !both_bbml(c)) {
-        broken |= c->bbml ? BREAKS(BBM_6) : BREAKS(BBM_4);
-    }
-    if ((was->contig || now->contig) && group_is_flawed(c)) {
-        broken |= BREAKS(BBM_4);
-    }
-    return broken;
-}
-
-static bool may_resize(unsigned bbml, const Leaf *block)
-{
-    return bbml == 2 || (bbml == 1 && block->nt);
-}
-
-static unsigned size_breaks(const Change *c)
-{
-    const Leaf *block = c->was.table ? &c->now : &c->was;
-
-    if (!may_resize(c->bbml, block) || c->below_differs) {
-        return BREAKS(BBM_3);
-    }
-    return may_resize(both_bbml(c), block) ? 0 : BREAKS(BBM_6);
-}
-
-static unsigned breaks(const Change *c)
-{
-    if (c->was.table && c->now.table) {
-        return 0;
-    }
-    return c->was.table || c->now.table ? size_breaks(c) : leaf_breaks(c);
 }
 
 /* ------------------------------------------------------------------ */
 /* In memory                                                          */
 
-static uint64_t raw_of(const GenShape *shape, unsigned level, const Leaf *l)
+static uint64_t raw_of(const GenShape *shape, unsigned level, const RefLeaf *l)
 {
     static const uint8_t memattr[] = { 0xf, 0x5 };
     bool s2 = shape->kind == GEN_VMSA_S2;
@@ -176,21 +50,21 @@ static uint64_t raw_of(const GenShape *shape, unsigned level, const Leaf *l)
         return gen_table_desc(shape, BELOW);
     }
     if (s2) {
-        return raw | memattr[ODD_TYPE(l->type)] << 2 | BIT_ULL(6) |
+        return raw | memattr[l->type] << 2 | BIT_ULL(6) |
                (uint64_t)!l->read_only << 7;
     }
-    return raw | (uint64_t)l->type << 2 | BIT_ULL(6) |
+    return raw | (uint64_t)(l->type | l->alias << 1) << 2 | BIT_ULL(6) |
            (uint64_t)l->read_only << 7 | (uint64_t)!l->global << 11;
 }
 
 /* The table below has the pages of @block, and one that may be odd. */
-static void put_below(Change *c, LuArrayMem *m, const Leaf *block)
+static void put_below(RefChange *c, LuArrayMem *m, const RefLeaf *block)
 {
     unsigned n = (1u << c->shape->page_lg2) / 8, odd = rand_below(n);
     unsigned how = rand_below(6);
 
     for (unsigned i = 0; i < n; i++) {
-        Leaf l = *block;
+        RefLeaf l = *block;
 
         l.out = block->out + ((hwaddr)i << c->shape->page_lg2);
         l.nt = l.contig = false;
@@ -202,14 +76,14 @@ static void put_below(Change *c, LuArrayMem *m, const Leaf *block)
             l.valid = false;
         } else if (i == odd && how == 3) {
             l.read_only ^= true;
-            l.type ^= 2;
+            l.alias ^= 1;
         }
         lu_array_set(m, BELOW + i * 8, raw_of(c->shape, 0, &l));
     }
-    c->below_differs = how < 2;
+    c->differs = how < 2;
 }
 
-static void put_pages(const Change *c, LuArrayMem *m)
+static void put_pages(const RefChange *c, LuArrayMem *m)
 {
     unsigned words = (1u << c->shape->page_lg2) / 8;
 
@@ -230,18 +104,13 @@ static bool seldom(void)
     return !rand_below(6);
 }
 
-static unsigned group_size(const GenShape *shape, unsigned level)
-{
-    return shape->page_lg2 == 12 ? 16
-           : shape->page_lg2 == 14 && !level ? 128 : 32;
-}
-
-static void vary(const Change *c, Leaf *l)
+static void vary(const RefChange *c, RefLeaf *l)
 {
     bool s1 = c->shape->kind == GEN_VMSA_S1;
 
     l->out ^= seldom() ? 1ull << 40 : 0;
-    l->type ^= seldom() ? 1 + rand_below(3) : 0;
+    l->type ^= seldom();
+    l->alias ^= seldom();
     l->sh ^= seldom() ? 3 : 0;
     l->read_only ^= seldom();
     l->global ^= s1 && seldom();
@@ -250,21 +119,22 @@ static void vary(const Change *c, Leaf *l)
     l->software = rand_below(16);
 }
 
-static void random_change(Change *c, LuArrayMem *m)
+static void random_change(RefChange *c, LuArrayMem *m)
 {
     bool size, pages = !c->level && rand_below(2);
-    Leaf plain = {
-        .valid = true, .type = rand_below(4), .sh = rand_below(2) ? 3 : 0,
-        .read_only = rand_below(2), .contig = !rand_below(3),
-        .nt = rand_below(2),
+    RefLeaf plain = {
+        .valid = true, .type = rand_below(2), .alias = rand_below(2),
+        .sh = rand_below(2) ? 3 : 0, .read_only = rand_below(2),
+        .contig = !rand_below(3), .nt = rand_below(2),
     };
 
+    c->was_level = c->level;
     c->bbml = rand_below(3);
     c->cpu_bbml = rand_below(3);
     c->cpu = rand_below(2);
     c->consumed = rand_below(2);
-    c->same_bytes = rand_below(2);
-    c->n = group_size(c->shape, c->level);
+    c->same_bytes = pages && rand_below(2);
+    c->n = ref_group_size(c->shape, c->level);
     c->index = rand_below(c->n);
     plain.out = (1ull << 41) + size_of(c) * (seldom() ? c->index + 1
                                                       : c->index);
@@ -281,8 +151,8 @@ static void random_change(Change *c, LuArrayMem *m)
     }
     size = c->level && rand_below(2);
     if (size) {
-        Leaf *table = rand_below(2) ? &c->was : &c->now;
-        const Leaf *block = table == &c->was ? &c->now : &c->was;
+        RefLeaf *table = rand_below(2) ? &c->was : &c->now;
+        const RefLeaf *block = table == &c->was ? &c->now : &c->was;
 
         put_below(c, m, block);
         table->table = true;
@@ -304,7 +174,7 @@ static void random_change(Change *c, LuArrayMem *m)
     }
 }
 
-static LuRule judge(const Change *c, LuArrayMem *m, const char **detail)
+static LuRule judge(const RefChange *c, LuArrayMem *m, const char **detail)
 {
     LuStage stage = gen_stage(c->shape, PLACE, OUT_LG2,
                               c->cpu ? LU_STAGE_CPU : 0);
@@ -328,50 +198,22 @@ static LuRule judge(const Change *c, LuArrayMem *m, const char **detail)
     return rule;
 }
 
-/* One of those that are broken, and no warning where there is an error. */
-static bool is_right(LuRule rule, unsigned broken)
-{
-    unsigned errors = broken & ~WARNINGS;
-
-    if (rule == LU_RULE__MAX) {
-        return !broken;
-    }
-    for (unsigned i = 0; i < RULES; i++) {
-        if (rule_of[i] == rule) {
-            return (errors ?: broken) & BREAKS(i);
-        }
-    }
-    return false;
-}
-
-static char *names_of(unsigned broken)
-{
-    g_autoptr(GString) names = g_string_new(NULL);
-
-    for (unsigned i = 0; i < RULES; i++) {
-        if (broken & BREAKS(i)) {
-            g_string_append_printf(names, " %s", lu_rule_info[rule_of[i]].name);
-        }
-    }
-    return g_string_free(g_steal_pointer(&names), false);
-}
-
 static void test_shape(const void *data)
 {
     g_autoptr(LuArrayMem) m = lu_array_new(RAM_BASE, BYTES);
-    unsigned seen[RULES] = { }, legal = 0;
+    unsigned seen[REF_BBM_RULES] = { }, legal = 0;
 
     for (unsigned n = 0; n < CASES; n++) {
-        Change c = { .shape = gen_shape(data), .level = rand_below(2) };
+        RefChange c = { .shape = gen_shape(data), .level = rand_below(2) };
         const char *detail;
         unsigned broken;
         LuRule rule;
 
         random_change(&c, m);
-        broken = breaks(&c);
+        broken = ref_bbm_breaks(&c);
         rule = judge(&c, m, &detail);
-        if (!is_right(rule, broken)) {
-            g_autofree char *names = names_of(broken);
+        if (!ref_bbm_is_right(rule, broken)) {
+            g_autofree char *names = ref_bbm_names(broken);
 
             g_test_message("case %u, level %u, bbml %u, cpus %u: 0x%" PRIx64
                            " to 0x%" PRIx64 ": %s (%s), expected one of:%s",
@@ -385,13 +227,13 @@ static void test_shape(const void *data)
             return;
         }
         legal += !broken;
-        for (unsigned i = 0; i < RULES; i++) {
-            seen[i] += rule == rule_of[i];
+        for (unsigned i = 0; i < REF_BBM_RULES; i++) {
+            seen[i] += rule == ref_bbm_rule[i];
         }
     }
     /* Each has to come up, or nothing is said of it. */
-    for (unsigned i = 0; i < RULES; i++) {
-        bool s1_only = rule_of[i] == LU_RULE_BBM_5;
+    for (unsigned i = 0; i < REF_BBM_RULES; i++) {
+        bool s1_only = ref_bbm_rule[i] == LU_RULE_BBM_5;
 
         g_assert_true(seen[i] || (s1_only && g_str_has_prefix(data,
                                                               "vmsa-s2")));

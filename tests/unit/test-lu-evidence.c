@@ -9,6 +9,7 @@
 #include "qapi/error.h"
 #include "qemu/lockable.h"
 #include "hw/liveupdate/lu-ctl-regs.h"
+#include "hw/liveupdate/master.h"
 #include "lu-kho-fixture.h"
 #include "toy-iommu.h"
 
@@ -428,6 +429,55 @@ static void test_start(const void *arg)
     } else {
         assert_reason(&st, "no live update claimed");
     }
+    story_end(&st);
+}
+
+/*
+ * A kernel that leaves stops devices first.  Once LUO has had its last word the
+ * claims are frozen by then: it has stopped one that is claimed, or another.
+ * Before, or where a device only is reset, it is no sign.
+ */
+static const struct {
+    const char *name;
+    uint16_t rid;
+    LuMaster now;
+    bool final, seen, broken;
+} masters[] = {
+    { "claimed", RID, LU_MASTER_OFF, true, true, true },
+    { "other", OTHER, LU_MASTER_OFF, true, true, false },
+    { "not-final", RID, LU_MASTER_OFF, false, false, false },
+    { "reset", RID, LU_MASTER_RESET, true, false, false },
+};
+
+static void test_master(const void *arg)
+{
+    unsigned i = GPOINTER_TO_UINT(arg);
+    uint64_t sessions;
+    Story st;
+
+    story_begin(&st);
+    preserve(&st);
+    sessions = take_sessions(&st);
+    sign(&st, LU_SIGN_ALL);
+    if (masters[i].final) {
+        lu_array_set(st.mem, st.luo + LUO_SESSIONS_AT, sessions);
+    }
+    lu_session_master(&st.s, masters[i].rid, masters[i].now);
+    g_assert_cmpuint(st.s.history->len, ==, masters[i].seen);
+    if (masters[i].seen) {
+        g_assert_cmpint(claim(&st, 0)->state, ==, LU_CLAIM_BLACKOUT);
+        /* As long as devices are stopped the jump has not come. */
+        dma(&st);
+        g_assert_cmpuint(claim(&st, 0)->blackout, ==, 1);
+        lu_session_master(&st.s, OTHER, LU_MASTER_OFF);
+        g_assert_cmpuint(claim(&st, 0)->blackout, ==, 0);
+        g_assert_cmpuint(claim(&st, 0)->before, ==, 1);
+        sign(&st, LU_SIGN_QUEUE_ON);
+        dma(&st);
+        lu_session_master(&st.s, OTHER, LU_MASTER_OFF);
+        g_assert_cmpuint(claim(&st, 0)->after, ==, 1);
+    }
+    g_assert_cmpuint(findings(&st, LU_RULE_CON_9), ==, masters[i].broken);
     story_end(&st);
 }
 
@@ -939,6 +989,12 @@ int main(int argc, char **argv)
                                                 starts[i].name);
 
         g_test_add_data_func(path, GUINT_TO_POINTER(i), test_start);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(masters); i++) {
+        g_autofree char *path = g_strdup_printf("/evidence/master/%s",
+                                                masters[i].name);
+
+        g_test_add_data_func(path, GUINT_TO_POINTER(i), test_master);
     }
     g_test_add_data_func("/evidence/all", GINT_TO_POINTER(1), test_all);
     g_test_add_data_func("/evidence/all/one", GINT_TO_POINTER(0), test_all);

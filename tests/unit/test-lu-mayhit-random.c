@@ -1,7 +1,8 @@
 /*
  * The may-hit engine against the naive reference, on random programs.
  *
- * Answers and, where descriptors need not be broken, verdicts on completeness.
+ * Answers, verdicts on completeness and, of tables whose descriptors must be
+ * broken, each change that the engine tells of or should have told of.
  *
  * LU_MAYHIT_OPS=N runs N operations in all instead of a million; a program
  * that fails is shrunk and saved, and LU_MAYHIT_REPLAY=FILE runs that one
@@ -49,6 +50,20 @@ static uint64_t ops_in_all(void)
     return n;
 }
 
+/* Of descriptors that must be broken, by rule. */
+static void tell_changes(const ProgramCounts *counts)
+{
+    g_autoptr(GString) rules = g_string_new(NULL);
+
+    for (unsigned i = 0; i < REF_BBM_RULES; i++) {
+        g_string_append_printf(rules, "%s %s %" PRIu64, i ? "," : "",
+                               lu_rule_info[ref_bbm_rule[i]].name,
+                               counts->forbidden[i]);
+    }
+    g_test_message("%" PRIu64 " changes judged:%s; 0 disagreements",
+                   counts->changes, rules->str);
+}
+
 static void run(unsigned shapes, uint64_t n_ops, bool limited)
 {
     ProgramCounts counts = { };
@@ -57,6 +72,7 @@ static void run(unsigned shapes, uint64_t n_ops, bool limited)
         Program p = {
             .shapes = shapes,
             .config = { .hold_invalid = rand_below(2) },
+            .levels = { rand_below(3), rand_below(3), rand_below(2) },
         };
         g_autofree char *wrong = NULL;
         unsigned at;
@@ -77,8 +93,12 @@ static void run(unsigned shapes, uint64_t n_ops, bool limited)
         }
     }
     g_test_message("%" PRIu64 " operations, %" PRIu64 " accesses, %" PRIu64
-                   " judged, %" PRIu64 " lacked an invalidation", n_ops,
-                   counts.accesses, counts.judged, counts.wrong);
+                   " undecided, %" PRIu64 " judged, %" PRIu64 " lacked an "
+                   "invalidation", n_ops, counts.accesses, counts.undecided,
+                   counts.judged, counts.wrong);
+    if (counts.changes) {
+        tell_changes(&counts);
+    }
 }
 
 static void equal(const void *data)

@@ -244,7 +244,7 @@ void repro_play(const ReproPlay *p, ReproResult *r)
     if (p->timeline) {
         draw(directory, r);
     }
-    qsort(rules->pdata, rules->len, sizeof(*rules->pdata), compare_words);
+    g_ptr_array_sort(rules, compare_words);
     g_ptr_array_add(rules, NULL);
     found = g_strjoinv(" ", (char **)rules->pdata);
     g_strlcpy(r->rules, found, sizeof(r->rules));

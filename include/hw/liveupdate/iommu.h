@@ -102,4 +102,19 @@ void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
 /* The same rule was evaluated and held. */
 void lu_register_ok(LuIommu *iommu, LuRule rule);
 
+/*
+ * The queue of invalidations came to a synchronization, or stopped: QUE-6, if
+ * a stream must go on.  @reg and @head are where, @error why; NULL: it goes on.
+ */
+void lu_queue(LuIommu *iommu, const char *reg, uint64_t head,
+              const char *error);
+
+/*
+ * The unit is about to write @len bytes of its own at @pa, @what: OWN-6.
+ * LuIommu.lock may be held.
+ */
+void lu_unit_writes(LuIommu *iommu, hwaddr pa, hwaddr len, const char *what);
+/* A queue of the unit is turned on: from here on it is somebody's.  BQL. */
+void lu_unit_taken(LuIommu *iommu);
+
 #endif

@@ -16,7 +16,7 @@
 #define LU_DMA_BAR_REGS         0
 #define LU_DMA_BAR_MSIX         1
 #define LU_DMA_BAR_MEM          2
-#define LU_DMA_REGS_SIZE        0x2000
+#define LU_DMA_REGS_SIZE        0x10000     /* a page of any kernel */
 
 #define LU_DMA_CHANNELS         8
 #define LU_DMA_LEN_MAX          0x10000     /* bytes of one transfer */

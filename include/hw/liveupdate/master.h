@@ -17,8 +17,9 @@ typedef enum LuMaster {
 } LuMaster;
 
 /*
- * The device of @rid was a bus master at the freeze, and is @now.  Nothing is
- * judged that is not frozen, or that was replaced since.  BQL held.
+ * The device of @rid was a bus master, and is @now.  Nothing is judged that is
+ * not frozen, or that was replaced since; where nobody announces the freeze it
+ * may have come with this.  BQL held.
  */
 void lu_session_master(LuSession *s, uint16_t rid, LuMaster now);
 

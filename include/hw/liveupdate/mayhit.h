@@ -146,6 +146,12 @@ LuFaultKind lu_mayhit_walk(LuMayHit *m, const LuMem *mem, const LuStage *s1,
 
 /* Valid until the next walk. */
 const LuUse *lu_mayhit_use(const LuMayHit *m);
+/*
+ * The oldest leaf of stage 1 held for @in, as an access to it was formed of
+ * both stages: *@step's level, address and descriptor.  False: there is none.
+ */
+bool lu_mayhit_leaf(LuMayHit *m, const LuStage *s1, uint64_t in,
+                    LuWalkStep *step);
 /* The last walk used a table that memory does not lead to: watch it. */
 void lu_mayhit_watch_table(LuMayHit *m, const LuMem *mem);
 

@@ -49,6 +49,7 @@ bool lu_served_due(LuServed *served, const LuAccess *access,
 typedef struct LuServing {
     const LuAccess *access;
     LuJudge *judge;             /* of break-before-make */
+    LuMayHit *mayhit;           /* that it went by */
     const LuCtx *held, *now;            /* configuration */
     const LuXlat *got, *is;
     const LuWalk *got_walk, *is_walk;   /* with LU_CTX_TRANSLATE */

@@ -189,6 +189,12 @@ void lu_session_register(LuSession *s, LuIommu *iommu, LuRule rule,
                          const char *reg, uint64_t old, uint64_t new,
                          const char *detail);
 void lu_session_register_ok(LuSession *s, LuRule rule);
+/* As lu_queue(). */
+void lu_session_queue(LuSession *s, LuIommu *iommu, const char *reg,
+                      uint64_t head, const char *error);
+/* As lu_unit_writes(). */
+void lu_session_unit_writes(LuSession *s, LuIommu *iommu, hwaddr pa,
+                            hwaddr len, const char *what);
 /*
  * What @access was served was compared with memory: @rule is broken, or
  * LU_RULE__MAX.  LuIommu.lock is held.

@@ -92,6 +92,11 @@ typedef struct LuFrontEnd {
      */
     void (*as_given)(void *fe, QDict *props);
     /*
+     * Whether commands were rung for that are not consumed, or a
+     * synchronization is under way.  May be NULL.
+     */
+    bool (*busy)(void *fe);
+    /*
      * For a replay, what else reaches the unit: a write of @size bytes to
      * register @offset; the time for @what, as it was told in an
      * LU_EVENT_TICK; a reset.  The BQL is held, LuIommu.lock is not.  NULL
@@ -152,6 +157,7 @@ struct LuIommu {
     LuSession *session;         /* NULL: plain translation, nothing checked */
     QemuMutex lock;
     bool off;                   /* no tables are walked: lu_enable() */
+    bool left;                  /* its queues are those of the last kernel */
     LuFinding *off_cause;       /* why it is off while streams are claimed */
     uint64_t inval_seq;         /* of the last invalidation consumed */
     uint64_t inval_done;        /* of the last one completed */

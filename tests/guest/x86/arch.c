@@ -26,7 +26,7 @@
 #define GCMD            0x18
 #define GSTS            0x1c
 #define   GCMD_TE         (1u << 31)
-#define   GCMD_SRTP       (1u << 30)
+#define   GCMD_SFL        (1u << 29)
 #define   GCMD_WBF        (1u << 27)
 #define   GCMD_LEVELS     0x96800000u
 
@@ -166,8 +166,8 @@ void arch_break(Iommu *io, GuestBreak what)
         plat_w32(io->plat, io->regs + GCMD, held);
         break;
     case BREAK_TWO_BITS:
-        /* the same root again, and a flush of what is not buffered */
-        plat_w32(io->plat, io->regs + GCMD, held | GCMD_SRTP | GCMD_WBF);
+        /* a log of faults that is not there, and a flush of nothing */
+        plat_w32(io->plat, io->regs + GCMD, held | GCMD_SFL | GCMD_WBF);
         break;
     default:
         break;
