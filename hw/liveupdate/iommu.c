@@ -478,12 +478,6 @@ static unsigned flags_of(const LuAccess *a)
            (a->probe ? LU_ACCESS_PROBE : 0);
 }
 
-/* A No_snoop of the access counts last. */
-static inline LuAttrs attrs_of(const LuAccess *a, LuAttrs attrs)
-{
-    return a->no_snoop ? lu_attrs_no_snoop(attrs) : attrs;
-}
-
 /* Apart, so that the quick way has a small frame. */
 G_GNUC_NO_INLINE LuXlat lu_translate_anew(LuIommu *iommu, const LuAccess *a)
 {
@@ -502,7 +496,9 @@ G_GNUC_NO_INLINE LuXlat lu_translate_anew(LuIommu *iommu, const LuAccess *a)
     }
     trace_lu_translate(iommu->id, a->rid, a->iova, a->perm, x.status, x.pa);
     lu_event_end();
-    x.attrs = attrs_of(a, x.attrs);
+    if (a->no_snoop) {
+        x.attrs = lu_attrs_no_snoop(x.attrs);
+    }
     return x;
 }
 
@@ -536,7 +532,7 @@ LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
         .pa = answer.pa | (a->iova & MAKE_64BIT_MASK(0, LU_ANSWER_LG2)),
         .mask = MAKE_64BIT_MASK(0, answer.size_lg2),
         .perm = answer.perm,
-        .attrs = attrs_of(a, answer.attrs),
+        .attrs = a->no_snoop ? lu_attrs_no_snoop(answer.attrs) : answer.attrs,
     };
 }
 
