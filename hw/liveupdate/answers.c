@@ -8,11 +8,11 @@
 
 static uint64_t bytes_of(unsigned lg2)
 {
-    return sizeof(LuAnswers) + (sizeof(LuAnswer) << lg2);
+    return sizeof(LuAnswers) + (sizeof(LuAnswerSlot) << lg2);
 }
 
 /* NULL: there is no room. */
-static LuAnswers *new_answers(unsigned lg2, uint64_t *room)
+static LuAnswers *new_answers(unsigned lg2, uint64_t era, uint64_t *room)
 {
     LuAnswers *a;
 
@@ -22,47 +22,59 @@ static LuAnswers *new_answers(unsigned lg2, uint64_t *room)
     *room -= bytes_of(lg2);
     a = g_malloc0(bytes_of(lg2));
     a->lg2 = lg2;
+    a->era = era;
     return a;
 }
 
-static void begin(LuAnswer *a)
+static void begin(LuAnswers *a)
 {
     qatomic_set(&a->lock, a->lock + 1);
     smp_wmb();                  /* pairs with the one of lu_answers_find() */
 }
 
-static void end(LuAnswer *a)
+static void end(LuAnswers *a)
 {
-    /* Zero says: never written. */
-    qatomic_store_release(&a->lock, a->lock + 1 ?: 2);
+    qatomic_store_release(&a->lock, a->lock + 1);
 }
 
-static void write_answer(LuAnswer *a, const LuAnswer *val)
+static void write_slot(LuAnswers *a, LuAnswerSlot *slot, LuAnswerSlot val)
 {
     begin(a);
-    qatomic_set__nocheck(&a->key, val->key);
-    qatomic_set__nocheck(&a->pa, val->pa);
-    qatomic_set__nocheck(&a->epoch, val->epoch);
-    a->perm = val->perm;
-    a->size_lg2 = val->size_lg2;
-    a->attrs = val->attrs;
+    qatomic_set__nocheck(&slot->what, val.what);
+    qatomic_set__nocheck(&slot->where, val.where);
+    end(a);
+}
+
+static bool is_of(const LuAnswerSlot *slot, uint64_t epoch)
+{
+    return slot->where >> 52 == lu_answer_epoch(epoch);
+}
+
+/* None is true any more, and all would look as if they were. */
+static void begin_era(LuAnswers *a, uint64_t era)
+{
+    begin(a);
+    qatomic_set__nocheck(&a->era, era);
+    for (unsigned i = 0; i < 1u << a->lg2; i++) {
+        qatomic_set__nocheck(&a->slot[i].where, 0);
+    }
     end(a);
 }
 
 /* Twice as many, with those that are still true; NULL: there is no room. */
 static LuAnswers *grow(const LuAnswers *old, uint64_t *room, uint64_t epoch)
 {
-    LuAnswers *a = new_answers(old->lg2 + 1, room);
+    LuAnswers *a = new_answers(old->lg2 + 1, old->era, room);
 
     if (!a) {
         return NULL;
     }
     a->priv = old->priv;
     for (unsigned i = 0; i < 1u << old->lg2; i++) {
-        const LuAnswer *from = &old->slot[i];
+        LuAnswerSlot from = old->slot[i];
 
-        if (from->lock && from->epoch == epoch) {
-            write_answer(&a->slot[lu_answer_index(a->lg2, from->key)], from);
+        if (is_of(&from, epoch)) {
+            a->slot[lu_answer_index(a->lg2, from.what)] = from;
         }
     }
     return a;
@@ -72,19 +84,23 @@ void lu_answers_note(LuAnswers **answers, uint64_t *room, uint64_t iova,
                      uint64_t pa, unsigned size_lg2, uint8_t perm,
                      LuAttrs attrs, bool priv, uint64_t epoch)
 {
-    const LuAnswer val = {
-        .key = lu_answer_key(iova, priv),
-        .pa = pa & -(1ull << LU_ANSWER_LG2),
-        .epoch = epoch,
-        .size_lg2 = size_lg2,
-        .perm = perm,
-        .attrs = attrs,
+    const LuAnswerSlot val = {
+        .what = lu_answer_key(iova, priv) | size_lg2 << 5 | perm,
+        .where = lu_answer_epoch(epoch) << 52 |
+                 (pa & -(1ull << LU_ANSWER_LG2)) |
+                 attrs.snooped << 10 | attrs.sh << 8 | attrs.type,
     };
+    uint64_t era = epoch >> LU_ANSWER_EPOCH_LG2;
     LuAnswers *old = *answers, *a = NULL;
-    LuAnswer *slot;
+    LuAnswerSlot *slot;
 
+    if (pa >> 52) {
+        return;
+    }
     if (!old) {
-        a = new_answers(LU_ANSWERS_LG2_MIN, room);
+        a = new_answers(LU_ANSWERS_LG2_MIN, era, room);
+    } else if (old->era != era) {
+        begin_era(old, era);
     } else if (old->clashes >> old->lg2 && old->lg2 < LU_ANSWERS_LG2_MAX) {
         a = grow(old, room, epoch);
     }
@@ -93,9 +109,10 @@ void lu_answers_note(LuAnswers **answers, uint64_t *room, uint64_t iova,
         return;
     }
     a->priv |= priv;
-    slot = &a->slot[lu_answer_index(a->lg2, val.key)];
-    a->clashes += slot->lock && slot->epoch == epoch && slot->key != val.key;
-    write_answer(slot, &val);
+    slot = &a->slot[lu_answer_index(a->lg2, val.what)];
+    a->clashes += is_of(slot, epoch) &&
+                  (slot->what ^ val.what) & LU_ANSWER_KEY;
+    write_slot(a, slot, val);
     qatomic_rcu_set(answers, a);
     if (a != old) {
         lu_answers_free(old, room);
@@ -104,16 +121,16 @@ void lu_answers_note(LuAnswers **answers, uint64_t *room, uint64_t iova,
 
 void lu_answers_forget(LuAnswers *a, uint64_t first, uint64_t last)
 {
-    static const LuAnswer none = { .key = UINT64_MAX };
+    static const LuAnswerSlot none;     /* of no epoch */
 
     for (uint64_t page = first >> LU_ANSWER_LG2;
          page <= last >> LU_ANSWER_LG2; page++) {
         for (int priv = 0; priv <= a->priv; priv++) {
-            uint64_t key = page << 1 | priv;
-            LuAnswer *slot = &a->slot[lu_answer_index(a->lg2, key)];
+            uint64_t key = lu_answer_key(page << LU_ANSWER_LG2, priv);
+            LuAnswerSlot *slot = &a->slot[lu_answer_index(a->lg2, key)];
 
-            if (slot->key == key) {
-                write_answer(slot, &none);
+            if (!((slot->what ^ key) & LU_ANSWER_KEY)) {
+                write_slot(a, slot, none);
             }
         }
     }

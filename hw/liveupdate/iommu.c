@@ -496,15 +496,17 @@ G_GNUC_NO_INLINE LuXlat lu_translate_anew(LuIommu *iommu, const LuAccess *a)
     }
     trace_lu_translate(iommu->id, a->rid, a->iova, a->perm, x.status, x.pa);
     lu_event_end();
+    if (a->no_snoop) {
+        x.attrs = lu_attrs_no_snoop(x.attrs);
+    }
     return x;
 }
 
 /* Decided before, and nothing has changed since. */
-static bool answered(LuIommu *iommu, const LuAccess *a, LuXlat *x)
+static bool answered(const LuIommu *iommu, const LuAccess *a, LuAnswer *answer)
 {
     const LuStream *s;
     const LuAnswers *answers;
-    LuAnswer QEMU_UNINITIALIZED answer;
 
     if (!iommu->streams || a->pasid != LU_NO_PASID || a->probe ||
         trace_event_get_state_backends(TRACE_LU_TRANSLATE)) {
@@ -512,33 +514,26 @@ static bool answered(LuIommu *iommu, const LuAccess *a, LuXlat *x)
     }
     s = lu_streams_peek(iommu->streams, a->rid);
     answers = s ? qatomic_rcu_read(&s->answers) : NULL;
-    if (!answers ||
-        !lu_answers_find(answers, a->iova, a->perm, a->priv,
-                         qatomic_load_acquire(&iommu->epoch), &answer)) {
-        return false;
-    }
-    *x = (LuXlat) {
-        .status = LU_XLATE_OK,
-        .pa = answer.pa | (a->iova & MAKE_64BIT_MASK(0, LU_ANSWER_LG2)),
-        .mask = MAKE_64BIT_MASK(0, answer.size_lg2),
-        .perm = answer.perm,
-        .attrs = answer.attrs,
-    };
-    return true;
+    return answers &&
+           lu_answers_find(answers, a->iova, a->perm, a->priv,
+                           qatomic_load_acquire(&iommu->epoch), answer);
 }
 
 LuXlat lu_translate(LuIommu *iommu, const LuAccess *a)
 {
-    LuXlat QEMU_UNINITIALIZED x;
+    LuAnswer QEMU_UNINITIALIZED answer;
 
     qatomic_set(&iommu->translations, iommu->translations + 1);
-    if (!answered(iommu, a, &x)) {
-        x = lu_translate_anew(iommu, a);
+    if (!answered(iommu, a, &answer)) {
+        return lu_translate_anew(iommu, a);
     }
-    if (a->no_snoop) {
-        x.attrs = lu_attrs_no_snoop(x.attrs);
-    }
-    return x;
+    return (LuXlat) {
+        .status = LU_XLATE_OK,
+        .pa = answer.pa | (a->iova & MAKE_64BIT_MASK(0, LU_ANSWER_LG2)),
+        .mask = MAKE_64BIT_MASK(0, answer.size_lg2),
+        .perm = answer.perm,
+        .attrs = a->no_snoop ? lu_attrs_no_snoop(answer.attrs) : answer.attrs,
+    };
 }
 
 /* ------------------------------------------------------------------ */

@@ -356,12 +356,13 @@ static void complete(LuStreams *streams, const Pending *p)
 
 void lu_streams_inval(LuStreams *streams, const LuInval *inval, uint64_t seq)
 {
-    Pending p = { .inval = *inval, .seq = seq };
+    Pending p;
 
     streams->seq = seq;
     if (!(inval->what & (LU_INVAL_CONFIG | LU_INVAL_PASID))) {
         return;
     }
+    p = (Pending) { .inval = *inval, .seq = seq };
     if (streams->pending->len >= LU_STREAMS_PENDING_MAX) {
         complete(streams, &g_array_index(streams->pending, Pending, 0));
         g_array_remove_index(streams->pending, 0);

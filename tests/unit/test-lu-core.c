@@ -1463,9 +1463,9 @@ static void test_early(void)
 /* Answers take no more memory than there is room for, and give it back. */
 static void test_answers(void)
 {
-    uint64_t all = 64 * KiB, room = all, epoch = 1, before;
+    uint64_t all = 32 * KiB, room = all, epoch = 1, before;
     LuAnswers *a = NULL, *b = NULL;
-    LuAnswer found;
+    LuAnswer found = { };
 
     /* One that grows as long as it may; every page clashes with others. */
     for (uint64_t iova = 0; iova < 4096ull << LU_ANSWER_LG2;
@@ -1493,6 +1493,62 @@ static void test_answers(void)
                     epoch);
     g_assert_nonnull(b);
     lu_answers_free(b, &room);
+}
+
+/*
+ * An answer is all that was noted, of its epoch and not of one whose number
+ * ends alike.
+ */
+static void test_answers_epoch(void)
+{
+    static const LuAttrs attrs = {
+        .type = LU_TYPE_WB, .sh = LU_SH_INNER, .snooped = 1,
+    };
+    const uint64_t alike = 1 << LU_ANSWER_EPOCH_LG2;
+    const uint64_t epochs[] = { 1, alike - 1, alike, 7 * alike + 1 };
+    const uint64_t pages[] = { 0, -4096ull, 0x5a0000123000 };
+    uint64_t room = 64 * KiB, all = room;
+    uint8_t perm = LU_PERM_R | LU_PERM_X | LU_PERM_U;
+    LuAnswers *a = NULL;
+    LuAnswer found = { };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(epochs) * ARRAY_SIZE(pages); i++) {
+        uint64_t epoch = epochs[i / ARRAY_SIZE(pages)];
+        uint64_t iova = pages[i % ARRAY_SIZE(pages)];
+        hwaddr pa = iova & MAKE_64BIT_MASK(12, 40);
+
+        lu_answers_note(&a, &room, iova | 0x123, pa | 0x123, 57, perm, attrs,
+                        i % 2, epoch);
+        g_assert_true(lu_answers_find(a, iova | 0xfff, perm, i % 2, epoch,
+                                      &found));
+        g_assert_cmphex(found.pa, ==, pa);
+        g_assert_cmpuint(found.size_lg2, ==, 57);
+        g_assert_cmpuint(found.perm, ==, perm);
+        g_assert_true(lu_attrs_same(found.attrs, attrs));
+        g_assert_false(lu_answers_find(a, iova, LU_PERM_W, i % 2, epoch,
+                                       &found));
+        g_assert_false(lu_answers_find(a, iova, perm, !(i % 2), epoch,
+                                       &found));
+        g_assert_false(lu_answers_find(a, iova, perm, i % 2, epoch + 1,
+                                       &found));
+        g_assert_false(lu_answers_find(a, iova, perm, i % 2, epoch + alike,
+                                       &found));
+        /* Something else in the later epoch brings none of these back. */
+        lu_answers_note(&a, &room, iova ^ 0x1000, 0, 12, perm, attrs, i % 2,
+                        epoch + alike);
+        g_assert_false(lu_answers_find(a, iova, perm, i % 2, epoch + alike,
+                                       &found));
+        g_assert_false(lu_answers_find(a, iova, 0, i % 2, epoch + alike,
+                                       &found));
+        lu_answers_forget(a, iova ^ 0x1000, iova ^ 0x1000);
+        g_assert_false(lu_answers_find(a, iova ^ 0x1000, 0, i % 2,
+                                       epoch + alike, &found));
+    }
+    /* There is no such address. */
+    lu_answers_note(&a, &room, 0, 1ull << 52, 12, perm, attrs, false, 1);
+    g_assert_false(lu_answers_find(a, 0, perm, false, 1, &found));
+    lu_answers_free(a, &room);
+    g_assert_cmpuint(room, ==, all);
 }
 
 static void test_errors(void)
@@ -1896,5 +1952,6 @@ int main(int argc, char **argv)
     g_test_add_func("/core/memmap", test_memmap);
     g_test_add_func("/core/early", test_early);
     g_test_add_func("/core/answers", test_answers);
+    g_test_add_func("/core/answers/epoch", test_answers_epoch);
     return g_test_run();
 }

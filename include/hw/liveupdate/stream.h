@@ -31,10 +31,10 @@ typedef struct LuStream {
     uint16_t rid;
     uint32_t pasid;             /* LU_NO_PASID: none */
     bool decided;               /* @ctx says what accesses go by */
-    uint64_t seq[LU_CTX_OBJS_MAX];  /* of ctx.obj[], as in mayhit.h */
-    LuCtx ctx;                  /* !decided: ctx.obj[] is what is held */
     LuAnswers *answers;         /* RCU */
     uint64_t *answers_room;     /* bytes left for those of all streams */
+    uint64_t seq[LU_CTX_OBJS_MAX];  /* of ctx.obj[], as in mayhit.h */
+    LuCtx ctx;                  /* !decided: ctx.obj[] is what is held */
 } LuStream;
 
 LuStreams *lu_streams_new(void);
