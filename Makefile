@@ -17,10 +17,10 @@ export BUILD
 
 STEPS := 3
 demo demo-linux linux linux-source linux-selftests linux-history linux-boots \
-    check repro campaign bench dist: STEPS := 4
+    linux-devices check repro campaign bench dist: STEPS := 4
 
 .PHONY: all packages tree build demo demo-linux linux linux-source linux-selftests \
-        linux-history linux-boots check repro campaign bench dist lint clean distclean help
+        linux-history linux-boots linux-devices check repro campaign bench dist lint clean distclean help
 
 all: build
 
@@ -58,6 +58,10 @@ linux-source: build
 linux-boots: build
 	@echo '[4/4] one boot after the other, on both architectures'
 	@scripts/linux boots
+
+linux-devices: build
+	@echo '[4/4] devices behind the IOMMU, and Xen, on stock and on ours'
+	@scripts/linux-devices
 
 linux-history: build
 	@echo '[4/4] what Linux does to the stock IOMMUs and to ours'
@@ -114,6 +118,7 @@ help:
 	@echo '                  TLB=strict,none,8: in each; so with linux and below'
 	@echo 'make linux        what Debian kernels do without a live update, on both'
 	@echo 'make linux-boots  COUNT=50 of them in a row; the same seed twice'
+	@echo 'make linux-devices  nvme, igb, ... and Xen behind stock IOMMUs and ours'
 	@echo 'make linux-source the same and LUO, with kernels built from source,'
 	@echo '                  then the two that follow'
 	@echo 'make linux-history  what they do to the stock IOMMUs and to ours'

@@ -19,14 +19,12 @@ static const char *const details[] = {
 /* The first claim of @rid that must go on, whatever its PASID; or NULL. */
 static LuClaim *claim_of(LuSession *s, uint16_t rid)
 {
-    for (guint i = 0; i < s->open->len; i++) {
-        LuClaim *c = g_ptr_array_index(s->open, i);
+    LuClaim *c = lu_session_next_of(s, rid, NULL);
 
-        if (c->rid == rid && lu_claim_checked(c)) {
-            return c;
-        }
+    while (c && !lu_claim_checked(c)) {
+        c = lu_session_next_of(s, rid, c);
     }
-    return NULL;
+    return c;
 }
 
 static void judge(LuSession *s, LuClaim *c, LuMaster now)

@@ -295,7 +295,6 @@ static bool used_leaf(const LuServing *s, const LuStage *stage, unsigned nr,
         step->stage = nr;
         return lu_mayhit_leaf(s->mayhit, stage, s->access->iova, step);
     }
-
     if (use->kind == LU_USE_LEAF) {
         *step = (LuWalkStep) {
             .pa = use->pa, .desc = use->desc, .stage = nr,

@@ -37,6 +37,9 @@ LuIommu *lu_session_unit_of(LuSession *s, uint16_t rid);
 LuClaim *lu_session_find(LuSession *s, LuIommu *iommu, uint16_t rid,
                          uint32_t pasid);
 LuClaim *lu_session_find_stream(LuSession *s, uint16_t rid, uint32_t pasid);
+/* Open claims of @rid whatever their PASID: the one after @c (NULL: first). */
+LuClaim *lu_session_next_of(const LuSession *s, uint16_t rid,
+                            const LuClaim *c);
 /* The first claim of @iommu whose stream must go on; NULL if none. */
 LuClaim *lu_session_first_checked(LuSession *s, const LuIommu *iommu);
 /* Whether claims that somebody announced are open: nothing else is asked. */

@@ -164,6 +164,24 @@ LuClaim *lu_session_find_stream(LuSession *s, uint16_t rid, uint32_t pasid)
     return iommu ? lu_session_find(s, iommu, rid, pasid) : NULL;
 }
 
+LuClaim *lu_session_next_of(const LuSession *s, uint16_t rid,
+                            const LuClaim *c)
+{
+    guint i = 0;
+
+    if (c && g_ptr_array_find(s->open, c, &i)) {
+        i++;
+    }
+    for (; i < s->open->len; i++) {
+        LuClaim *next = g_ptr_array_index(s->open, i);
+
+        if (next->rid == rid) {
+            return next;
+        }
+    }
+    return NULL;
+}
+
 LuClaim *lu_session_first_checked(LuSession *s, const LuIommu *iommu)
 {
     for (guint i = 0; i < s->open->len; i++) {

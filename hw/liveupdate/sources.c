@@ -20,16 +20,6 @@ static bool lists(const GArray *devices, uint16_t rid)
     return false;
 }
 
-static bool is_claimed(const LuSession *s, uint16_t rid)
-{
-    for (guint i = 0; i < s->open->len; i++) {
-        if (((LuClaim *)g_ptr_array_index(s->open, i))->rid == rid) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Devices that the IOMMU core has recorded, and no claim is of. */
 static void compare_devices(LuSession *s, const GArray *devices)
 {
@@ -37,7 +27,7 @@ static void compare_devices(LuSession *s, const GArray *devices)
         const LuPostedDevice *d = &g_array_index(devices, LuPostedDevice, i);
         g_autofree char *name = lu_stream_name(d->rid);
 
-        if (!d->pci_domain && !is_claimed(s, d->rid) &&
+        if (!d->pci_domain && !lu_session_next_of(s, d->rid, NULL) &&
             lu_session_unit_of(s, d->rid)) {
             lu_note(&s->books.sink, "the records of LUO list the device %s, "
                     "and its stream is not claimed", name);

@@ -21,12 +21,24 @@ static void command(Case *c, uint16_t val)
                          2);
 }
 
-/* Under a token of its own: equal findings are one. */
-static void claim(Case *c)
+/* Each time another: equal findings are one. */
+static uint64_t new_token(void)
 {
     static uint64_t token = TOKEN;
 
-    case_claim(c, 0, token++);
+    return token++;
+}
+
+static void claim(Case *c)
+{
+    case_claim(c, 0, new_token());
+}
+
+/* Not frozen yet. */
+static void preserve(Case *c)
+{
+    g_assert_cmpuint(luctl_preserve(&c->ctl, c->engine[0].dma.rid,
+                                    new_token()), ==, LU_CTL_OK);
 }
 
 static void begin(Case *c, bool frozen)
@@ -82,6 +94,47 @@ static void test_kept(Case *c)
                          2);
     c->pq.plat.cfg_write(&c->pq.plat, other, PCI_COMMAND, COMMAND_ON, 2);
     end(c, "");
+}
+
+/*
+ * The driver lets the device go before the freeze, and takes the claim back
+ * first, as LUO does with a file that is closed.
+ */
+static void test_unbound(Case *c)
+{
+    begin(c, false);
+    preserve(c);
+    g_assert_cmpuint(luctl_unpreserve(&c->ctl, c->engine[0].dma.rid), ==,
+                     LU_CTL_OK);
+    command(c, PCI_COMMAND_MEMORY);
+    case_detach(c, 0);
+    case_op(c, LU_CTL_OP_FREEZE);
+    case_op(c, LU_CTL_OP_KEXEC);
+    case_expect(c, "");
+    command(c, COMMAND_ON);
+    case_op(c, LU_CTL_OP_ABORT);
+}
+
+/* It lets the device go, and nobody takes the claim back: another domain. */
+static void test_unbound_preserved(Case *c)
+{
+    begin(c, false);
+    preserve(c);
+    command(c, PCI_COMMAND_MEMORY);
+    case_detach(c, 0);
+    case_op(c, LU_CTL_OP_FREEZE);
+    command(c, COMMAND_ON);
+    end(c, "DOM-1");
+}
+
+/* It lets go what is frozen. */
+static void test_unbound_frozen(Case *c)
+{
+    begin(c, true);
+    command(c, PCI_COMMAND_MEMORY);
+    case_detach(c, 0);
+    command(c, COMMAND_ON);
+    end(c, c->io.ops == &vtd_ops ? "CON-9 CON-6" : "CON-9 CON-5");
 }
 
 /* Before the freeze, and once the claim is taken back. */
@@ -142,6 +195,30 @@ static void reset(PlatQtest *pq, LuCtl *ctl)
     g_assert_cmpuint(luctl_simple(ctl, LU_CTL_OP_KEXEC), ==, LU_CTL_OK);
 }
 
+/* The bridge resets what is behind it; that is found in the same way. */
+static void reset_bus(PlatQtest *pq, LuCtl *ctl)
+{
+    Plat *p = &pq->plat;
+    uint16_t val = p->cfg_read(p, PORT, PCI_BRIDGE_CONTROL, 2);
+
+    p->cfg_write(p, PORT, PCI_BRIDGE_CONTROL, val | PCI_BRIDGE_CTL_BUS_RESET,
+                 2);
+    p->cfg_write(p, PORT, PCI_BRIDGE_CONTROL, val, 2);
+    g_assert_cmphex(p->cfg_read(p, RID, PCI_COMMAND, 2), ==, 0);
+    g_assert_cmpuint(luctl_simple(ctl, LU_CTL_OP_KEXEC), ==, LU_CTL_OK);
+}
+
+/* Another bit of the same register is no reset. */
+static void touch_bridge(PlatQtest *pq, LuCtl *ctl)
+{
+    Plat *p = &pq->plat;
+    uint16_t val = p->cfg_read(p, PORT, PCI_BRIDGE_CONTROL, 2);
+
+    p->cfg_write(p, PORT, PCI_BRIDGE_CONTROL, val ^ PCI_BRIDGE_CTL_SERR, 2);
+    p->cfg_write(p, PORT, PCI_BRIDGE_CONTROL, val, 2);
+    g_assert_cmpuint(luctl_simple(ctl, LU_CTL_OP_KEXEC), ==, LU_CTL_OK);
+}
+
 static void unplug(PlatQtest *pq, LuCtl *ctl)
 {
     qtest_qmp_assert_success(pq->qts, "{'execute': 'device_del', "
@@ -162,6 +239,9 @@ static const Loss losses[] = {
     { "unplugged-after", unplug, true },
     { "reset", reset, false, "reset" },
     { "reset-after", reset, true },
+    { "bus-reset", reset_bus, false, "reset" },
+    { "bus-reset-after", reset_bus, true },
+    { "bus-kept", touch_bridge, false },
 };
 
 /* A device behind a port, whose claim is frozen, stops to be a master. */
@@ -211,6 +291,11 @@ int main(int argc, char **argv)
     case_add("lu-master", "cleared-later", "arm x86", "", test_cleared_later);
     case_add("lu-master", "kept", "arm x86", "", test_kept);
     case_add("lu-master", "outside", "arm x86", "", test_outside);
+    case_add("lu-master", "unbound", "arm x86", "", test_unbound);
+    case_add("lu-master", "unbound-preserved", "arm x86", "",
+             test_unbound_preserved);
+    case_add("lu-master", "unbound-frozen", "arm x86", "",
+             test_unbound_frozen);
     for (unsigned i = 0; i < ARRAY_SIZE(losses); i++) {
         g_autofree char *path = g_strdup_printf("/lu-master/lost/%s",
                                                 losses[i].name);

@@ -188,6 +188,9 @@ static const InvalRow caching_rows[] = {
       { }, { { } }, 1, { } },
     { "context entry: becomes present", LEGACY, BLOCK, { TAKE_CONFIG },
       { CC_NONE, IOTLB_DOMAIN }, { { }, { CC_OTHER } }, 2, { }, "INV-14" },
+    { "context entry: becomes present", SM, BLOCK, { TAKE_CONFIG },
+      { CC_NONE, PC_DOMAIN, PASID_ALL }, { { }, { CC_OTHER, PC_DOMAIN } }, 2,
+      { }, "INV-14" },
 };
 
 /* ------------------------------------------------------------------ */

@@ -60,7 +60,7 @@ static void tell_changes(const ProgramCounts *counts)
                                lu_rule_info[ref_bbm_rule[i]].name,
                                counts->forbidden[i]);
     }
-    g_test_message("%" PRIu64 " changes judged:%s; 0 disagreements",
+    g_test_message("total: %" PRIu64 " changes judged:%s; 0 disagreements",
                    counts->changes, rules->str);
 }
 
