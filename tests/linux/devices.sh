@@ -21,7 +21,7 @@ until_true() {
     tries=0
     until "$@" 2> /dev/null; do
         tries=$((tries + 1))
-        if [ $tries -gt 1200 ]; then
+        if [ $tries -gt 600 ]; then
             say "in vain: $*"
             return 1
         fi
@@ -87,16 +87,22 @@ network() {
     until_true ping -q -c 1 -W 1 $NETWORK.2 > /dev/null || return
     ping -q -c 20 -i 0.05 -s 8000 $NETWORK.2 > /dev/null
     say "$1 to $2: ping ends with $?"
-    nsenter -t $peer -n nc -l -p 7 < /pattern > /tmp/there &
+    # One way at a time: each end of nc reads nothing while it cannot write, and
+    # ends when the other has no more to say.
+    mkfifo /tmp/quiet
+    exec 3<> /tmp/quiet
+    nsenter -t $peer -n nc -l -p 7 < /tmp/quiet > /tmp/there &
     listener=$!
-    until_true back
-    wait $listener
+    until_true connect /pattern /dev/null && wait $listener
+    nsenter -t $peer -n nc -l -p 7 < /pattern > /dev/null &
+    listener=$!
+    until_true connect /tmp/quiet /tmp/back && wait $listener
     say "$1 to $2: $(sum < /tmp/there), back $(sum < /tmp/back)"
     kill $peer
 }
 
-back() {
-    nc $NETWORK.2 7 < /pattern > /tmp/back
+connect() {
+    nc $NETWORK.2 7 < "$1" > "$2"
 }
 
 # rebind ADDRESS NAME: the driver of a disk comes and goes while it reads
@@ -127,16 +133,6 @@ unplug() {
     echo 0 > "$PCI/slots/$1/power"
     wait
     until_true gone "$2" && say "$2 was unplugged"
-}
-
-# vfs NAME NAME: of two cards a virtual function each, which then is eth2, eth3
-vfs() {
-    until_true [ -e "/sys/class/net/$2" ] || return
-    for card in "$1" "$2"; do
-        ip link set "$card" up
-        echo 1 > "/sys/class/net/$card/device/sriov_numvfs"
-    done
-    network eth2 eth3
 }
 
 # random: bytes of a source, which tells nobody what they are
