@@ -27,6 +27,7 @@ static struct {
     LuSession *session;
     GPtrArray *watched;         /* Watched */
     QEMUBH *look;               /* an edge has no time for it */
+    QEMUBH *plugged;            /* some device was */
     DeviceListener plugs;
 } watch;
 
@@ -109,39 +110,35 @@ void lu_master_watch_settle(void)
     }
 }
 
-static void consider(DeviceState *dev)
+static int consider(Object *obj, void *opaque)
 {
-    PCIDevice *pci = (PCIDevice *)object_dynamic_cast(OBJECT(dev),
-                                                      TYPE_PCI_DEVICE);
+    PCIDevice *dev = (PCIDevice *)object_dynamic_cast(obj, TYPE_PCI_DEVICE);
     Watched *w;
 
-    if (!pci) {
-        return;
+    if (!dev || !DEVICE(dev)->realized || find(dev)) {
+        return 0;
     }
     w = g_new0(Watched, 1);
-    w->dev = pci;
-    w->way = has_way(pci);
-    w->on = has_bit(pci);
+    w->dev = dev;
+    w->way = has_way(dev);
+    w->on = has_bit(dev);
     w->listener = (MemoryListener) {
         .name = "lu-master", .commit = on_commit,
     };
     g_ptr_array_add(watch.watched, w);
-    memory_listener_register(&w->listener, &pci->bus_master_as);
+    memory_listener_register(&w->listener, &dev->bus_master_as);
+    return 0;
 }
 
+static void consider_all(void *opaque)
+{
+    object_child_foreach_recursive(object_get_root(), consider, NULL);
+}
+
+/* It may still fail, and nobody is told then: see what became of it. */
 static void on_plug(DeviceListener *listener, DeviceState *dev)
 {
-    consider(dev);
-}
-
-static int consider_present(Object *obj, void *opaque)
-{
-    DeviceState *dev = (DeviceState *)object_dynamic_cast(obj, TYPE_DEVICE);
-
-    if (dev && dev->realized) {
-        consider(dev);
-    }
-    return 0;
+    qemu_bh_schedule(watch.plugged);
 }
 
 static void on_unplug(DeviceListener *listener, DeviceState *dev)
@@ -166,15 +163,17 @@ void lu_master_watch_start(LuSession *s)
     watch.session = s;
     watch.watched = g_ptr_array_new_with_free_func(unwatch);
     watch.look = qemu_bh_new(look, NULL);
+    watch.plugged = qemu_bh_new(consider_all, NULL);
     watch.plugs.realize = on_plug;
     watch.plugs.unrealize = on_unplug;
     device_listener_register(&watch.plugs);
-    object_child_foreach_recursive(object_get_root(), consider_present, NULL);
+    consider_all(NULL);
 }
 
 void lu_master_watch_stop(void)
 {
     device_listener_unregister(&watch.plugs);
+    qemu_bh_delete(watch.plugged);
     qemu_bh_delete(watch.look);
     g_ptr_array_unref(watch.watched);
 }
