@@ -16,7 +16,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
-#include "qemu/log.h"
 #include "smmuv3-lu-internal.h"
 
 #define CR1_TABLE_MASK \
@@ -56,18 +55,6 @@ static const SMMUv3LUGuard guards[] = {
       UINT32_MAX, R_CR0_EVENTQEN_MASK },
 };
 
-static void tell(SMMUv3LUState *s, LuRule rule, const char *reg, uint64_t old,
-                 uint64_t new, const char *detail)
-{
-    if (!detail) {
-        lu_register_ok(&s->iommu, rule);
-        return;
-    }
-    qemu_log_mask(LOG_GUEST_ERROR, "%s: %s: 0x%" PRIx64 " is written over 0x%"
-                  PRIx64 ": %s\n", s->iommu.id, reg, new, old, detail);
-    lu_register_finding(&s->iommu, rule, reg, old, new, detail);
-}
-
 /*
  * Judge a write to a guarded register; *@data becomes what may be written.
  * Returns false when that changes nothing.
@@ -85,10 +72,10 @@ static bool judge_guard(SMMUv3LUState *s, const SMMUv3LUGuard *g,
     bool kept = !((p->cr[0] | p->cr0ack) & g->enable) ||
                 !((old ^ new) & g->mask);
 
-    tell(s, stream_table ? LU_RULE_REG_1 : LU_RULE_REG_2, g->name, old, new,
-         kept ? NULL : stream_table
-         ? "written while SMMUEN is 1; the write was ignored"
-         : "written while the queue's enable bit is 1; the write was ignored");
+    lu_judged(&s->iommu, stream_table ? LU_RULE_REG_1 : LU_RULE_REG_2, g->name,
+              old, new, kept ? NULL : stream_table
+              ? "written while SMMUEN is 1; the write was ignored"
+              : "written while the queue's enable bit is 1; the write was ignored");
     if (kept) {
         return true;
     }
@@ -124,7 +111,8 @@ static bool judge_cmdq_prod(SMMUv3LUState *s, uint64_t *data)
         entries(q, q->cons, *data) < entries(q, q->cons, q->prod)) {
         detail = "PROD moves back over commands not consumed yet";
     }
-    tell(s, LU_RULE_QUE_3, "SMMU_CMDQ_PROD", q->prod, *data, detail);
+    lu_judged(&s->iommu, LU_RULE_QUE_3, "SMMU_CMDQ_PROD", q->prod, *data,
+              detail);
     return true;
 }
 
@@ -142,7 +130,8 @@ static bool judge_eventq_cons(SMMUv3LUState *s, uint64_t *data)
         entries(q, *data, prod) > entries(q, q->cons, prod)) {
         detail = "CONS moves back over records that were consumed";
     }
-    tell(s, LU_RULE_QUE_3, "SMMU_EVENTQ_CONS", q->cons, *data, detail);
+    lu_judged(&s->iommu, LU_RULE_QUE_3, "SMMU_EVENTQ_CONS", q->cons, *data,
+              detail);
     return true;
 }
 
@@ -154,19 +143,20 @@ static bool judge_cr0(SMMUv3LUState *s, uint64_t *data)
     uint32_t again = (p->cr[0] ^ *data) & moving;
     uint32_t on;
 
-    tell(s, LU_RULE_REG_3, "SMMU_CR0", p->cr[0], *data, again
-         ? "written before CR0ACK has what was written; the bit was ignored"
-         : NULL);
+    lu_judged(&s->iommu, LU_RULE_REG_3, "SMMU_CR0", p->cr[0], *data, again
+              ? "written before CR0ACK has what was written; the bit was ignored"
+              : NULL);
     *data ^= again;
     on = *data & ~p->cr[0];
     if (on & R_CR0_CMDQEN_MASK) {
-        tell(s, LU_RULE_QUE_3, "SMMU_CMDQ_PROD", p->cmdq.prod, p->cmdq.prod,
-             inconsistent(&p->cmdq, p->cmdq.prod, p->cmdq.cons));
+        lu_judged(&s->iommu, LU_RULE_QUE_3, "SMMU_CMDQ_PROD", p->cmdq.prod,
+                  p->cmdq.prod,
+                  inconsistent(&p->cmdq, p->cmdq.prod, p->cmdq.cons));
     }
     if (on & R_CR0_EVENTQEN_MASK) {
-        tell(s, LU_RULE_QUE_3, "SMMU_EVENTQ_CONS", p->eventq.cons,
-             p->eventq.cons, inconsistent(&p->eventq, p->eventq.prod,
-                                          p->eventq.cons));
+        lu_judged(&s->iommu, LU_RULE_QUE_3, "SMMU_EVENTQ_CONS", p->eventq.cons,
+                  p->eventq.cons,
+                  inconsistent(&p->eventq, p->eventq.prod, p->eventq.cons));
     }
     return true;
 }
@@ -179,7 +169,7 @@ static bool judge_gbpa(SMMUv3LUState *s, uint64_t *data)
         : *data & R_GBPA_UPDATE_MASK
         ? NULL : "written without Update; the write was ignored";
 
-    tell(s, LU_RULE_REG_4, "SMMU_GBPA", p->gbpa, *data, detail);
+    lu_judged(&s->iommu, LU_RULE_REG_4, "SMMU_GBPA", p->gbpa, *data, detail);
     return !detail;
 }
 
@@ -195,9 +185,9 @@ static bool judge_gerrorn(SMMUv3LUState *s, uint64_t *data)
     const SMMUv3State *p = &s->parent_obj;
     uint32_t active = p->gerror ^ p->gerrorn;
 
-    tell(s, LU_RULE_REG_12, "SMMU_GERRORN", p->gerrorn, *data,
-         (p->gerrorn ^ *data) & ~active & GERROR_MASK
-         ? "toggles an error that is not active" : NULL);
+    lu_judged(&s->iommu, LU_RULE_REG_12, "SMMU_GERRORN", p->gerrorn, *data,
+              (p->gerrorn ^ *data) & ~active & GERROR_MASK
+              ? "toggles an error that is not active" : NULL);
     return true;
 }
 

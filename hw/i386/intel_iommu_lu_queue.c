@@ -98,10 +98,9 @@ static const char *complete_wait(LuVtdState *lu)
     if (word & LU_VTD_WAIT_SW) {
         lu_unit_writes(&lu->iommu, addr, sizeof(status),
                        "the status of an Invalidation Wait of the last kernel");
-    }
-    if (word & LU_VTD_WAIT_SW &&
-        !lu_mem_write(lu->iommu.mem, addr, status, sizeof(status))) {
-        return "status not written";
+        if (!lu_mem_write(lu->iommu.mem, addr, status, sizeof(status))) {
+            return "status not written";
+        }
     }
     if (word & LU_VTD_WAIT_IF) {
         completion_event(lu);

@@ -73,19 +73,6 @@ static MemTxResult forward(LuVtdState *lu, hwaddr reg, uint64_t val,
                                         size_memop(size) | MO_LE, attrs);
 }
 
-/* @rule is kept, unless @detail says how it is broken. */
-static void tell(LuVtdState *lu, LuRule rule, const char *reg, uint64_t old,
-                 uint64_t new, const char *detail)
-{
-    if (!detail) {
-        lu_register_ok(&lu->iommu, rule);
-        return;
-    }
-    qemu_log_mask(LOG_GUEST_ERROR, "%s: %s: 0x%" PRIx64 " is written over 0x%"
-                  PRIx64 ": %s\n", lu->iommu.id, reg, new, old, detail);
-    lu_register_finding(&lu->iommu, rule, reg, old, new, detail);
-}
-
 static unsigned count_changes(const LuVtdState *lu, uint32_t gsts,
                               uint32_t gcmd)
 {
@@ -101,10 +88,10 @@ static uint32_t judge_gcmd(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
     if (count_changes(lu, gsts, gcmd) > 1) {
         gcmd &= ~lu_vtd_echo(lu, gsts, gcmd);
     }
-    tell(lu, LU_RULE_REG_7, "GCMD", gsts, gcmd,
-         count_changes(lu, gsts, gcmd) <= 1 ? NULL
-         : "more than one of TE, SRTP, SFL, EAFL, WBF, QIE, IRE, SIRTP and "
-           "CFI");
+    lu_judged(&lu->iommu, LU_RULE_REG_7, "GCMD", gsts, gcmd,
+              count_changes(lu, gsts, gcmd) <= 1 ? NULL
+              : "more than one of TE, SRTP, SFL, EAFL, WBF, QIE, IRE, SIRTP "
+                "and CFI");
     lu->gcmd_silent = gcmd & GCMD_SILENT;
     return gcmd;
 }
@@ -116,10 +103,11 @@ static void judge_mode(LuVtdState *lu, uint32_t gsts, uint32_t gcmd)
     bool changes = extract64(rtaddr, 10, 2) != lu->latch.ttm;
 
     if (gcmd & VTD_GCMD_SRTP) {
-        tell(lu, LU_RULE_REG_8, "RTADDR", lu->latch.root | lu->latch.ttm << 10,
-             rtaddr, changes && gsts & VTD_GSTS_TES &&
-             !(lu->parent_obj.cap & VTD_CAP_ESRTPS)
-             ? "another translation table mode while TES is 1" : NULL);
+        lu_judged(&lu->iommu, LU_RULE_REG_8, "RTADDR",
+                  lu->latch.root | lu->latch.ttm << 10, rtaddr,
+                  changes && gsts & VTD_GSTS_TES &&
+                  !(lu->parent_obj.cap & VTD_CAP_ESRTPS)
+                  ? "another translation table mode while TES is 1" : NULL);
     }
 }
 
@@ -129,7 +117,8 @@ static void judge_queue_off(LuVtdState *lu, uint32_t gcmd)
     uint32_t was = lu_vtd_get32(lu, DMAR_GCMD_REG);
 
     if (lu->parent_obj.qi_enabled && was & ~gcmd & VTD_GCMD_QIE) {
-        tell(lu, LU_RULE_QUE_2, "GCMD", was, gcmd, lu_vtd_queue_unquiet(lu));
+        lu_judged(&lu->iommu, LU_RULE_QUE_2, "GCMD", was, gcmd,
+                  lu_vtd_queue_unquiet(lu));
     }
 }
 
@@ -190,8 +179,9 @@ static void write_command(LuVtdState *lu, hwaddr reg, hwaddr addr,
         : command && lu->parent_obj.qi_enabled
         ? "the queue is enabled; the invalidation was ignored" : NULL;
 
-    tell(lu, LU_RULE_REG_10, reg == DMAR_CCMD_REG ? "CCMD" : "IOTLB", old,
-         deposit64(old, (addr - reg) * 8, size * 8, val), detail);
+    lu_judged(&lu->iommu, LU_RULE_REG_10,
+              reg == DMAR_CCMD_REG ? "CCMD" : "IOTLB", old,
+              deposit64(old, (addr - reg) * 8, size * 8, val), detail);
     if (!detail) {
         store(lu, addr, val, size);
         if (command) {
@@ -207,9 +197,9 @@ static void write_iqa(LuVtdState *lu, hwaddr addr, uint64_t val,
     uint64_t old = ldq_le_p(lu->parent_obj.csr + DMAR_IQA_REG);
     uint64_t new = deposit64(old, (addr - DMAR_IQA_REG) * 8, size * 8, val);
 
-    tell(lu, LU_RULE_REG_9, "IQA", old, new,
-         lu->parent_obj.qi_enabled && new != old
-         ? "written while QIES is 1; the write was ignored" : NULL);
+    lu_judged(&lu->iommu, LU_RULE_REG_9, "IQA", old, new,
+              lu->parent_obj.qi_enabled && new != old
+              ? "written while QIES is 1; the write was ignored" : NULL);
     if (!lu->parent_obj.qi_enabled) {
         store(lu, addr, val, size);
         lu_vtd_queue_address(lu);

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include "qemu/log.h"
 #include "qapi/error.h"
 #include "qemu/bitops.h"
 #include "qemu/ctype.h"
@@ -730,6 +731,18 @@ void lu_register_ok(LuIommu *iommu, LuRule rule)
     if (iommu->session) {
         lu_session_register_ok(iommu->session, rule);
     }
+}
+
+void lu_judged(LuIommu *iommu, LuRule rule, const char *reg,
+               uint64_t old, uint64_t new, const char *detail)
+{
+    if (!detail) {
+        lu_register_ok(iommu, rule);
+        return;
+    }
+    qemu_log_mask(LOG_GUEST_ERROR, "%s: %s: 0x%" PRIx64 " is written over 0x%"
+                  PRIx64 ": %s\n", iommu->id, reg, new, old, detail);
+    lu_register_finding(iommu, rule, reg, old, new, detail);
 }
 
 void lu_unit_taken(LuIommu *iommu)

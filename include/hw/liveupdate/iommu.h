@@ -101,6 +101,12 @@ void lu_register_finding(LuIommu *iommu, LuRule rule, const char *reg,
                          uint64_t old, uint64_t new, const char *detail);
 /* The same rule was evaluated and held. */
 void lu_register_ok(LuIommu *iommu, LuRule rule);
+/*
+ * A write of @new over @old was judged: @rule is broken as @detail says, which
+ * is logged, too, or held if that is NULL.
+ */
+void lu_judged(LuIommu *iommu, LuRule rule, const char *reg,
+               uint64_t old, uint64_t new, const char *detail);
 
 /*
  * The queue of invalidations came to a synchronization, or stopped: QUE-6, if
