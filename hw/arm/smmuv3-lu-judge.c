@@ -75,7 +75,8 @@ static bool judge_guard(SMMUv3LUState *s, const SMMUv3LUGuard *g,
     lu_judged(&s->iommu, stream_table ? LU_RULE_REG_1 : LU_RULE_REG_2, g->name,
               old, new, kept ? NULL : stream_table
               ? "written while SMMUEN is 1; the write was ignored"
-              : "written while the queue's enable bit is 1; the write was ignored");
+              : "written while the queue's enable bit is 1; the write was "
+                "ignored");
     if (kept) {
         return true;
     }
@@ -144,7 +145,8 @@ static bool judge_cr0(SMMUv3LUState *s, uint64_t *data)
     uint32_t on;
 
     lu_judged(&s->iommu, LU_RULE_REG_3, "SMMU_CR0", p->cr[0], *data, again
-              ? "written before CR0ACK has what was written; the bit was ignored"
+              ? "written before CR0ACK has what was written; the bit was "
+                "ignored"
               : NULL);
     *data ^= again;
     on = *data & ~p->cr[0];

@@ -364,11 +364,14 @@ static void test_shared(void)
     story_end(&st);
 }
 
-/* LUO has not had its last word yet; what that will be. */
-static uint64_t take_sessions(Story *st)
+/* A claim, and LUO has not had its last word yet: what that will be. */
+static uint64_t begin_not_final(Story *st)
 {
-    uint64_t sessions = lu_array_get(st->mem, st->luo + LUO_SESSIONS_AT);
+    uint64_t sessions;
 
+    story_begin(st);
+    preserve(st);
+    sessions = lu_array_get(st->mem, st->luo + LUO_SESSIONS_AT);
     lu_array_set(st->mem, st->luo + LUO_SESSIONS_AT, 0);
     return sessions;
 }
@@ -379,9 +382,7 @@ static void test_not_final(void)
     uint64_t sessions;
     Story st;
 
-    story_begin(&st);
-    preserve(&st);
-    sessions = take_sessions(&st);
+    sessions = begin_not_final(&st);
     sign(&st, LU_SIGN_OFF);
     sign(&st, LU_SIGN_QUEUE_ON);
     g_assert_cmpuint(st.s.history->len, ==, 0);
@@ -415,9 +416,7 @@ static void test_start(const void *arg)
     uint64_t sessions;
     Story st;
 
-    story_begin(&st);
-    preserve(&st);
-    sessions = take_sessions(&st);
+    sessions = begin_not_final(&st);
     sign(&st, starts[i].sign);
     g_assert_true(st.s.books.memmap.known == starts[i].found);
     g_assert_cmpuint(st.s.history->len, ==, 0);
@@ -455,9 +454,7 @@ static void test_master(const void *arg)
     uint64_t sessions;
     Story st;
 
-    story_begin(&st);
-    preserve(&st);
-    sessions = take_sessions(&st);
+    sessions = begin_not_final(&st);
     sign(&st, LU_SIGN_ALL);
     if (masters[i].final) {
         lu_array_set(st.mem, st.luo + LUO_SESSIONS_AT, sessions);
