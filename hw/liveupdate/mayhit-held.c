@@ -29,10 +29,7 @@ bool lu_mayhit_leaf(LuMayHit *m, const LuStage *s1, uint64_t in,
     LuShadowEntry leaf = { };
 
     for (int global = 0; global <= 1; global++) {
-        LuTag tag = {
-            .pop = LU_POP_S1, .global = global, .domain = s1->domain,
-            .space = global ? 0 : s1->space,
-        };
+        LuTag tag = lu_tag_of(LU_POP_S1, s1, global);
         Tagged *t = lu_tagged_find(m, &tag);
 
         if (t) {

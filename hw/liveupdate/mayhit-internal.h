@@ -89,6 +89,17 @@ static inline uint32_t lu_domain_key(unsigned pop, uint16_t domain)
     return pop << 16 | domain;
 }
 
+/* What entries of @stage are held under. */
+static inline LuTag lu_tag_of(LuPop pop, const LuStage *stage, bool global)
+{
+    return (LuTag) {
+        .pop = pop,
+        .global = global,
+        .domain = stage->domain,
+        .space = global || pop == LU_POP_S2 ? 0 : stage->space,
+    };
+}
+
 static inline LuDead lu_tagged_dead(const LuMayHit *m, const Tagged *t)
 {
     const LuDead *a = &m->dead[t->tag.pop], *b = &t->domain->dead;

@@ -52,16 +52,6 @@ static LuShadow *need_shadow(LuMayHit *m, Tagged *t, const LuStage *stage,
     return g_ptr_array_index(t->shadows, t->shadows->len - 1);
 }
 
-static LuTag tag_of(LuPop pop, const LuStage *stage, bool global)
-{
-    return (LuTag) {
-        .pop = pop,
-        .global = global,
-        .domain = stage->domain,
-        .space = global || pop == LU_POP_S2 ? 0 : stage->space,
-    };
-}
-
 /* ------------------------------------------------------------------ */
 /* Walks                                                              */
 
@@ -137,7 +127,7 @@ static void note_use(Walk *w, unsigned nr, const LuStage *stage,
     /* Behind stage 2 the pointer's address is not where the table is. */
     if (use->kind == LU_USE_TABLE && !w->behind && w->m->changed) {
         w->m->pointer = (LuPointer) {
-            .tag = tag_of(nr == 1 ? LU_POP_S1 : LU_POP_S2, stage, false),
+            .tag = lu_tag_of(nr == 1 ? LU_POP_S1 : LU_POP_S2, stage, false),
             .stage = *stage, .in = e->in, .level = e->level, .pa = e->pa,
             .desc = e->slot->desc, .seq = e->slot->seq,
         };
@@ -160,7 +150,7 @@ static bool find(LuWalkHeld *held, const LuStage *stage, unsigned nr,
         return false;
     }
     for (int global = 0; global <= (nr == 1); global++) {
-        LuTag tag = tag_of(pop, stage, global);
+        LuTag tag = lu_tag_of(pop, stage, global);
         Tagged *t = lu_tagged_find(w->m, &tag);
 
         if (t) {
@@ -282,7 +272,7 @@ static void find_nonglobal(LuMayHit *m, const LuStage *stage, uint64_t in,
                            const LuWalkEntry *e, const LuStage *behind,
                            LuChangeKind *conflict)
 {
-    LuTag tag = tag_of(LU_POP_S1, stage, false);
+    LuTag tag = lu_tag_of(LU_POP_S1, stage, false);
     Tagged *t = lu_tagged_find(m, &tag);
     LuShadowEntry leaf = { }, table = { };
 
@@ -334,7 +324,7 @@ static void enter(LuMayHit *m, const LuStage *stage, unsigned nr, uint64_t in,
         stage->fmt->decode(stage, e->level, e->desc, &desc);
     }
     global = desc.global && nr == 1;
-    tag = tag_of(nr == 1 ? LU_POP_S1 : LU_POP_S2, stage, global);
+    tag = lu_tag_of(nr == 1 ? LU_POP_S1 : LU_POP_S2, stage, global);
     put(m, &tag, stage, in, e, &slot, alone, nr == 1 ? behind : NULL, conflict);
     if (global && stage->fmt->needs_break) {
         find_nonglobal(m, stage, in, e, behind, conflict);
@@ -384,7 +374,7 @@ static bool find_both(LuMayHit *m, const LuStage *s1, uint64_t iova,
     uint8_t perm;
 
     for (int global = 0; global <= 1; global++) {
-        LuTag tag = tag_of(LU_POP_BOTH, s1, global);
+        LuTag tag = lu_tag_of(LU_POP_BOTH, s1, global);
         Tagged *t = lu_tagged_find(m, &tag);
 
         for (guint i = 0; t && i < t->shadows->len; i++) {
@@ -422,7 +412,7 @@ static void put_both(LuMayHit *m, const Walk *w, const LuStage *s1,
                      uint64_t iova, const LuNeed *need, const LuWalk *out)
 {
     LuStage stage = pieces(s1);
-    LuTag tag = tag_of(LU_POP_BOTH, s1, out->s1_global);
+    LuTag tag = lu_tag_of(LU_POP_BOTH, s1, out->s1_global);
     unsigned size_lg2 = ctz64(~out->mask);
     unsigned level = MIN((size_lg2 - 12) / 9, stage.top_level);
     uint64_t evicted = m->forest.evicted;

@@ -257,10 +257,8 @@ static void leads_there(void *opaque, const LuShadowEntry *e)
 bool lu_mayhit_leads(LuMayHit *m, LuPop pop, const LuStage *stage,
                      unsigned level, uint64_t in, hwaddr pa)
 {
-    Tagged *t = lu_tagged_find(m, &(LuTag) {
-        .pop = pop, .domain = stage->domain,
-        .space = pop == LU_POP_S2 ? 0 : stage->space,
-    });
+    LuTag tag = lu_tag_of(pop, stage, false);
+    Tagged *t = lu_tagged_find(m, &tag);
     Leading l = { .stage = stage, .level = level, .pa = pa };
 
     for (guint i = 0; t && i < t->shadows->len; i++) {
